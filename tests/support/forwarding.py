@@ -59,6 +59,7 @@ class ForwardingMember:
         delivery = OriginDelivery(
             OriginWrites(league.network, self.signer, self.delegations, limits),
             MemberRegistry(marketplace.bus, clock, league.registered),
+            store,
             marketplace.notes,
         )
         self.pseudonyms = Pseudonyms(DerivationSecret(hashlib.sha256(self.did.encode()).digest()))

@@ -227,13 +227,17 @@ def _write_routes(context: LeagueContext) -> tuple[Route, ...]:
 def _peer_routes(context: LeagueContext, source: VersionSource) -> list[Route]:
     check, limits = context.caller_check, context.limits
     bundles = BundlesApi(check, context.pushed, context.bundles, context.answers, source, limits)
-    peers = PeersApi(context.store, context.peers, check, context.authenticate, limits)
+    peers = PeersApi(
+        *(context.store, context.peers, context.replicas, context.did, check, context.authenticate, limits)
+    )
     return [
         Route(BUNDLES_PATH, bundles.push, methods=["POST"]),
         Route(BUNDLES_PATH, bundles.list, methods=["GET"]),
         Route(f"{BUNDLES_PATH}/{{digest}}", bundles.one, methods=["GET"]),
         Route("/league/v1/peers", peers.list, methods=["GET"]),
         Route("/league/v1/peers/{did}/evidence", peers.evidence, methods=["GET"]),
+        Route("/league/v1/peers/{did}/pause", peers.pause, methods=["POST"]),
+        Route("/league/v1/peers/{did}/resume", peers.resume, methods=["POST"]),
         Route(FOLLOWED_PATH, peers.followed, methods=["GET"]),
     ]
 

@@ -165,10 +165,16 @@ def rows_of_origins(report: Report) -> list[list[str]]:
                 number(origin, name)
                 for name in ("lag", "stored", "pending", "failed", "deferred", "rejected")
             ),
-            text_of(origin.get("problem") or ""),
+            _problem_of(origin),
         ]
         for origin in _list(report, "origins")
     ]
+
+
+def _problem_of(origin: Report) -> str:
+    """Why nothing of a member comes, if that is so."""
+    paused_since = origin.get("paused_since")
+    return f"paused since {text_of(paused_since)}" if paused_since else text_of(origin.get("problem") or "")
 
 
 def rows_of_followed(report: Report) -> list[list[str]]:

@@ -26,6 +26,9 @@ a request for a single entity that fails delays its entity too: until the origin
 failed `FAILING_ATTEMPTS` times in a row, or with a back-off of its own. And while an origin responds, though
 wrongly, entities that were never requested are tried once each, `UNTRIED_PAUSE_S` apart.
 
+Of an origin that the operator has paused nothing is requested: what it announces waits, and is requested when
+it is resumed.
+
 What was rejected is requested once more when another release, or other models, judge it.
 
 An exchange that was not begun, because this marketplace does not know where the origin is (its own engine is
@@ -252,13 +255,16 @@ class Retriever:
         """
         now = now_ms(self._clock)
         next_ms: list[int] = []
-        for origin in await origins.origins(self._store):
+        known = await origins.origins(self._store)
+        self.sources.ranking.set_paused(origins.paused_among(known))
+        for origin in known:
             if origin.attempts == 0:
                 self._failing.pop(origin.did, None)
             elif origin.did not in self._failing:
                 self._failing[origin.did] = 0.0
             is_elsewhere = self.sources.filling.is_filling(origin.did)
-            if (origin.pending == 0 and origin.deferred == 0) or is_elsewhere:
+            has_nothing = origin.pending == 0 and origin.deferred == 0
+            if has_nothing or is_elsewhere or origin.paused_since is not None:
                 continue
             lane = self._lanes.setdefault(origin.did, _OriginLane(self._limits.retrieval_entities_max))
             if lane.retry_at_ms > now:

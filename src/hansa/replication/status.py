@@ -69,6 +69,8 @@ class OriginProgress(msgspec.Struct, frozen=True):
     bound: str | None = None
     """The bound of this marketplace that it has reached: `entities`, `bytes`, `bytes-per-day` or
     `verification-time`."""
+    paused_since: str | None = None
+    """Since when nothing is requested of it, by decision of the operator; RFC 3339."""
 
 
 class ReplicationCounters(msgspec.Struct, frozen=True):
@@ -221,6 +223,7 @@ class ReplicationView:
             stored_bytes=origin.stored_bytes,
             next_attempt=rfc3339(due) if is_failing else None,
             bound=exceeded_bound(origin, now_ms(self._clock), self._limits),
+            paused_since=origin.paused_since,
         )
 
     async def _gauges(self, origins: Sequence[Origin]) -> ReplicationGauges:

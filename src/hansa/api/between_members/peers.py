@@ -2,6 +2,8 @@
 
 GET /league/v1/peers                    all of them, for the operator
 GET /league/v1/peers/{did}/evidence     what shows that one of them sent wrong bytes, for the operator
+POST /league/v1/peers/{did}/pause       request nothing of one of them until it is resumed, for the operator
+POST /league/v1/peers/{did}/resume      request again what waits of it, for the operator
 GET /league/v1/followed                 how far this marketplace is with the entities of the member that asks
 """
 
@@ -19,6 +21,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.http import CallerCheck
 from hansa.core.limits import Limits
 from hansa.replication.exchange import AnswerProof
+from hansa.replication.replicas.control import ReplicaControl
 from hansa.replication.sources.peers import PeerView
 from hansa.store import Store
 from hansa.store.tables import evidence
@@ -40,6 +43,8 @@ class PeersApi:
     Args:
         store: Has the evidence.
         view: Of the members; None: nothing is known.
+        control: Pauses members, and resumes them.
+        did: This member.
         check: Finds out which member calls.
         authenticate: Finds out which client calls.
         limits: Of parameters.
@@ -49,12 +54,16 @@ class PeersApi:
         self,
         store: Store,
         view: PeerView | None,
+        control: ReplicaControl,
+        did: str,
         check: CallerCheck,
         authenticate: Authenticate,
         limits: Limits,
     ) -> None:
         self._store = store
         self._view = view
+        self._control = control
+        self._did = did
         self._check = check
         self._authenticate = authenticate
         self._limits = limits
@@ -73,6 +82,23 @@ class PeersApi:
         return json_response(
             [ProvedEvidence(one, msgspec.json.decode(proof, type=AnswerProof)) for one, proof in proofs]
         )
+
+    async def pause(self, request: Request) -> Response:
+        """`POST /league/v1/peers/{did}/pause`."""
+        return json_response(await self._control.pause(self._other(request)))
+
+    async def resume(self, request: Request) -> Response:
+        """`POST /league/v1/peers/{did}/resume`."""
+        return json_response(await self._control.resume(self._other(request)))
+
+    def _other(self, request: Request) -> str:
+        """The member that an operator names."""
+        require_operator(self._authenticate, request)
+        Parameters(request, (), self._limits)
+        did: str = request.path_params["did"]
+        if did == self._did:
+            raise Refused(Code.INVALID, "This marketplace requests nothing of itself.")
+        return did
 
     async def followed(self, request: Request) -> Response:
         """`GET /league/v1/followed`."""

@@ -8,6 +8,7 @@ from hansa.api.between_members.peers import ProvedEvidence
 from hansa.api.descriptions.document import Answer, Operation
 from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH
 from hansa.replication.announced.retained_bundles import BundleList
+from hansa.replication.replicas.control import PeerPause
 from hansa.replication.sources.peers import FOLLOWED_PATH, FollowerProgress, Peer
 
 _SIGNED: Final = ("Member-Answer",)
@@ -65,6 +66,29 @@ PEER_OPERATIONS: Final[tuple[Operation, ...]] = (
         "be shown to others.",
         {200: Answer("All of it that is retained.", (tuple[ProvedEvidence, ...],))},
         (400, 401, 403, 429, 500),
+        access="operator",
+        parameters=("memberDid",),
+    ),
+    Operation(
+        "pausePeer",
+        "/league/v1/peers/{did}/pause",
+        "Pause a member",
+        "Requests nothing of the member any more, neither its own entities nor those of others, and sends it nothing, until it "
+        "is resumed. What it announces waits; writes to its entities are answered 503. That outlasts a restart.",
+        {200: Answer("It is paused.", (PeerPause,))},
+        (400, 401, 403, 404, 429, 500),
+        method="post",
+        access="operator",
+        parameters=("memberDid",),
+    ),
+    Operation(
+        "resumePeer",
+        "/league/v1/peers/{did}/resume",
+        "Resume a member that was paused",
+        "Requests again what waits of the member, at once.",
+        {200: Answer("It is requested.", (PeerPause,))},
+        (400, 401, 403, 429, 500),
+        method="post",
         access="operator",
         parameters=("memberDid",),
     ),

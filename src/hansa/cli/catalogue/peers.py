@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -21,8 +22,16 @@ HEADINGS: Final = (
 )
 
 
-def run_peers(url: str, token: str | None, retry_now: str | None, output: Output) -> None:
-    """Show the other members; have what waits for one of them requested again at once.
+class PeerActions(NamedTuple):
+    """What is done about one member, by its name or DID, before all are shown."""
+
+    retry_now: str | None = None
+    pause: str | None = None
+    resume: str | None = None
+
+
+def run_peers(url: str, token: str | None, actions: PeerActions, output: Output) -> None:
+    """Show the other members; pause one, resume one, or have what waits for one requested again at once.
 
     Raises:
         HansaError: when the marketplace cannot be reached or refuses.
@@ -31,13 +40,11 @@ def run_peers(url: str, token: str | None, retry_now: str | None, output: Output
     async def run() -> list[Any]:
         async with PatientClient(url, token) as client:
             peers: list[Any] = await client.get(PATH)
-            if retry_now is not None:
-                body = msgspec.json.encode({"origin": _did(peers, retry_now), "states": ["pending"]})
-                response = await client.request("POST", RETRY_PATH, body=body)
-                if response.status != 200:
-                    raise refusal(response, client.url)
-                output.message(f"{printable(retry_now)} is requested again now.")
-            return peers
+            if not any(actions):
+                return peers
+            await _act(client, peers, actions, output)
+            changed: list[Any] = await client.get(PATH)
+            return changed
 
     peers = asyncio.run(run())
     if output.as_json:
@@ -48,17 +55,50 @@ def run_peers(url: str, token: str | None, retry_now: str | None, output: Output
         output.message("None.")
 
 
-def _did(peers: Sequence[Mapping[str, Any]], name: str) -> str:
-    dids = [str(peer["did"]) for peer in peers if name in {peer["did"], peer["name"]}]
-    if len(dids) != 1:
+async def _act(
+    client: PatientClient, peers: Sequence[Mapping[str, Any]], actions: PeerActions, output: Output
+) -> None:
+    """Do what the operator wants done.
+
+    Raises:
+        HansaError: when a name is none, or the marketplace refuses.
+    """
+    if actions.pause is not None:
+        peer = _peer(peers, actions.pause, "--pause")
+        await _post(client, f"{PATH}/{quote(peer['did'], safe=':')}/pause")
+        output.message(f"{printable(actions.pause)} is paused: what it announces waits until --resume.")
+    if actions.resume is not None:
+        peer = _peer(peers, actions.resume, "--resume")
+        await _post(client, f"{PATH}/{quote(peer['did'], safe=':')}/resume")
+        output.message(f"{printable(actions.resume)} is requested again.")
+    if actions.retry_now is not None:
+        peer = _peer(peers, actions.retry_now, "--retry-now")
+        if (peer["origin"] or {}).get("paused_since") and actions.resume is None:
+            raise Refused(Code.CONFLICT, f"{printable(actions.retry_now)} is paused; give --resume.")
+        body = msgspec.json.encode({"origin": peer["did"], "states": ["pending"]})
+        await _post(client, RETRY_PATH, body)
+        output.message(f"{printable(actions.retry_now)} is requested again now.")
+
+
+async def _post(client: PatientClient, path: str, body: bytes = b"") -> None:
+    response = await client.request("POST", path, body=body)
+    if response.status != 200:
+        raise refusal(response, client.url)
+
+
+def _peer(peers: Sequence[Mapping[str, Any]], name: str, option: str) -> Mapping[str, Any]:
+    named = [peer for peer in peers if name in {peer["did"], peer["name"]}]
+    if len(named) != 1:
         known = ", ".join(sorted(printable(str(peer["name"])) for peer in peers))
-        raise Refused(Code.INVALID, f"--retry-now: not the name or DID of one member ({known}).")
-    return dids[0]
+        raise Refused(Code.INVALID, f"{option}: not the name or DID of one member ({known}).")
+    return named[0]
 
 
 def _row(peer: Mapping[str, Any]) -> list[str]:
     origin, source, follower = peer["origin"] or {}, peer["source"], peer["follower"]
     failing = f"{origin['problem']}, since {origin['failing_since']}" if origin.get("failing_since") else ""
+    if origin.get("paused_since"):
+        failing = f"paused since {origin['paused_since']}"
     proved = f" ({peer['proved']} proved)" if peer["proved"] else ""
     said = f"{follower['stored']} of {follower['heads']}" if follower else str(peer["problem"] or "")
     return [

@@ -122,6 +122,14 @@ def peers(
             "--retry-now", metavar="MEMBER", help="Request what waits for this member now, by name or DID."
         ),
     ] = None,
+    pause: Annotated[
+        str | None,
+        typer.Option("--pause", metavar="MEMBER", help="Request nothing of this member until it is resumed."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="MEMBER", help="Request again what waits of a paused member."),
+    ] = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -130,12 +138,17 @@ def peers(
     A line has how many of a member's entities are here, how many wait, since when and why requests to it
     fail; how long its answers take, which share of what was requested of it last it had, for how many
     versions it sent wrong bytes, and what speaks against it; and how many of this marketplace's entities
-    it has, as it says itself. docs/operators/operate.md explains them. Needs the operator's token.
+    it has, as it says itself.
+
+    Of a paused member nothing is requested, neither its own entities nor those of others, and it is sent
+    nothing: what it announces waits, and writes to its entities are refused. That outlasts a restart.
+
+    docs/operators/operate.md explains them. Needs the operator's token.
     """
-    from hansa.cli.catalogue.peers import run_peers
+    from hansa.cli.catalogue.peers import PeerActions, run_peers
     from hansa.cli.output import Output
 
-    run_peers(url, token, retry_now, Output(as_json=as_json))
+    run_peers(url, token, PeerActions(retry_now, pause, resume), Output(as_json=as_json))
 
 
 @command(

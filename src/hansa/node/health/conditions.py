@@ -411,6 +411,8 @@ def retrieval_conditions(origins: Sequence[OriginProgress]) -> tuple[Condition, 
             code, why = ConditionCode.RETRIEVALS_FAIL, f"since {origin.failing_since}"
         else:
             continue
+        if origin.paused_since is not None:
+            continue
         message = f"retrievals from {origin.name} fail ({origin.problem}): {why}"
         conditions.append(Condition(code, message))
     return tuple(conditions)

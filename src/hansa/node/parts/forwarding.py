@@ -53,7 +53,7 @@ def forwarding(
     limits, did = settings.limits, settings.did
     signing = member_key, did, clock, entropy, limits
     delivery = OriginDelivery(
-        OriginWrites(http, MemberSigner(*signing), DelegationSigner(*signing), limits), registry, notes
+        OriginWrites(http, MemberSigner(*signing), DelegationSigner(*signing), limits), registry, store, notes
     )
     pseudonyms = Pseudonyms(secret)
     queue = WriteQueue(store, delivery, pseudonyms, did, clock, entropy, limits)

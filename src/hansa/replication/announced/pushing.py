@@ -46,7 +46,7 @@ from hansa.replication.announced.bundles import (
 from hansa.replication.announced.retained_bundles import RetainedBundles
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
-from hansa.store.tables import announced
+from hansa.store.tables import announced, origins
 from hansa.store.tables.publications import Outgoing
 
 OFFERED_MAX: Final = 8
@@ -128,6 +128,8 @@ class BundlePusher:
         self._offered: deque[Sequence[Outgoing]] = deque(maxlen=OFFERED_MAX)
         self._added = Signal(clock)
         self._lanes: dict[str, _Lane] = {}
+        self._paused: frozenset[str] = frozenset()
+        """Members to which the operator has nothing sent."""
         self._counters = PusherCounters()
 
     @property
@@ -176,6 +178,8 @@ class BundlePusher:
         if bundle is None:
             return
         for member in self._ready_members():
+            if member.did in self._paused:
+                continue
             lane = self._lanes.get(member.did) or self._new_lane(member.did)
             lane.in_flight += 1
             tasks.create_task(self._send(lane, member, *bundle))
@@ -187,6 +191,7 @@ class BundlePusher:
     async def _bundle(self, batch: Sequence[Outgoing]) -> tuple[bytes, int] | None:
         """The bundle of a batch, and how many parts it has; None when nothing of it is to be pushed."""
         try:
+            self._paused = await origins.paused(self._store)
             parts = await self._parts([one for one in batch if _is_shareable(one)])
         except Unavailable as error:
             log.info("bundle_not_made", code=str(error.code), events=len(batch))

@@ -10,7 +10,8 @@ have it or sent something else, when the origin is over a bound, or while a publ
 still here; *skipped*, when a condition or a limit of this marketplace keeps it out, or an own entity has its
 identifier; *rejected* and recorded as evidence, when it is wrong whoever looks at it.
 
-An exchange that fails delays all of its origin. No version is given up while its notice is the newest.
+An exchange that fails delays all of its origin. One that the operator has paused is not requested. No version
+is given up while its notice is the newest.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from hansa.replication.intake import EntityCheck, now_ms, verify
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.rejections import Rejection
 from hansa.store import EntityDraft, Store, Transaction
-from hansa.store.tables import evidence
+from hansa.store.tables import evidence, origins
 from hansa.store.tables.confidential import received
 from hansa.store.tables.confidential.received import ReceivedHead
 from hansa.store.tables.heads import Retrieval
@@ -135,10 +136,11 @@ class ConfidentialRetriever:
     async def _start_requests(self, tasks: asyncio.TaskGroup) -> float | None:
         """Request what is due; seconds until something else is, None when nothing will be by itself."""
         now, next_ms = now_ms(self._clock), []
+        paused = await origins.paused(self._store)
         for issuer, first_ms in (await received.pending_issuers(self._store)).items():
             lane = self._lanes.get(issuer) or self._new_lane(issuer)
             due_ms = max(first_ms, lane.due_ms)
-            if lane.is_busy:
+            if lane.is_busy or issuer in paused:
                 continue
             if due_ms > now:
                 next_ms.append(due_ms)

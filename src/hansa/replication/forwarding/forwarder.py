@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,11 @@ from hansa.replication.forwarding.exchange import OriginAway, OriginWrites
 from hansa.replication.forwarding.pseudonyms import Pseudonyms
 from hansa.replication.forwarding.queue import WriteQueue
 from hansa.replication.registry import MemberRegistry
+from hansa.store import Store
+from hansa.store.tables import origins
+
+PAUSED_RETRY_S: Final = 60.0
+"""When a write to an entity of a paused origin may be tried again."""
 
 
 class OriginDelivery:
@@ -26,10 +32,14 @@ class OriginDelivery:
     Args:
         writes: Sends.
         registry: Has the members.
+        store: Says which of them are paused.
         notes: For the audit log.
     """
 
-    def __init__(self, writes: OriginWrites, registry: MemberRegistry, notes: AuditNotes) -> None:
+    def __init__(
+        self, writes: OriginWrites, registry: MemberRegistry, store: Store, notes: AuditNotes
+    ) -> None:
+        self._store = store
         self._notes = notes
         self._writes = writes
         self._registry = registry
@@ -57,6 +67,10 @@ class OriginDelivery:
         if member is None or not member.is_current:
             raise Refused(
                 Code.READ_ONLY_REPLICA, "The origin of this replica is no member of the league any more."
+            )
+        if origin in await origins.paused(self._store):
+            raise OriginAway(
+                Code.UNAVAILABLE, "The operator of this marketplace has paused the origin.", PAUSED_RETRY_S
             )
         return await self._writes.send(member, write, subject, roles)
 

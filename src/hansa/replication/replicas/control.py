@@ -1,4 +1,4 @@
-"""What an operator sees and does about the replicas of this marketplace: states, reasons, another attempt."""
+"""What an operator sees and does about replicas: states, reasons, another attempt, pauses of members."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from functools import partial
 from typing import Final, Literal
 
 import msgspec
+import structlog
 
 from hansa.core.clock import Clock, rfc3339
+from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key, is_entity_key
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
@@ -21,6 +23,8 @@ from hansa.store.tables.heads import HeadState, State
 from hansa.store.tables.publications import LostEntity
 
 RETRIED_PER_TRANSACTION: Final = 200
+
+log = structlog.get_logger()
 
 
 class HeadPage(msgspec.Struct, frozen=True):
@@ -52,8 +56,17 @@ class IncompletePage(msgspec.Struct, frozen=True):
     """Identifier to continue after; None at the end."""
 
 
+class PeerPause(msgspec.Struct, frozen=True):
+    """Whether a member is requested."""
+
+    did: str
+    """Of the member."""
+    paused_since: str | None
+    """Since when it is not, RFC 3339; null: it is."""
+
+
 class ReplicaControl:
-    """Lists the states of heads, and has retrievals attempted again.
+    """Lists the states of heads, has retrievals attempted again, and pauses members.
 
     Args:
         store: Has the states.
@@ -132,6 +145,34 @@ class ReplicaControl:
         await self._retry(partial(self._attempt_origins, issuer))
         self._backlog.added.notify()
         return count
+
+    async def pause(self, did: str) -> PeerPause:
+        """Request nothing of a member any more, nor send it anything: what it announces waits.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, when the league has no such member.
+        """
+        if all(one.did != did for one in self._registry.known()):
+            raise Refused(Code.NOT_FOUND, "The league has no member with this DID.")
+        since = await self._retry(partial(self._pause, did))
+        log.info("peer_paused", member=did, since=since)
+        return PeerPause(did, since)
+
+    async def resume(self, did: str) -> PeerPause:
+        """Request again what waits of a member, whether or not it was paused."""
+        await self._retry(partial(self._resume, did))
+        log.info("peer_resumed", member=did)
+        for waiting in (self._backlog.added, self._backlog.sealed):
+            waiting.notify()
+        return PeerPause(did, None)
+
+    async def _pause(self, did: str) -> str:
+        async with self._store.transaction() as tx:
+            return await origins.pause(tx, did)
+
+    async def _resume(self, did: str) -> None:
+        async with self._store.transaction() as tx:
+            await origins.resume(tx, did)
 
     async def _retry_part(self, states: Sequence[State], issuer: str | None, key: str | None) -> int:
         async with self._store.transaction() as tx:

@@ -4,7 +4,7 @@ The follower has a page of events. Those of their versions whose bytes are here 
 as if they had been requested (`hansa.replication.intake`), before its transaction begins; that transaction
 then writes the replicas, their heads and the cursor. Everything else takes the long way: its head is
 pending, and the retriever requests it. So do bytes that do not hold, whoever's fault it is, and those of an
-origin that is over one of its bounds.
+origin that is over one of its bounds, or paused by the operator.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hansa.replication.replicas.pushed import PushedParts
 from hansa.store import EntityDraft, Store, Transaction
 from hansa.store.tables import origins
 from hansa.store.tables.heads import NewHead, Retrieval
+from hansa.store.tables.origins import Origin
 
 
 class ReadyParts(msgspec.Struct, frozen=True):
@@ -65,13 +66,18 @@ class PushedIntake:
         costs: dict[str, tuple[int, int]] = {}
         for issuer, received in bodies.items():
             origin = known.get(issuer)
-            if origin is not None and exceeded_bound(origin, now_ms(self._clock), self._limits) is not None:
+            if origin is not None and self._is_held_back(origin):
                 continue
             started_at_s = self._clock.monotonic()
             drafts |= await self._intake.verified(issuer, received)
             took_ms = round(1000 * (self._clock.monotonic() - started_at_s))
             costs[issuer] = (sum(map(len, received.values())), took_ms)
         return ReadyParts(drafts, costs)
+
+    def _is_held_back(self, origin: Origin) -> bool:
+        """Whether nothing of an origin is taken in: it is paused, or over a bound."""
+        is_bounded = exceeded_bound(origin, now_ms(self._clock), self._limits) is not None
+        return is_bounded or origin.paused_since is not None
 
     async def write(self, tx: Transaction, drafts: Mapping[Retrieval, EntityDraft]) -> list[NewHead]:
         """Write the replicas of versions that become the heads of their keys; what these heads are."""

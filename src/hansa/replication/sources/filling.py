@@ -102,7 +102,11 @@ class Filling:
     async def _start(self, tasks: asyncio.TaskGroup) -> float | None:
         """Hand out what there is; seconds until something else can be, None when nothing will by itself."""
         pauses_s: list[float] = []
-        for origin in await origins.origins(self._parts.store):
+        known = await origins.origins(self._parts.store)
+        self._parts.ranking.set_paused(origins.paused_among(known))
+        for origin in known:
+            if origin.paused_since is not None:
+                continue
             fill = self._fills.get(origin.did)
             if fill is None:
                 if origin.pending - origin.failed < VERSIONS_MIN or self._is_bounded(origin):

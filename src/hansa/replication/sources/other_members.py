@@ -111,8 +111,11 @@ class OtherMembers:
     async def _start(self, tasks: asyncio.TaskGroup) -> float | None:
         """Begin what is due; seconds until something else is, None when nothing will be by itself."""
         pauses_s: list[float] = []
-        for origin in await origins.origins(self._parts.store):
-            if not self._is_failing(origin) and origin.failed == 0:
+        known = await origins.origins(self._parts.store)
+        self._parts.ranking.set_paused(origins.paused_among(known))
+        for origin in known:
+            is_served = not self._is_failing(origin) and origin.failed == 0
+            if is_served or origin.paused_since is not None:
                 self._lanes.pop(origin.did, None)
                 continue
             if (

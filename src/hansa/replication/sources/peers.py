@@ -101,15 +101,20 @@ class PeerView:
         self._did = did
 
     async def peers(self) -> tuple[Peer, ...]:
-        """All other members, in the order of the registry; each is asked how far it is, all at once."""
+        """All other members, in the order of the registry; each is asked how far it is, all at once.
+
+        Those that are paused are not asked.
+        """
         members = [one for one in self._registry.known() if one.did != self._did]
         progress = await self._view.progress(members, None)
         by_did = {one.did: one for one in progress.origins}
         counts = await self._view.evidence_counts()
         proofs = await evidence.proof_counts(self._store)
         figures = {one.did: one for one in self._ranking.figures([one.did for one in members])}
-        answers = await asyncio.gather(*(self._progress(one) for one in members if one.is_current))
-        said = dict(zip([one.did for one in members if one.is_current], answers, strict=True))
+        paused = await origins.paused(self._store)
+        requested = [one for one in members if one.is_current and one.did not in paused]
+        answers = await asyncio.gather(*(self._progress(one) for one in requested))
+        said = dict(zip([one.did for one in requested], answers, strict=True))
         peers: list[Peer] = []
         for one in members:
             follower, problem = said.get(one.did, (None, None))

@@ -11,6 +11,8 @@ what it is asked for, and is fast, in this order. Sources are left alone for a w
 A sign of life (an answer, or a request that it signed) ends the first pause, not the second. That a member
 has not what was requested, or that its answer is larger than this marketplace takes, is no fault of its.
 
+What the operator has paused (`hansa peers --pause`) is not requested at all.
+
 A slow first request is hedged: after `hedge_after_s`, the 95th percentile of the answers of that source,
 another source is requested the same, for at most one request in ten.
 """
@@ -99,6 +101,7 @@ class SourceRanking:
         self._clock = clock
         self._entropy = entropy
         self._sources: dict[str, _Source] = {}
+        self._paused: frozenset[str] = frozenset()
         self._requests = 0
         self._hedges = 0
 
@@ -138,6 +141,10 @@ class SourceRanking:
         for did, count in counts:
             self._of(did).wrong = max(self._of(did).wrong, count)
 
+    def set_paused(self, dids: frozenset[str]) -> None:
+        """The operator has paused these members, and no others."""
+        self._paused = dids
+
     def is_alive(self, did: str) -> None:
         """A member gave a sign of life."""
         source = self._sources.get(did)
@@ -150,7 +157,7 @@ class SourceRanking:
     def ready(self, dids: Iterable[str]) -> list[str]:
         """Those of some members that may be requested now, the best first."""
         now_s = self._clock.monotonic()
-        ready = [did for did in dids if self._paused_s(self._of(did), now_s) <= 0]
+        ready = [did for did in dids if did not in self._paused and self._paused_s(self._of(did), now_s) <= 0]
         return sorted(ready, key=lambda did: self._of(did).rank(did))
 
     def is_rich(self, did: str) -> bool:

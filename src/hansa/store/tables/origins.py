@@ -3,11 +3,13 @@
 A row of `origin` has how many heads a member has on the ledger (counted by the events that begin a chain),
 and how many of them are in each state (counted by triggers on `head`, as rows appear, change and disappear),
 so that a head without a state would show; since when exchanges with it fail and when the next attempt is due;
-and how much its replicas take. Times that are compared are milliseconds since 1970.
+whether the operator has paused it; and how much its replicas take. Times that are compared are milliseconds
+since 1970.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -47,6 +49,8 @@ class Origin(msgspec.Struct, frozen=True):
     """Size of what was received of it on that day."""
     day_verification_ms: int
     """Time that verifying it took on that day."""
+    paused_since: str | None = None
+    """Since when nothing is requested of it, by decision of the operator; RFC 3339."""
 
     @property
     def unaccounted(self) -> int:
@@ -62,6 +66,31 @@ async def origins(source: Readable) -> tuple[Origin, ...]:
     """Every member that anything was ever followed of, in the order of their first events."""
     rows = await source.sql.fetch(f"SELECT {_ORIGIN.sql} FROM origin ORDER BY number")  # noqa: S608 - a constant
     return tuple(map(_ORIGIN.record, rows))
+
+
+def paused_among(known: Iterable[Origin]) -> frozenset[str]:
+    """DIDs of those of some members of which nothing is requested."""
+    return frozenset([one.did for one in known if one.paused_since is not None])
+
+
+async def paused(source: Readable) -> frozenset[str]:
+    """DIDs of the members of which nothing is requested, by decision of the operator."""
+    rows = await source.sql.fetch("SELECT did FROM origin WHERE paused_since IS NOT NULL")
+    return frozenset([did for (did,) in rows])
+
+
+async def pause(tx: Transaction, did: str) -> str:
+    """Request nothing of a member from now on; since when that is so."""
+    rows = await tx.sql.execute(
+        "UPDATE origin SET paused_since = coalesce(paused_since, ?) WHERE number = ? RETURNING paused_since",
+        (tx.time, await number(tx, did)),
+    )
+    return str(rows[0][0])
+
+
+async def resume(tx: Transaction, did: str) -> None:
+    """Request what waits of a member again, at once."""
+    await tx.sql.execute("UPDATE origin SET paused_since = NULL, due_ms = 0 WHERE did = ?", (did,))
 
 
 async def number(tx: Transaction, did: str) -> int:
