@@ -7,9 +7,8 @@ what is trusted, the farthest retained light block that more than 1/3 of the tru
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from hansa.core.batches import read_batch
@@ -18,6 +17,7 @@ from hansa.core.events import CONTENT
 from hansa.core.identifiers import entity_key, is_did, is_entity_key
 from hansa.core.keys import PublicJwk
 from hansa.core.members import Member
+from hansa.core.turns import Turns
 from hansa.pubsub.bus import BusReads, Claim, CommittedEvent, EventFilter
 from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks
 from hansa.pubsub.light.chain.blocks import FOR_BLOCK, LightBlock, has_more_than
@@ -196,36 +196,25 @@ class Receipts:
 
     def __init__(self, maker: ReceiptMaker) -> None:
         self._maker = maker
-        self._slots = asyncio.Semaphore(RECEIPTS_AT_ONCE_MAX)
-        self._waiting = 0
+        self._turns = Turns(RECEIPTS_AT_ONCE_MAX, RECEIPTS_WAITING_MAX, "Too many receipts are being made.")
 
     async def of_entity(self, name: str, *, is_latest: bool = False, known_height: int = 0) -> bytes:
         """The receipt of an entity's last event, or of an event. See `ReceiptMaker.of_entity`."""
-        return await self._in_turn(
+        return await self._turns(
             lambda: self._maker.of_entity(name, is_latest=is_latest, known_height=known_height)
         )
 
     async def of_history(self, name: str, after_version: int = 0, known_height: int = 0) -> bytes:
         """The receipt of all events of an entity. See `ReceiptMaker.of_history`."""
-        return await self._in_turn(lambda: self._maker.of_history(name, after_version, known_height))
+        return await self._turns(lambda: self._maker.of_history(name, after_version, known_height))
 
     async def of_absence(self, key: str, known_height: int = 0) -> bytes:
         """The receipt of what is claimed on a key. See `ReceiptMaker.of_absence`."""
-        return await self._in_turn(lambda: self._maker.of_absence(key, known_height))
+        return await self._turns(lambda: self._maker.of_absence(key, known_height))
 
     async def of_member(self, did: str, known_height: int = 0) -> bytes:
         """The receipt of a member's keys and endpoints. See `ReceiptMaker.of_member`."""
-        return await self._in_turn(lambda: self._maker.of_member(did, known_height))
-
-    async def _in_turn(self, make: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
-        if self._waiting >= RECEIPTS_AT_ONCE_MAX + RECEIPTS_WAITING_MAX:
-            raise Unavailable(Code.UNAVAILABLE, "Too many receipts are being made.")
-        self._waiting += 1
-        try:
-            async with self._slots:
-                return await make()
-        finally:
-            self._waiting -= 1
+        return await self._turns(lambda: self._maker.of_member(did, known_height))
 
 
 def _farthest(blocks: CapturedBlocks, trusted: Trusted, heights: Sequence[int]) -> LightBlock | None:

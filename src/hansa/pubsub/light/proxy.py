@@ -12,7 +12,6 @@ member retains. At most `AT_ONCE_MAX` calls of strangers are at the engine, and 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -23,6 +22,7 @@ from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.measured_work import add_work
+from hansa.core.turns import Turns
 from hansa.pubsub.light.capturing import VALIDATORS_PER_PAGE, Capture, EngineCalls
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.rpc_form import write_commit, write_validators
@@ -97,8 +97,7 @@ class LightProxy:
         self._engine = engine
         self._capture = capture
         self._clock = clock
-        self._slots = asyncio.Semaphore(AT_ONCE_MAX)
-        self._waiting = 0
+        self._turns = Turns(AT_ONCE_MAX, WAITING_MAX, "Too many calls are waiting.")
         self._newest: dict[LightCall, tuple[float, bytes]] = {}
         self._newest_height = 0
         self.cache: Cache[LightCall, bytes] = Cache("light_results", CACHE_SIZE_MAX_BYTES, size_of=len)
@@ -116,14 +115,7 @@ class LightProxy:
         recent = self._newest.get(call)
         if recent is not None and self._clock.monotonic() < recent[0]:
             return recent[1]
-        if self._waiting >= AT_ONCE_MAX + WAITING_MAX:
-            raise Unavailable(Code.UNAVAILABLE, "Too many calls are waiting.")
-        self._waiting += 1
-        try:
-            async with self._slots:
-                return await self._fetch(call)
-        finally:
-            self._waiting -= 1
+        return await self._turns(lambda: self._fetch(call))
 
     async def _fetch(self, call: LightCall) -> bytes:
         known = self.cache.get(call)

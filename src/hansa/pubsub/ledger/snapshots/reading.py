@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.errors import Code, Refused
+from hansa.core.turns import Turns
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
 
 WAITING_MAX: Final = 32
@@ -24,8 +25,7 @@ class ServedSnapshots:
 
     def __init__(self, folder: SnapshotFolder) -> None:
         self._folder = folder
-        self._reading = asyncio.Lock()
-        self._waiting = 0
+        self._turns = Turns(1, WAITING_MAX - 1, "Too many requests for snapshots are waiting.")
 
     async def heights(self) -> tuple[int, ...]:
         """Of the snapshots, newest first.
@@ -67,11 +67,4 @@ class ServedSnapshots:
         return content
 
     async def _read(self, work: Callable[[], T]) -> T:
-        if self._waiting >= WAITING_MAX:
-            raise Unavailable(Code.UNAVAILABLE, "Too many requests for snapshots are waiting.")
-        self._waiting += 1
-        try:
-            async with self._reading:
-                return await asyncio.to_thread(work)
-        finally:
-            self._waiting -= 1
+        return await self._turns(lambda: asyncio.to_thread(work))
