@@ -108,7 +108,12 @@ def private_reason(type_name: str) -> str:
 
 
 def verify(
-    body: bytes, retrieval: Retrieval, limits: Limits, check: EntityCheck = check_type
+    body: bytes,
+    retrieval: Retrieval,
+    limits: Limits,
+    check: EntityCheck = check_type,
+    *,
+    is_held: bool = False,
 ) -> EntityDraft | Rejection:
     """The replica that a body is, or why it is none (steps 1 to 3, and 4 for bound identifiers).
 
@@ -117,8 +122,9 @@ def verify(
         retrieval: The version that was requested.
         limits: `entity_size_max_bytes`.
         check: By the models.
+        is_held: Whether it was seen before that the bytes have the hash.
     """
-    link = hashlink(body)
+    link = retrieval.hashlink if is_held else hashlink(body)
     if link != retrieval.hashlink:
         reason = f"The bytes have the hashlink {link}; the event names {retrieval.hashlink}."
         return Rejection(Code.HASH_MISMATCH, reason, "pending")
@@ -202,6 +208,8 @@ class Intake:
         requested: Sequence[Retrieval],
         lines: Sequence[ResponseLine],
         proof: AnswerProof | None,
+        *,
+        is_held: bool = False,
     ) -> int:
         """Store or reject what was sent for versions of an origin; for how many of them that was wrong bytes.
 
@@ -211,6 +219,7 @@ class Intake:
             lines: A response, a line for each of them.
             proof: That the origin sent them; without one they are evidence of nothing but what they say
                 themselves.
+            is_held: Whether it was seen before that the bytes have the hashes of their events.
         """
         assert len(lines) == len(requested), "a response has a line for each requested version"
         assert all(one.issuer == origin.did for one in requested), "these are of the origin"
@@ -223,7 +232,7 @@ class Intake:
             if isinstance(line.entity, msgspec.Raw):
                 body = bytes(line.entity)
                 size_bytes += len(body)
-                outcome = await self._verified(body, retrieval)
+                outcome = await self._verified(body, retrieval, is_held=is_held)
                 if isinstance(outcome, EntityDraft):
                     drafts[retrieval] = outcome
                 else:
@@ -258,16 +267,20 @@ class Intake:
             drafts = {retrieval: draft for retrieval, draft in drafts.items() if retrieval not in claimed}
         return drafts
 
-    async def _verified(self, body: bytes, retrieval: Retrieval) -> EntityDraft | Rejection:
+    async def _verified(
+        self, body: bytes, retrieval: Retrieval, *, is_held: bool = False
+    ) -> EntityDraft | Rejection:
         if retrieval.type not in self._policy.types:
             return Rejection(Code.ENTITY_INVALID, private_reason(retrieval.type))
         if len(body) <= SMALL_MAX_BYTES:
-            return verify(body, retrieval, self._limits, self._check)
-        return await asyncio.to_thread(self._verified_and_indexed, body, retrieval)
+            return verify(body, retrieval, self._limits, self._check, is_held=is_held)
+        return await asyncio.to_thread(self._verified_and_indexed, body, retrieval, is_held=is_held)
 
-    def _verified_and_indexed(self, body: bytes, retrieval: Retrieval) -> EntityDraft | Rejection:
+    def _verified_and_indexed(
+        self, body: bytes, retrieval: Retrieval, *, is_held: bool
+    ) -> EntityDraft | Rejection:
         """The same of a large entity, with what of it is indexed, which would hold up all other writes."""
-        outcome = verify(body, retrieval, self._limits, self._check)
+        outcome = verify(body, retrieval, self._limits, self._check, is_held=is_held)
         if isinstance(outcome, Rejection):
             return outcome
         indexed = self._store.indexed(outcome.type, msgspec.json.decode(body), None)

@@ -375,7 +375,7 @@ class Retriever:
         if origin.attempts == 0:
             pulled = await self.sources.bundles.held(member, batch)
             if pulled:
-                await self._intake.process(origin, tuple(pulled), tuple(pulled.values()), None)
+                await self._intake.process(origin, tuple(pulled), tuple(pulled.values()), None, is_held=True)
             batch = [one for one in batch if one not in pulled]
             if not batch:
                 return
@@ -392,7 +392,7 @@ class Retriever:
             await self._retry(partial(self._record_failure, origin, batch, error))
             return
         if not is_of_origin:  # another member was faster, and nothing is known of the origin
-            await self._intake.process(origin, batch, answer.lines, None)
+            await self._intake.process(origin, batch, answer.lines, None, is_held=True)
             return
         lane.batch_limit = min(lane.batch_limit + 1, self._limits.retrieval_entities_max)
         lane.batch_max = min(2 * lane.batch_max, lane.batch_limit)

@@ -13,7 +13,8 @@ blame, as a proxy or a disk. Until it has given something that holds, its behavi
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Callable
+from typing import Final, Literal, TypeVar
 
 import msgspec
 import structlog
@@ -22,6 +23,7 @@ from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest, RequestSigner
+from hansa.core.thread_work import SMALL_MAX_BYTES, run_refusable
 from hansa.pubsub.ledger.history.segment import (
     SEGMENT_SIZE_MAX_BYTES,
     HistoryBatch,
@@ -58,6 +60,7 @@ REASON_LENGTH_MAX_CHARS: Final = 300
 Behavior = Literal["current", "late", "lies", "silent", "unknown", "upgraded", "withholds"]
 _DISTRUSTED: Final[frozenset[Behavior]] = frozenset({"lies", "withholds"})
 _STAYING: Final[frozenset[Behavior]] = _DISTRUSTED | {"upgraded"}
+T = TypeVar("T")
 """That a header alone does not change."""
 _WRONG: Final = frozenset(
     {Code.PROOF_INVALID, Code.MALFORMED, Code.RETRIEVAL_TOO_LARGE, Code.LEDGER_FORKED, Code.INVALID}
@@ -229,7 +232,8 @@ class FollowedMember:
             Refused: `Code.PROOF_INVALID`: it cannot be read.
             Unavailable: it does not answer.
         """
-        return decode_parts(await self._remote.body(f"{STATE_PATH}?known={tags}", STATE_SIZE_MAX_BYTES))
+        raw = await self._remote.body(f"{STATE_PATH}?known={tags}", STATE_SIZE_MAX_BYTES)
+        return await _beside_the_loop(raw, decode_parts)
 
     async def batches_after(self, position: int) -> list[HistoryBatch]:
         """The next batches after a position; not verified.
@@ -240,7 +244,7 @@ class FollowedMember:
         """
         raw = await self._remote.body(f"{BATCHES_PATH}?after={position}", SEGMENT_SIZE_MAX_BYTES)
         try:
-            return decode_segment(decompressed(raw))
+            return await _beside_the_loop(raw, lambda segment: decode_segment(decompressed(segment)))
         except Refused as error:
             raise Refused(Code.PROOF_INVALID, "Its batches are not in their form.") from error
 
@@ -293,3 +297,10 @@ class FollowedMember:
         if response.status != 200:
             raise Unavailable(Code.UNAVAILABLE, f"{self.endpoint} answers with status {response.status}.")
         return read_verdict(response.body)
+
+
+async def _beside_the_loop(raw: bytes, read: Callable[[bytes], T]) -> T:
+    """What some bytes are; large ones are read by a thread."""
+    if len(raw) <= SMALL_MAX_BYTES:
+        return read(raw)
+    return await run_refusable(None, lambda: read(raw))

@@ -24,6 +24,7 @@ import msgspec
 from hansa.core.canonical import is_hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import is_entity_key
+from hansa.core.inflating import content_max_bytes, inflated
 
 BUNDLE_TYPE: Final = "application/zlib"
 BUNDLES_PATH: Final = "/league/v1/bundles"
@@ -31,10 +32,6 @@ SIZE_MAX_BYTES: Final = 4_194_304
 """Of a bundle, compressed."""
 CONTENT_MAX_BYTES: Final = 16_777_216
 """Of what it decompresses to."""
-RATIO_MAX: Final = 100
-"""Of the two; catalogues have about 10."""
-CONTENT_SMALL_BYTES: Final = 65_536
-"""Whatever the ratio, so much is a bundle's due."""
 LINES_MAX: Final = 1000
 _LEVEL: Final = 1
 """Of compression: four fifths of what the best gives, in a tenth of the time."""
@@ -66,7 +63,7 @@ def packed(parts: Sequence[BundledPart]) -> bytes | None:
     if len(content) > CONTENT_MAX_BYTES:
         return None
     raw = zlib.compress(content, _LEVEL)
-    if len(content) > _content_max_bytes(raw):
+    if len(content) > content_max_bytes(raw, CONTENT_MAX_BYTES):
         raw = zlib.compress(content, _STORED)
     return raw if len(raw) <= SIZE_MAX_BYTES else None
 
@@ -79,7 +76,7 @@ def unpacked(raw: bytes) -> tuple[BundledPart, ...]:
     """
     if len(raw) > SIZE_MAX_BYTES:
         raise Refused(Code.TOO_LARGE, f"A bundle has at most {SIZE_MAX_BYTES} bytes.")
-    content = _decompressed(raw)
+    content = inflated(raw, CONTENT_MAX_BYTES)
     if content.count(b"\n") >= LINES_MAX:
         raise Refused(Code.TOO_LARGE, f"A bundle has at most {LINES_MAX} lines.")
     try:
@@ -94,21 +91,3 @@ def unpacked(raw: bytes) -> tuple[BundledPart, ...]:
 def address(raw: bytes) -> str:
     """The SHA-256 of a bundle, hex."""
     return hashlib.sha256(raw).hexdigest()
-
-
-def _decompressed(raw: bytes) -> bytes:
-    size_max_bytes = _content_max_bytes(raw)
-    stream = zlib.decompressobj()
-    try:
-        content = stream.decompress(raw, size_max_bytes + 1)
-    except zlib.error as error:
-        raise Refused(Code.MALFORMED, "The bundle is no zlib stream (RFC 1950).") from error
-    if len(content) > size_max_bytes:
-        raise Refused(Code.TOO_LARGE, "The bundle decompresses to more than a bundle may.")
-    if not stream.eof or stream.unused_data:
-        raise Refused(Code.MALFORMED, "The bundle is not one whole zlib stream.")
-    return content
-
-
-def _content_max_bytes(raw: bytes) -> int:
-    return min(CONTENT_MAX_BYTES, CONTENT_SMALL_BYTES + RATIO_MAX * len(raw))

@@ -77,6 +77,6 @@ def entity_sources(
         *(backlog, clock, entropy, limits),
     )
     others = OtherMembers(parts)
-    requests = HedgedRequests(client, others, honesty, ranking, policy.types, clock)
+    requests = HedgedRequests(client, others, ranking, policy.types, clock)
     bundles = BundlePull(http, signer, clock, limits)
     return EntitySources(intake, ranking, requests, others, bundles, Filling(parts))

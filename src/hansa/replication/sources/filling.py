@@ -210,7 +210,9 @@ class Filling:
             held = await self._parts.honesty.held(source.did, batch, answer, latency_s)
             received = len(held)
             if held:
-                await self._parts.intake.process(origin, tuple(held), tuple(held.values()), None)
+                await self._parts.intake.process(
+                    origin, tuple(held), tuple(held.values()), None, is_held=True
+                )
             fill.returned += [one for one in batch if one not in held]
         return received
 

@@ -16,7 +16,6 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.members import Member
 from hansa.replication.exchange import MemberAnswer, OriginClient
-from hansa.replication.sources.honesty import HonestyCheck
 from hansa.replication.sources.other_members import OtherMembers
 from hansa.replication.sources.ranking import SourceRanking
 from hansa.store.tables.heads import Retrieval
@@ -35,7 +34,6 @@ class HedgedRequests:
     Args:
         client: Requests.
         others: The other members.
-        honesty: Compares what they sent with what was requested.
         ranking: Who is slow, and who is the best.
         types: Those that other members are requested for.
         clock: For latencies.
@@ -45,14 +43,12 @@ class HedgedRequests:
         self,
         client: OriginClient,
         others: OtherMembers,
-        honesty: HonestyCheck,
         ranking: SourceRanking,
         types: frozenset[str],
         clock: Clock,
     ) -> None:
         self._client = client
         self._others = others
-        self._honesty = honesty
         self._ranking = ranking
         self._types = types
         self._clock = clock
@@ -108,15 +104,12 @@ class HedgedRequests:
 
     async def _fetch_all(self, other: Member, batch: Sequence[Retrieval]) -> MemberAnswer | None:
         """What another member has, if that is everything."""
-        started_at_s = self._clock.monotonic()
         try:
-            answer = await self._client.fetch(other, batch)
-        except (Refused, Unavailable):
+            held = await self._others.held(other, batch)
+        except Refused:
             self._ranking.failed(other.did)
             return None
-        latency_s = self._clock.monotonic() - started_at_s
-        held = await self._honesty.held(other.did, batch, answer, latency_s)
-        return MemberAnswer(answer.lines, None) if len(held) == len(batch) else None
+        return MemberAnswer(tuple(map(held.__getitem__, batch)), None) if len(held) == len(batch) else None
 
 
 async def _result(fetching: Coroutine[Any, Any, MemberAnswer]) -> MemberAnswer | Refused | Unavailable:

@@ -151,7 +151,9 @@ class OtherMembers:
                 break
             held = await self._exchange(members[did], missing)
             if held:
-                await self._parts.intake.process(origin, tuple(held), tuple(held.values()), None)
+                await self._parts.intake.process(
+                    origin, tuple(held), tuple(held.values()), None, is_held=True
+                )
             received += len(held)
             missing = [one for one in missing if one not in held]
         lane.end(self._parts.clock.monotonic(), received, batch, self._batch_max)
@@ -162,19 +164,30 @@ class OtherMembers:
         places = ((attempts_min, _ATTEMPTS_MAX), (lane.after, POSITION_MAX))
         return await heads.pending(self._parts.store, origin, *places, self._batch_max, "ASC")
 
-    async def _exchange(self, member: Member, batch: Sequence[Retrieval]) -> dict[Retrieval, ResponseLine]:
-        """What a member has of some versions."""
-        started_at_s = self._parts.clock.monotonic()
+    async def held(self, member: Member, batch: Sequence[Retrieval]) -> dict[Retrieval, ResponseLine]:
+        """What a member has of some versions, with the hashes of their events; nothing when it does not answer.
+
+        Raises:
+            Refused: `Code.RETRIEVAL_TOO_LARGE`: its answer is larger than this marketplace takes.
+        """
+        parts = self._parts
+        started_at_s = parts.clock.monotonic()
         try:
-            answer = await self._parts.client.fetch(member, batch)
+            answer = await parts.client.fetch(member, batch)
         except (Refused, Unavailable) as error:
-            if error.code is Code.RETRIEVAL_TOO_LARGE and len(batch) > SPLIT_MIN:
-                return await self._exchange(
-                    member, batch[: max(1, len(batch) // SPLIT_INTO)]
-                )  # the limit is ours
-            self._parts.ranking.failed(member.did)
+            if error.code is Code.RETRIEVAL_TOO_LARGE:
+                raise
+            parts.ranking.failed(member.did)
             log.info("source_failed", source=member.did, issuer=batch[0].issuer, code=str(error.code))
             return {}
-        return await self._parts.honesty.held(
-            member.did, batch, answer, self._parts.clock.monotonic() - started_at_s
-        )
+        return await parts.honesty.held(member.did, batch, answer, parts.clock.monotonic() - started_at_s)
+
+    async def _exchange(self, member: Member, batch: Sequence[Retrieval]) -> dict[Retrieval, ResponseLine]:
+        """The same of the first of them, when all are too large. Too much for a few of them is a failure."""
+        try:
+            return await self.held(member, batch)
+        except Refused:
+            if len(batch) <= SPLIT_MIN:
+                self._parts.ranking.failed(member.did)
+                return {}
+        return await self._exchange(member, batch[: max(1, len(batch) // SPLIT_INTO)])

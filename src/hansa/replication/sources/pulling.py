@@ -9,7 +9,7 @@ one then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -23,7 +23,7 @@ from hansa.core.http import HttpClient, HttpRequest, RequestSigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.thread_work import run_refusable
-from hansa.replication.announced.bundles import BUNDLES_PATH, SIZE_MAX_BYTES, BundledPart, address, unpacked
+from hansa.replication.announced.bundles import BUNDLES_PATH, SIZE_MAX_BYTES, address, unpacked
 from hansa.replication.announced.retained_bundles import BundleList, ListedBundle
 from hansa.replication.exchange import ResponseLine
 from hansa.store.tables.heads import Retrieval
@@ -66,14 +66,15 @@ class BundlePull:
         if len(batch) < VERSIONS_MIN or self._without_until_s.get(origin.did, 0.0) > now_s:
             return {}
         lines: dict[Retrieval, ResponseLine] = {}
+        is_answering = True
         try:
             listed = await self._listed(origin, min(one.position for one in batch) - 1)
             for bundle in _needed(listed, batch)[:PULLED_MAX]:
-                parts = {(one.key, one.hashlink): one.entity for one in await self._parts(origin, bundle)}
-                lines |= {one: line for one in batch if (line := _line(one, parts)) is not None}
+                lines |= await self._held_in(origin, bundle, batch)
         except (Refused, Unavailable) as error:
             log.info("bundles_not_pulled", issuer=origin.did, code=str(error.code))
-        if not lines:
+            is_answering = False
+        if not lines or not is_answering:
             self._without_until_s[origin.did] = now_s + WITHOUT_S
         return lines
 
@@ -84,10 +85,12 @@ class BundlePull:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(Code.RETRIEVAL_ANSWER_INVALID, "A list of bundles is not of its form.") from error
 
-    async def _parts(self, origin: Member, bundle: ListedBundle) -> tuple[BundledPart, ...]:
+    async def _held_in(
+        self, origin: Member, bundle: ListedBundle, batch: Sequence[Retrieval]
+    ) -> dict[Retrieval, ResponseLine]:
         raw = await self._get(origin, f"{BUNDLES_PATH}/{bundle.digest}", SIZE_MAX_BYTES)
         self.pulled += 1
-        return await run_refusable(None, partial(_unpacked_at, bundle.digest, raw))
+        return await run_refusable(None, partial(_held_in, bundle.digest, raw, batch))
 
     async def _get(self, origin: Member, path: str, size_max_bytes: int) -> bytes:
         url = origin.endpoint + path
@@ -111,20 +114,17 @@ def _needed(listed: Sequence[ListedBundle], batch: Sequence[Retrieval]) -> list[
     ]
 
 
-def _line(version: Retrieval, parts: Mapping[tuple[str, str], msgspec.Raw]) -> ResponseLine | None:
-    """The line of a version, if its bytes are among the parts of a bundle, and are its bytes."""
-    body = parts.get((version.key, version.hashlink))
-    if body is None or hashlink(bytes(body)) != version.hashlink:
-        return None
-    return ResponseLine(version.key, "found", body)
-
-
-def _unpacked_at(digest: str, raw: bytes) -> tuple[BundledPart, ...]:
-    """The parts of the bundle at an address.
+def _held_in(digest: str, raw: bytes, batch: Sequence[Retrieval]) -> dict[Retrieval, ResponseLine]:
+    """The lines of the versions whose bytes, by their hashes, are in the bundle at an address.
 
     Raises:
-        Refused: It is another one, or none.
+        Refused: It is another bundle, or none.
     """
     if address(raw) != digest:
         raise Refused(Code.RETRIEVAL_ANSWER_INVALID, "The bundle is not the one of its address.")
-    return unpacked(raw)
+    bodies = {(part.key, part.hashlink): part.entity for part in unpacked(raw)}
+    return {
+        one: ResponseLine(one.key, "found", body)
+        for one in batch
+        if (body := bodies.get((one.key, one.hashlink))) is not None and hashlink(bytes(body)) == one.hashlink
+    }

@@ -19,6 +19,7 @@ import msgspec
 
 from hansa.core.batches import EVENTS_MAX
 from hansa.core.errors import Code, Refused
+from hansa.core.inflating import inflated
 
 SEGMENT_EVENTS: Final = 4096
 SEGMENT_SIZE_MAX_BYTES: Final = 67_108_864
@@ -113,19 +114,15 @@ def compressed(raw: bytes) -> bytes:
 
 
 def decompressed(raw: bytes) -> bytes:
-    """A segment that travelled, within its bound however little it was compressed to.
+    """A segment that travelled, within its bounds however little it was compressed to.
 
     Raises:
         Refused: `Code.MALFORMED`.
     """
-    inflater = zlib.decompressobj()
     try:
-        content = inflater.decompress(raw, SEGMENT_SIZE_MAX_BYTES)
-    except zlib.error as error:
+        return inflated(raw, SEGMENT_SIZE_MAX_BYTES)
+    except Refused as error:
         raise _malformed() from error
-    if not inflater.eof or inflater.unused_data:
-        raise _malformed()
-    return content
 
 
 def _malformed() -> Refused:
