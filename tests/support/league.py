@@ -71,14 +71,13 @@ from hansa.store import Entity, EntityDraft, Store
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import origins
 from tests.support.asgi import AsgiClient
+from tests.support.confidential_types import PUBLIC_STATUSES, ConfidentialEntities
 from tests.support.listeners import Listeners
 from tests.support.network import Network
 
 TYPES = frozenset({"Category", "ProductOffering", "ProductSpecification"})
-CONFIDENTIAL_TYPES = frozenset({"ProductOrder", "Quote"})
 LEAGUE = "league"
 """Name of the chain."""
-PUBLIC_STATUSES = frozenset({"Launched", "Retired", "Obsolete"})
 TURNS_PER_CHECK = 20
 STEP_S = 0.05
 
@@ -92,16 +91,6 @@ def authenticate(headers: Mapping[bytes, bytes]) -> Caller:
 async def no_dangling_references(_: int) -> tuple[DanglingReference, ...]:
     """Nothing here has rules about references."""
     return ()
-
-
-class ConfidentialEntities:
-    """Which entities are for some members alone."""
-
-    types = CONFIDENTIAL_TYPES
-
-    def is_ready(self, entity: Entity) -> bool:
-        """Whether others may see an entity."""
-        return msgspec.json.decode(entity.body).get("lifecycleStatus") in PUBLIC_STATUSES
 
 
 class Marketplace:

@@ -1,24 +1,23 @@
 """Keys that follow from one secret of a marketplace: HKDF with SHA-256 (RFC 5869), one for each purpose.
 
-The secret is made with the marketplace's folder and never replaced. It is no other key's: what follows from it
-stays the same when keys are rotated and when the store is lost, and whoever learns a derived key learns neither
-the secret nor another one of its keys.
+The secret is made with the marketplace's folder and never replaced. It is no other key's: what follows from
+it stays the same when keys are rotated and when the store is lost, and whoever learns a derived key learns
+neither the secret nor another one of its keys.
 """
 
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import read_file
-from hansa.core.identifiers import Entropy
 
 SECRET_SIZE_BYTES: Final = 32
 DERIVED_SIZE_BYTES: Final = 32
@@ -43,9 +42,9 @@ class DerivationSecret:
         self._secret = secret
 
     @classmethod
-    def generate(cls, entropy: Entropy = os.urandom) -> DerivationSecret:
-        """A new secret."""
-        return cls(entropy(SECRET_SIZE_BYTES))
+    def generate(cls) -> DerivationSecret:
+        """A new secret, with randomness of the cryptography library."""
+        return cls(ChaCha20Poly1305.generate_key())
 
     @classmethod
     def load(cls, path: Path) -> DerivationSecret:

@@ -1,6 +1,6 @@
 """Decompressing what others sent: never to more bytes than it may have, nor than it is likely to have.
 
-A few bytes can decompress to gigabytes. So the content has a bound of its own, and a bound by what was received:
+A few bytes can decompress to gigabytes. So the content has a bound of its own, and one by what was received:
 `RATIO_MAX` times as much, which no catalogue and no ledger reaches. Neither is exceeded on the way.
 """
 

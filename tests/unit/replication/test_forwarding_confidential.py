@@ -31,7 +31,7 @@ DONE = {"description": "delivered"}
 
 @pytest.fixture
 async def league() -> AsyncIterator[ForwardingLeague]:
-    """The first is the buyer's operator, where orders have their origin; the second the seller's; a stranger."""
+    """The buyer's operator, where orders have their origin; the seller's; a stranger."""
     async with ForwardingLeague(3) as league:
         yield league
 

@@ -1,7 +1,7 @@
-"""Wherever a member reads another's bytes: too many, too deep, a bomb, or too slow; each has a bound and an end.
+"""Wherever a member reads another's bytes: too many, too deep, a bomb, or too slow.
 
-Every place is attacked by every answer. The reader stays well, requests its source ever more rarely, takes no more
-bytes than the place allows, and has everything as soon as the source is honest again.
+Every place is attacked by every answer. The reader stays well, requests its source ever more rarely, takes
+no more bytes than the place allows, and has everything as soon as the source is honest again.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ the new one. So whichever of the two the league knows is there, however often a 
 So it is with the key for key agreement, of which the one before stays: what is sealed for it may be read
 later. The one before that opens nothing any more; its origins have announced anew what they sealed for it.
 
-The secret from which other keys follow is not replaced: what others know by them would be another thing to them.
+The secret from which other keys follow is not replaced: what others know by these would be another thing.
 """
 
 from __future__ import annotations

@@ -129,15 +129,14 @@ def replication_parts(
     policy = DistributionPolicy(did, models.catalogue_types, parts, parts.rule())
     watch, needs = ConditionsWatch(folder / POLICIES, policy, backlog.conditions, clock), ClosureNeeds(models)
     signer, pushed = MemberSigner(member_key, did, clock, entropy, limits), PushedParts(clock)
-    check, secrets = ReplicaCheck(models, clock), PairwiseSecrets(league)
+    check, secrets, timing = ReplicaCheck(models, clock), PairwiseSecrets(league), (clock, entropy, limits)
     shared, retained = partial(policy.may_retrieve, None), RetainedBundles(clock)
     pusher = BundlePusher(store, registry, http, signer, did, shared, notes, clock, entropy, limits, retained)
     sources = entity_sources(
         *(store, bus, registry, http, signer, MemberAnswerCheck(did, registry.callers), policy, backlog),
         *(clock, entropy, limits, check),
     )
-    rule = f"{__version__} {models_digest()}"
-    operators = read_party_operators(settings.party_operators)
+    rule, operators = f"{__version__} {models_digest()}", read_party_operators(settings.party_operators)
     audiences = Audiences(policy, ConfidentialEntities(models), registry.known, operators)
     demands, batches = Demands(store, audiences, backlog.addressed), BatchSigner(member_key, did, clock)
     agreement_keys = OwnAgreementKeys(folder, did, log)
@@ -168,12 +167,8 @@ def replication_parts(
         ClosureKeeper(store, bus, policy, needs, backlog, clock, entropy, limits),
         audiences,
         secrets,
-        ConfidentialPublisher(
-            *(store, bus, batches, audiences, demands, secrets, league, backlog, clock, entropy, limits)
-        ),
-        ConfidentialRetriever(
-            *(store, registry, http, signer, policy, backlog, league, clock, entropy, limits, check)
-        ),
+        ConfidentialPublisher(store, bus, batches, audiences, demands, secrets, league, backlog, *timing),
+        ConfidentialRetriever(store, registry, http, signer, policy, backlog, league, *timing, check),
         AddressedPast(store, bus, policy, recognition, backlog, clock, entropy, limits),
         pusher,
         PeerView(

@@ -11,13 +11,13 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from hansa.core.admission import Admission
 from hansa.core.batches import read_batch
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import CONTENT
 from hansa.core.identifiers import entity_key, is_did, is_entity_key
 from hansa.core.keys import PublicJwk
 from hansa.core.members import Member
-from hansa.core.turns import Turns
 from hansa.pubsub.bus import BusReads, Claim, CommittedEvent, EventFilter
 from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks
 from hansa.pubsub.light.chain.blocks import FOR_BLOCK, LightBlock, has_more_than
@@ -196,25 +196,27 @@ class Receipts:
 
     def __init__(self, maker: ReceiptMaker) -> None:
         self._maker = maker
-        self._turns = Turns(RECEIPTS_AT_ONCE_MAX, RECEIPTS_WAITING_MAX, "Too many receipts are being made.")
+        self._admission = Admission(
+            RECEIPTS_AT_ONCE_MAX, RECEIPTS_WAITING_MAX, "Too many receipts are being made."
+        )
 
     async def of_entity(self, name: str, *, is_latest: bool = False, known_height: int = 0) -> bytes:
         """The receipt of an entity's last event, or of an event. See `ReceiptMaker.of_entity`."""
-        return await self._turns(
+        return await self._admission(
             lambda: self._maker.of_entity(name, is_latest=is_latest, known_height=known_height)
         )
 
     async def of_history(self, name: str, after_version: int = 0, known_height: int = 0) -> bytes:
         """The receipt of all events of an entity. See `ReceiptMaker.of_history`."""
-        return await self._turns(lambda: self._maker.of_history(name, after_version, known_height))
+        return await self._admission(lambda: self._maker.of_history(name, after_version, known_height))
 
     async def of_absence(self, key: str, known_height: int = 0) -> bytes:
         """The receipt of what is claimed on a key. See `ReceiptMaker.of_absence`."""
-        return await self._turns(lambda: self._maker.of_absence(key, known_height))
+        return await self._admission(lambda: self._maker.of_absence(key, known_height))
 
     async def of_member(self, did: str, known_height: int = 0) -> bytes:
         """The receipt of a member's keys and endpoints. See `ReceiptMaker.of_member`."""
-        return await self._turns(lambda: self._maker.of_member(did, known_height))
+        return await self._admission(lambda: self._maker.of_member(did, known_height))
 
 
 def _farthest(blocks: CapturedBlocks, trusted: Trusted, heights: Sequence[int]) -> LightBlock | None:

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.admission import Admission
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.measured_work import add_work
-from hansa.core.turns import Turns
 from hansa.pubsub.light.capturing import VALIDATORS_PER_PAGE, Capture, EngineCalls
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.rpc_form import write_commit, write_validators
@@ -97,7 +97,7 @@ class LightProxy:
         self._engine = engine
         self._capture = capture
         self._clock = clock
-        self._turns = Turns(AT_ONCE_MAX, WAITING_MAX, "Too many calls are waiting.")
+        self._admission = Admission(AT_ONCE_MAX, WAITING_MAX, "Too many calls are waiting.")
         self._newest: dict[LightCall, tuple[float, bytes]] = {}
         self._newest_height = 0
         self.cache: Cache[LightCall, bytes] = Cache("light_results", CACHE_SIZE_MAX_BYTES, size_of=len)
@@ -115,7 +115,7 @@ class LightProxy:
         recent = self._newest.get(call)
         if recent is not None and self._clock.monotonic() < recent[0]:
             return recent[1]
-        return await self._turns(lambda: self._fetch(call))
+        return await self._admission(lambda: self._fetch(call))
 
     async def _fetch(self, call: LightCall) -> bytes:
         known = self.cache.get(call)

@@ -17,8 +17,8 @@ conditions decide about it again, and it disappears.
 States, all durable: the cursor `closure` in the feed, and the rows of `hansa.store.tables.closure`. An
 interruption repeats a part of the feed, which changes nothing. What is missing is looked for when that is
 noted, and again when other members have announced something, every `RECHECK_S` at most, a page of
-`RECHECKED_MAX` at a time: its event may be among that. While the conditions keep nothing out, nothing is looked
-for.
+`RECHECKED_MAX` at a time: its event may be among that. While the conditions keep nothing out, nothing is
+looked for.
 
 A part of the feed is one transaction, with a few statements for all of its replicas; one that concerns no
 closure is none.
@@ -27,9 +27,9 @@ closure is none.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -331,17 +331,13 @@ class ClosureKeeper:
                 await outcomes.append(tx)
 
 
-async def _first(*waits: Awaitable[object]) -> None:
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
     """Return when the first of some waits ends."""
-    tasks = [asyncio.ensure_future(one) for one in waits]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for one in done:
-            one.result()
-    finally:
-        for one in tasks:
+    async with asyncio.TaskGroup() as tasks:
+        started = [tasks.create_task(one) for one in waits]
+        await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
+        for one in started:
             one.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _is_unrequested(need: Need) -> bool:

@@ -5,12 +5,12 @@ When others hold, all that are of catalogue types are walked, a part at a time:
 
     stored                      and a condition is not met now: the replica is removed, the entity skipped
     pending                     the same of the replica of an older version; the newer one decides by itself
-    skipped for a condition     it is retrieved again, and decided about by its bytes: nothing else is known of it
+    skipped for a condition     it is retrieved again, and decided about by its bytes: nothing else is known
 
-The key that decrypts a version is not retained. For what is retrieved again, its event is read from the ledger
-and opened once more; what no key of this marketplace opens any more, after several rotations, stays skipped
-until its origin seals it anew. The retriever decides by the new conditions already, and each part is decided
-in one transaction. An interruption repeats the walk, which changes nothing.
+The key that decrypts a version is not retained. For what is retrieved again, its event is read from the
+ledger and opened once more; what no key of this marketplace opens any more, after several rotations, stays
+skipped until its origin seals it anew. The retriever decides by the new conditions already, and each part is
+decided in one transaction. An interruption repeats the walk, which changes nothing.
 """
 
 from __future__ import annotations

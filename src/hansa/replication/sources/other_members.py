@@ -165,7 +165,7 @@ class OtherMembers:
         return await heads.pending(self._parts.store, origin, *places, self._batch_max, "ASC")
 
     async def held(self, member: Member, batch: Sequence[Retrieval]) -> dict[Retrieval, ResponseLine]:
-        """What a member has of some versions, with the hashes of their events; nothing when it does not answer.
+        """What a member has of some versions, by their hashes; nothing when it does not answer.
 
         Raises:
             Refused: `Code.RETRIEVAL_TOO_LARGE`: its answer is larger than this marketplace takes.

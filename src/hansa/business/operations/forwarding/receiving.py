@@ -70,7 +70,7 @@ class _Bounds:
             raise self._served.not_found(current.id)
 
     def computed(self, current: Entity, compute: Compute) -> dict[str, Any]:
-        """See `WriteGuard`: private attributes are neither read, as by a patch that copies them, nor written."""
+        """See `WriteGuard`: private attributes are neither read (a patch may copy) nor written."""
         private = self._parts.private_attributes(current.type)
         if not private:
             return compute(current)

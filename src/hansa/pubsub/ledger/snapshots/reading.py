@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from hansa.core.admission import Admission
 from hansa.core.errors import Code, Refused
-from hansa.core.turns import Turns
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
 
 WAITING_MAX: Final = 32
@@ -25,7 +25,7 @@ class ServedSnapshots:
 
     def __init__(self, folder: SnapshotFolder) -> None:
         self._folder = folder
-        self._turns = Turns(1, WAITING_MAX - 1, "Too many requests for snapshots are waiting.")
+        self._admission = Admission(1, WAITING_MAX - 1, "Too many requests for snapshots are waiting.")
 
     async def heights(self) -> tuple[int, ...]:
         """Of the snapshots, newest first.
@@ -67,4 +67,4 @@ class ServedSnapshots:
         return content
 
     async def _read(self, work: Callable[[], T]) -> T:
-        return await self._turns(lambda: asyncio.to_thread(work))
+        return await self._admission(lambda: asyncio.to_thread(work))

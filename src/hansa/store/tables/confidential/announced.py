@@ -37,7 +37,7 @@ class AnnouncedEntity(msgspec.Struct, frozen=True):
     problem: str | None = None
     """Why it is not announced, or not to everybody for whom it is, as a sentence."""
     last_position: int | None = None
-    """On the ledger, of the last of its events that were committed; None while those of a change are under way."""
+    """Of the last of its events that were committed; None while those of a change are under way."""
 
     @property
     def members(self) -> frozenset[str]:

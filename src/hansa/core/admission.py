@@ -1,4 +1,4 @@
-"""Turns: a few do something at a time, some more wait for their turn, and all others are refused at once."""
+"""Admission: a few do something at a time, some more wait, and all others are refused at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hansa.core.errors import Code, Unavailable
 _Result = TypeVar("_Result")
 
 
-class Turns:
+class Admission:
     """Lets so many do something at a time, in the order in which they came.
 
     Args:
@@ -28,7 +28,7 @@ class Turns:
         self._refusal = refusal
 
     async def __call__(self, work: Callable[[], Awaitable[_Result]]) -> _Result:
-        """The result of some work, when its turn has come.
+        """The result of some work, when there is room.
 
         Raises:
             Unavailable: `Code.UNAVAILABLE`, when too many wait; what the work raises.

@@ -1,4 +1,4 @@
-"""Turns: so many at a time, so many waiting, and nobody else."""
+"""So many at a time, so many waiting, and nobody else."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import asyncio
 
 import pytest
 
+from hansa.core.admission import Admission
 from hansa.core.errors import Unavailable
-from hansa.core.turns import Turns
 
 
 async def test_so_many_work_so_many_wait_and_the_others_are_refused() -> None:
-    turns, begun, ready = Turns(2, 1, "Too many wait."), [], asyncio.Event()
+    admission, begun, ready = Admission(2, 1, "Too many wait."), [], asyncio.Event()
 
     async def work() -> int:
         begun.append(1)
         await ready.wait()
         return len(begun)
 
-    tasks = [asyncio.create_task(turns(work)) for _ in range(5)]
+    tasks = [asyncio.create_task(admission(work)) for _ in range(5)]
     done, _ = await asyncio.wait(tasks, timeout=1, return_when=asyncio.FIRST_EXCEPTION)
     for _ in range(3):
         await asyncio.sleep(0)
@@ -31,19 +31,19 @@ async def test_so_many_work_so_many_wait_and_the_others_are_refused() -> None:
 
 
 async def test_a_place_is_free_again_after_a_failure_and_when_somebody_leaves() -> None:
-    turns = Turns(1, 0, "Too many wait.")
+    admission = Admission(1, 0, "Too many wait.")
 
     async def fail() -> None:
         raise ValueError
 
     for _ in range(3):
         with pytest.raises(ValueError, match=r"^$"):
-            await turns(fail)
-    forever = asyncio.create_task(turns(asyncio.Event().wait))
+            await admission(fail)
+    forever = asyncio.create_task(admission(asyncio.Event().wait))
     await asyncio.sleep(0)
     with pytest.raises(Unavailable, match="Too many"):
-        await turns(fail)
+        await admission(fail)
     forever.cancel()
     await asyncio.gather(forever, return_exceptions=True)
     with pytest.raises(ValueError, match=r"^$"):
-        await turns(fail)
+        await admission(fail)
