@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,6 +13,17 @@ KNOWN_SHOWN_MAX: Final = 12
 """So many known words are listed; of more, one is an example."""
 COMPARED_MAX_CHARS: Final = 60
 """Longer words are compared by their beginning."""
+
+
+_SEPARATORS: Final = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
+
+
+def folded(word: str) -> str:
+    """What remains of a word when case, blanks around it, and what parts it count for nothing.
+
+    Documents and their users write `inProgress`, `In Progress`, `in-progress` and `IN_PROGRESS`.
+    """
+    return _SEPARATORS.sub("", word.strip()).casefold()
 
 
 def check_known(words: Iterable[str], known: Iterable[str], what: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hansa.business.models import Api, Resource
+from hansa.core.known_words import folded
 from tests.support.business import CATALOG, MODELS, PARTY, Business
 from tests.support.examples import full_body
 from tests.unit.business.test_resources import check_refused
@@ -27,6 +30,8 @@ SERVED = [
         ("RETIRED", "Retired", "public", None),
         ("ACTIVE", "Active", "private; reason=lifecycle-status", None),
         ("In Study", "In study", "private; reason=lifecycle-status", None),
+        ("IN_STUDY", "In study", "private; reason=lifecycle-status", None),
+        ("in-study", "In study", "private; reason=lifecycle-status", None),
         ("Lauched", "Lauched", "private; reason=lifecycle-status", "lifecycleStatus=Lauched; known=Launched"),
         ("obsolet", "obsolet", "private; reason=lifecycle-status", "lifecycleStatus=obsolet; known=Obsolete"),
         (
@@ -53,12 +58,28 @@ async def test_a_status_is_spelt_as_known_and_the_answer_says_what_follows(
     assert seen.status == (200 if publication == "public" else 404)
 
 
+def spellings(word: str) -> list[str]:
+    """A word as other systems write it: in snake case, kebab case, capitals, with blanks."""
+    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).replace("-", " ").replace("_", " ").split()
+    return [sign.join(map(change, parts)) for sign in "_- " for change in (str.upper, str.lower, str.title)]
+
+
+@pytest.mark.parametrize("api", MODELS.apis, ids=lambda api: api.id)
+def test_no_two_words_of_an_enumeration_are_one_in_other_letters(api: Api) -> None:
+    for words in api.enumerations.values():
+        assert len(set(map(folded, words))) == len(words)
+        for word in words:
+            assert {folded(form) for form in spellings(word)} == {folded(word)}
+
+
 @pytest.mark.parametrize(("api", "resource"), SERVED, ids=[f"{a.id}-{r.path}" for a, r in SERVED])
 def test_every_state_of_every_resource_is_known_in_any_letters(api: Api, resource: Resource) -> None:
     machine = MODELS.lifecycle(resource)
     assert machine is not None
     for state in machine.states:
         assert machine.spelling_of(state.upper()) == machine.spelling_of(f" {state.lower()} ") == state
+        for form in spellings(state):
+            assert machine.spelling_of(form) == state, form
     name = resource.status_attribute
     assert name is not None
     words = api.enumerations.get(api.attributes_of(resource.type)[name].type)
@@ -74,8 +95,9 @@ async def test_words_of_enumerations_are_spelt_as_the_document_does(business: Bu
     created = await business.provider.post(ordering, {"productOrderItem": items})
     assert created.status == 201, created.body
     assert created.json()["productOrderItem"][0] == {"id": "1", "action": "add", "state": "inProgress"}
-    patched = await business.provider.patch(created.headers["location"], {"state": "INPROGRESS"})
-    assert patched.json()["state"] == "inProgress"
+    for state in ("INPROGRESS", "IN_PROGRESS", "in progress", "In-Progress"):
+        patched = await business.provider.patch(created.headers["location"], {"state": state})
+        assert patched.json()["state"] == "inProgress"
     party = {"tradingName": "x", "status": "Validated"}
     assert (await business.provider.post(f"{PARTY}/organization", party)).json()["status"] == "validated"
     party["status"] = "validatd"

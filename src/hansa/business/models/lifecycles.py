@@ -12,7 +12,8 @@
     [serviceOrder]
     like = "productOrder"                    # states and successors of another machine
 
-States are compared without regard to case: documents, and their users, write `In Study` and `In study`.
+States are compared without regard to case and separators: documents, and their users, write `In Study`,
+`In study` and `IN_STUDY`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code, Fatal
+from hansa.core.known_words import folded
 
 FILE_NAME: Final = "states.toml"
 NEAR_MAX_CHARS: Final = 60
@@ -67,15 +69,13 @@ class Lifecycle(msgspec.Struct, frozen=True):
         """The state as the machine spells it; None for an unknown state."""
         if state in self.next:
             return state
-        normalized = _normalized(state)
-        return next((one for one in self.next if _normalized(one) == normalized), None)
+        normalized = folded(state)
+        return next((one for one in self.next if folded(one) == normalized), None)
 
     def nearest(self, state: str) -> str | None:
         """The state that an unknown word most likely means; None when it resembles none."""
-        by_spelling = {_normalized(one): one for one in self.next}
-        near = difflib.get_close_matches(
-            _normalized(state)[:NEAR_MAX_CHARS], by_spelling, n=1, cutoff=NEAR_RATIO
-        )
+        by_spelling = {folded(one): one for one in self.next}
+        near = difflib.get_close_matches(folded(state)[:NEAR_MAX_CHARS], by_spelling, n=1, cutoff=NEAR_RATIO)
         return by_spelling[near[0]] if near else None
 
     def successors(self, state: str) -> tuple[str, ...]:
@@ -161,12 +161,8 @@ def _check(machine: Lifecycle, machines: Mapping[str, Lifecycle]) -> None:
         raise ValueError(
             f"{machine.name} refers to states that it does not have: {', '.join(sorted(unknown))}"
         )
-    if len({_normalized(state) for state in machine.next}) < len(machine.next):
+    if len({folded(state) for state in machine.next}) < len(machine.next):
         raise ValueError(f"{machine.name} has a state twice")
     for items in machine.items:
         if items.lifecycle not in machines:
             raise ValueError(f"{machine.name}.{items.path} follows {items.lifecycle!r}, which is no machine")
-
-
-def _normalized(state: str) -> str:
-    return state.strip().casefold()

@@ -28,6 +28,7 @@ from hansa.business.validation.violations import (
     Violations,
     refuse,
 )
+from hansa.core.known_words import folded
 from hansa.core.policies import UnknownAttributes
 
 META: Final = frozenset({"@type", "@baseType", "@schemaLocation", "@referredType"})
@@ -279,11 +280,6 @@ def _missing(holder: dict[str, Any], path: Path, item: Attribute, owner: str) ->
     )
 
 
-def _folded(word: str) -> str:
-    """What remains of a word when its case and the blanks around it count for nothing."""
-    return word.strip().casefold()
-
-
 def _without_respelt(body: dict[str, Any], violations: Violations) -> Violations:
     """The violations but for words in other letters, which are written as their enumeration spells them."""
     rest: Violations = []
@@ -326,10 +322,10 @@ def _strings(attributes: Mapping[str, Attribute]) -> frozenset[str]:
 def _enumeration(values: tuple[str, ...]) -> Check:
     allowed = frozenset(values)
     rule = f"must be one of {', '.join(values)}"
-    by_spelling = {_folded(value): value for value in values}
+    by_spelling = {folded(value): value for value in values}
 
     def check(value: Any, path: Path, violations: Violations) -> None:
-        if type(value) is str and value not in allowed and (word := by_spelling.get(_folded(value))):
+        if type(value) is str and value not in allowed and (word := by_spelling.get(folded(value))):
             violations.append(RespeltWord(_text_of(path), rule, value, steps=path, word=word))
         elif type(value) is not str or (allowed and value not in allowed):
             violations.append(Violation(_text_of(path), rule if allowed else "must be a string", value))
