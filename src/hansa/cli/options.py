@@ -12,7 +12,8 @@ from hansa.cli.output import folded
 from hansa.core.errors import Code, Refused
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
-Folder = Annotated[Path, typer.Argument(metavar="D", help="The marketplace's folder.")]
+Folder = Annotated[Path, typer.Argument(metavar="D", help="The marketplace's folder.", readable=False)]
+"""Whether it can be read is for the command to say, in one sentence and with a status of its own."""
 Url = Annotated[str, typer.Argument(metavar="[URL]", help="Address of the marketplace.", show_default=True)]
 Token = Annotated[
     str | None,

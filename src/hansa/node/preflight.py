@@ -40,13 +40,13 @@ PORT_WAIT_S: Final = 3.0
 PORT_POLL_S: Final = 0.1
 
 
-def check_disk(folder: Path, limits: Limits) -> None:
-    """Raise `Fatal` with `Code.DISK_FULL` when too little space is left."""
+def check_disk(folder: Path, limits: Limits, shown: str) -> None:
+    """Raise `Fatal` with `Code.DISK_FULL`, naming the folder as `shown`, when too little space is left."""
     free = free_bytes(folder)
     if free < limits.disk_free_min_bytes:
         raise Fatal(
             Code.DISK_FULL,
-            f"{folder} has {free:,} bytes free; {limits.disk_free_min_bytes:,} are needed (disk_free_min_bytes).",
+            f"{shown} has {free:,} bytes free; {limits.disk_free_min_bytes:,} are needed (disk_free_min_bytes).",
         )
 
 

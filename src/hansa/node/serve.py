@@ -57,6 +57,13 @@ from hansa.pubsub.engine import StateSync, engine_binary
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import RegistryState
 
+ABOUT_FILES: Final = frozenset(
+    {
+        *(Code.SETTINGS_INVALID, Code.DISK_FULL, Code.STORE_NEWER, Code.STORE_DAMAGED, Code.STORE_FOREIGN),
+        *(Code.LEDGER_OLDER, Code.RULES_DIFFER, Code.FOLDER_IN_USE),
+    }
+)
+"""Codes of errors whose message names a file in the marketplace's folder, or the folder."""
 LOOPBACK: Final = "127.0.0.1"
 
 log = structlog.get_logger("hansa.node")
@@ -77,10 +84,20 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
         raise Fatal(Code.SETTINGS_INVALID, f"{shown} cannot be entered: {error.strerror}.") from error
     clock = clock or SystemClock()
     configure_logs(settings.log_level, settings.log_format, clock, os.urandom)
-    with FolderLock(LOCK, shown):
-        finish_rotation(Path())
-        _close_to_others()
-        uvloop.run(_serve(settings, shown, environment, clock))
+    try:
+        with FolderLock(LOCK, shown):
+            finish_rotation(Path())
+            _close_to_others()
+            uvloop.run(_serve(settings, shown, environment, clock))
+    except Fatal as error:
+        raise of_folder(error, shown) from error
+
+
+def of_folder(error: Fatal, shown: str) -> Fatal:
+    """An error about a file in the folder, naming the folder as the operator did."""
+    if error.code not in ABOUT_FILES or shown in error.message:
+        return error
+    return Fatal(error.code, f"{shown}: {error.message}")
 
 
 def _close_to_others() -> None:
@@ -114,7 +131,7 @@ async def _preflight(
     if has_engine:
         engine_binary()
     genesis, document = load_genesis(here)
-    preflight.check_disk(here, limits)
+    preflight.check_disk(here, limits, shown)
     ledger = preflight.ledger_before_start(here)
     members = ledger.members or document.app_state.members
     known = preflight.known_as(settings.did, here, document, ledger.members)

@@ -85,9 +85,9 @@ def test_a_last_block_in_the_future_shows_a_slow_clock() -> None:
 
 
 def test_too_little_space_is_said_with_both_figures(tmp_path: Path) -> None:
-    preflight.check_disk(tmp_path, LIMITS)
+    preflight.check_disk(tmp_path, LIMITS, "market")
     with pytest.raises(Fatal, match="disk_free_min_bytes") as caught:
-        preflight.check_disk(tmp_path, msgspec.structs.replace(LIMITS, disk_free_min_bytes=2**62))
+        preflight.check_disk(tmp_path, msgspec.structs.replace(LIMITS, disk_free_min_bytes=2**62), "market")
     assert caught.value.code is Code.DISK_FULL
 
 

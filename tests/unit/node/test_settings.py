@@ -12,6 +12,7 @@ from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.settings.schema import LEDGER_LIMITS, SCHEMA, Value
 from hansa.node.settings.toml import toml_document, toml_value
 
+PEERS = ("a" * 40 + "@x.example:1", "0" * 40 + "@[::1]:26656")
 GOOD: dict[str, Value] = {
     "name": "lubeck",
     "did": "did:web:lubeck.example",
@@ -53,7 +54,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
             "HANSA_LOG_LEVEL": "debug",
             "HANSA_BODY_DEPTH_MAX": "12",
             "HANSA_RETRIEVAL_TIMEOUT_S": "2.5",
-            "HANSA_PERSISTENT_PEERS": "a@x:1, b@y:2",
+            "HANSA_PERSISTENT_PEERS": ", ".join(PEERS),
             "HANSA_ALLOW_PRIVATE_NETWORKS": "true",
             "HANSA_TOKEN": "for the command line",
             "PATH": "/bin",
@@ -61,7 +62,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     )
     assert (settings.log_level, settings.limits.body_depth_max) == ("debug", 12)
     assert settings.limits.retrieval_timeout_s == 2.5
-    assert settings.persistent_peers == ("a@x:1", "b@y:2")
+    assert settings.persistent_peers == PEERS
     assert settings.allow_private_networks
 
 
@@ -85,6 +86,9 @@ def test_a_whole_number_will_do_where_a_number_is_asked_for(tmp_path: Path) -> N
         ("name", "", "characters"),
         ("name", "a\nb", "printable"),
         ("metrics_listen", "127.0.0.1:0099991234", "host:port"),
+        ("p2p_external_address", "market.example", "host:port"),
+        ("p2p_external_address", "market.example:99999", "host:port"),
+        ("p2p_external_address", ":26656", "host:port"),
         ("did", "lubeck", "DID"),
         ("endpoint", "lubeck.example", "endpoint"),
         ("endpoint", "HTTPS://Lubeck.example/", "must be written https://lubeck.example"),
@@ -103,6 +107,36 @@ def test_a_wrong_value_is_refused_with_file_key_and_reason(
     assert "hansa.toml" in message
     assert key in message
     assert reason in message
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "reason"),
+    [
+        *(
+            ("persistent_peers", text, "40 hexadecimal digits")
+            for text in ("x", "a@b", "zz@x:1", f"{'A' * 40}@x:1")
+        ),
+        *(
+            ("persistent_peers", f"{'a' * 40}@{text}", "40 hexadecimal digits")
+            for text in ("", "x", ":1", "x:0", "x y:1")
+        ),
+        *(("trusted_proxies", text, "address or network") for text in ("x", "300.1.1.1/99", "10.0.0.0/33")),
+        *((key, "x", "origin") for key in ("allowed_origins", "import_hosts", "followed_members")),
+    ],
+)
+def test_a_wrong_text_of_a_list_is_refused_with_what_it_should_be(
+    tmp_path: Path, key: str, text: str, reason: str
+) -> None:
+    message = complaint(folder_with(tmp_path, toml_document({**GOOD, key: (text,)})))
+    assert f"{key}: {text!r} is no " in message
+    assert reason in message
+
+
+def test_a_mark_of_the_byte_order_does_not_matter(tmp_path: Path) -> None:
+    folder = good(tmp_path)
+    file = folder / "hansa.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert load_settings(folder, {}).name == GOOD["name"]
 
 
 @pytest.mark.parametrize("key", [setting.key for setting in SCHEMA if setting.default is None])
@@ -138,12 +172,12 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     written: dict[str, Value] = {
         **GOOD,
         "name": 'Lübeck "7" \\ \x7f',
-        "persistent_peers": ("a@x:1", "b@y:2"),
+        "persistent_peers": PEERS,
         "retrieval_timeout_s": 2.5,
     }
     written["name"] = 'Lübeck "7"'
     settings = load_settings(folder_with(tmp_path, toml_document(written)), {})
-    assert (settings.name, settings.persistent_peers) == ('Lübeck "7"', ("a@x:1", "b@y:2"))
+    assert (settings.name, settings.persistent_peers) == ('Lübeck "7"', PEERS)
 
 
 def test_every_limit_is_a_setting_with_a_meaning_or_of_the_ledger() -> None:

@@ -32,6 +32,10 @@ FAULTS: Final[dict[str, tuple[Callable[[Path], object], Code]]] = {
     "a folder": (Path.mkdir, Code.SETTINGS_INVALID),
     "a link into nowhere": (lambda path: path.symlink_to(path.parent / "no" / "disk"), Code.SETTINGS_INVALID),
     "a text": (lambda path: path.write_bytes(b"name,price\n" * 1000), Code.STORE_DAMAGED),
+    "of a program that gives no number": (
+        lambda path: apsw.Connection(str(path)).execute("CREATE TABLE record (x)"),
+        Code.STORE_DAMAGED,
+    ),
     "of another program": (
         lambda path: apsw.Connection(str(path)).execute("PRAGMA application_id = 77"),
         Code.STORE_DAMAGED,

@@ -151,7 +151,9 @@ def doctor(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[D]", help="A marketplace's folder; without it, the machine alone is checked."
+            metavar="[D]",
+            help="A marketplace's folder; without it, the machine alone is checked.",
+            readable=False,
         ),
     ] = None,
     as_json: AsJson = False,

@@ -8,6 +8,7 @@ Limits that decide what is valid on the ledger are no settings; they stand in th
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -93,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True):
     limits: Limits
 
 
+_ENGINE: Final = re.compile(r"[0-9a-f]{40}@[^:].*")
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 MINIMA: Final = {
     "ledger_blocks_retained": 0,
@@ -103,6 +105,7 @@ MINIMA: Final = {
 """The least that a setting may be. What another member may publish must fit, whatever its reader prefers."""
 KEY_COMPARED_MAX_CHARS: Final = 80
 PORTS: Final = frozenset({"listen_port", "p2p_port"})
+ADDRESSES: Final = frozenset({"metrics_listen", "p2p_external_address"})
 ORIGINS: Final = frozenset({"allowed_origins", "followed_members", "import_hosts"})
 
 
@@ -149,7 +152,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         file, f"Make the marketplace's folder with: hansa init {file.parent} --name … --endpoint …"
     )
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise Fatal(Code.SETTINGS_INVALID, f"{file} is not UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
@@ -210,10 +213,8 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be above 0"
     if setting.key in MINIMA and isinstance(value, int):
         return _too_small(setting.key, value)
-    if setting.key == "metrics_listen" and isinstance(value, str) and value:
-        port = value.rpartition(":")[2]
-        if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65_535):
-            return "it must be host:port, or a port"
+    if setting.key in ADDRESSES and isinstance(value, str) and value:
+        return _no_address(setting.key, value)
     if isinstance(value, tuple):
         return _unusable_texts(setting, value)
     if isinstance(value, str) and not value.isprintable():
@@ -221,12 +222,22 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
     return None
 
 
+def _no_address(key: str, value: str) -> str | None:
+    """Why a text is no address of a socket."""
+    if key == "metrics_listen":
+        return (
+            None if _is_address(value if ":" in value else f":{value}") else "it must be host:port, or a port"
+        )
+    return None if _is_address(value) and not value.startswith(":") else "it must be host:port"
+
+
 def _unusable_texts(setting: Setting, texts: tuple[str, ...]) -> str | None:
     """What is wrong with the texts of a list."""
-    if setting.key in ORIGINS:
-        wrong = [host for host in texts if not _is_origin(host)]
-        if wrong:
-            return f"{wrong[0]!r} is no origin, as https://files.example"
+    form = _FORMS.get(setting.key)
+    if form is not None:
+        holds, what = form
+        wrong = [text for text in texts if not holds(text)]
+        return f"{wrong[0][:KEY_COMPARED_MAX_CHARS]!r} is no {what}" if wrong else None
     checks: dict[str, Callable[[tuple[str, ...]], object]] = {
         "write_delegations": DelegationRules,
         "party_operators": read_party_operators,
@@ -246,6 +257,36 @@ def _is_origin(text: str) -> bool:
     except Refused:
         return False
     return _ORIGIN.fullmatch(text) is not None
+
+
+def _is_engine(text: str) -> bool:
+    return _ENGINE.fullmatch(text) is not None and _is_address(text.partition("@")[2])
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is `host:port`."""
+    host, _, port = text.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65_535
+    return is_port and host.isprintable() and not set(host) & set(" @/,")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+_FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
+    **dict.fromkeys(ORIGINS, (_is_origin, "origin, as https://files.example")),
+    "persistent_peers": (
+        _is_engine,
+        "address of an engine: the node id in 40 hexadecimal digits, @host:port",
+    ),
+    "trusted_proxies": (_is_network, "address or network, as 10.0.0.0/8"),
+}
+"""What the texts of a list must be, and how it is called."""
 
 
 def _is_limit(setting: Setting) -> bool:

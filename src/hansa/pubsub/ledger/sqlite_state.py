@@ -338,7 +338,8 @@ class SqliteState:
                 Code.STORE_NEWER,
                 f"{self.path} was written by a newer version of Hansa (schema {version}; this one knows {SCHEMA_VERSION}).",
             )
-        if application not in {0, APPLICATION_ID}:
+        has_tables = bool(self._number("SELECT count(*) FROM sqlite_master", ()))
+        if application not in {0, APPLICATION_ID} or (has_tables and not version):
             raise Fatal(Code.STORE_DAMAGED, f"{self.path} is not the state of a ledger.")
         if 0 < version < SCHEMA_OLDEST:
             raise Fatal(

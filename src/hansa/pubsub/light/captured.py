@@ -273,7 +273,8 @@ class CapturedBlocks:
     def _prepare(self) -> None:
         application = self._connection.pragma("application_id")
         version = self._connection.pragma("user_version")
-        if application not in {0, APPLICATION_ID}:
+        has_tables = bool(self._rows("SELECT count(*) FROM sqlite_master")[0][0])
+        if application not in {0, APPLICATION_ID} or (has_tables and not version):
             raise Fatal(Code.STORE_DAMAGED, f"{self.path} is not a file of light blocks.")
         if version > SCHEMA_VERSION:
             raise Fatal(Code.STORE_NEWER, f"{self.path} was written by a newer release of Hansa.")

@@ -115,6 +115,12 @@ def read_conditions(folder: Path, clock: Clock, cache: DecisionCache | None = No
         Fatal: `Code.SETTINGS_INVALID`, naming the file, the place and the reason.
     """
     cache = cache if cache is not None else decision_cache()
+    unknown = sorted(path.name for path in folder.glob("*.cedar") if path.name not in ACTIONS)
+    if unknown:  # a misspelt name would leave everything allowed
+        raise Fatal(
+            Code.SETTINGS_INVALID,
+            f"{folder / unknown[0]} is read by nothing; files of conditions are {' and '.join(ACTIONS)}.",
+        )
     policies = []
     for name in ACTIONS:
         text = read_policies(folder, name)

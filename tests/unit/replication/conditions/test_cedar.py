@@ -189,3 +189,17 @@ def test_a_decision_costs_little(tmp_path: Path) -> None:
         policies.decide("retrieve", ISSUER, "ProductOffering", Subject(categories=(f"c{n}",)))
     assert policies.evaluations.count == 1000
     assert clock.monotonic() - started_s < 10
+
+
+@pytest.mark.parametrize("name", ["consum.cedar", "Publish.cedar", "policies.cedar"])
+def test_a_file_of_another_name_is_refused_since_it_would_leave_everything_allowed(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("of the operator")
+    assert not read_conditions(tmp_path, ManualClock()).policies
+    (tmp_path / name).write_text(OPEN)
+    with pytest.raises(
+        Fatal, match=rf"{name} is read by nothing.*publish\.cedar and consume\.cedar"
+    ) as caught:
+        read_conditions(tmp_path, ManualClock())
+    assert caught.value.code is Code.SETTINGS_INVALID
