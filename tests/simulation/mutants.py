@@ -112,7 +112,7 @@ def _believing(body: bytes, retrieval: Any) -> Any:
 @mutant
 def _hash_not_compared() -> Iterator[None]:
     def replaced(original: Any) -> Any:
-        return lambda body, retrieval, *rest: original(body, _believing(body, retrieval), *rest)
+        return lambda body, retrieval, *rest, is_held: original(body, _believing(body, retrieval), *rest)
 
     with _replacing(intake, "verify", replaced):
         yield
