@@ -100,7 +100,8 @@ def certainly_has_more_nodes(raw: bytes, count_max: int) -> bool:
         raw: The text; whether it is JSON does not matter.
         count_max: How many nodes there may be.
     """
-    if raw.count(b",") < count_max:  # each node but the first of an object or array has a comma before it
+    # Each node but the first of an object or array has a comma before it.
+    if len(raw) < count_max or raw.count(b",") < count_max:
         return False
     if b"\\" in raw:
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
