@@ -106,6 +106,20 @@ TAMPERED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "the key disclosed": (pid(cnf=None, _sd=[digest(d := disclosure("cnf", {"jwk": jwk(THIEF)}))]), [d]),
     "the status disclosed": (pid(_sd=[digest(d := disclosure("status", {}))]), [d]),
     "no type": (pid() | {"vct": ""}, []),
+    "no type at all": (pid(vct=None), []),
+    "a list of digests that is an object": (pid(_sd={digest(NAME): 1}), [NAME]),
+    "two mandates": (
+        sd_claims(credentialSubject={"mandate": mandate(organization="VATES-87654321")}),
+        [],
+    ),
+    "more disclosures than anybody needs": (
+        pid(list=[{"...": digest(encoded([f"{n}", n]))} for n in range(513)]),
+        [encoded([f"{n}", n]) for n in range(513)],
+    ),
+    "more digests than anybody needs": (
+        pid(**{f"list{n}": [{"...": f"{n}-{k}"} for k in range(500)] for n in range(9)}),
+        [],
+    ),
     "a key with its private half": (pid(cnf={"jwk": jwk(HOLDER) | {"d": "AAAA"}}), []),
     "a secret as key": (pid(cnf={"jwk": {"kty": "oct", "k": "AAAA"}}), []),
     "a key beside a key": (pid(cnf={"jwk": jwk(HOLDER), "kid": "x"}), []),
