@@ -44,6 +44,8 @@ RESYNC = "/league/v1/resync"
 SUBSCRIPTIONS = "/league/v1/subscriptions"
 LIGHT = "/league/v1/light"
 TRANSACTIONS = "/league/v1/ledger/transactions"
+OF_PEERS = {f"/league/v1/peers/{{did}}/{what}" for what in ("pause", "resume")}
+"""Take no body; what is wrong with requests is tried in `tests/unit/replication/test_pauses.py`."""
 OF_SUBSCRIPTIONS = {f"{SUBSCRIPTIONS}/{{id}}/{what}" for what in ("resend", "resume", "secret", "test")}
 WRITES = [*writes(MODELS), ("POST", ENTITIES), ("POST", RETRY), ("POST", RESYNC), ("POST", SUBSCRIPTIONS)]
 LIMITS = {limit[:9]: limit for limit in ("-1", "many", "9" * 5000, "1.5", "%D9%A1", "%FF%FE", "")}
@@ -104,6 +106,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         LIGHT,
         TRANSACTIONS,
         SUBSCRIPTIONS,
+        *OF_PEERS,
         *OF_SUBSCRIPTIONS,
         f"{SUBSCRIPTIONS}/{{id}}",
     }
@@ -137,6 +140,7 @@ async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
         RESYNC,
         LIGHT,
         TRANSACTIONS,
+        *OF_PEERS,
         *OF_SUBSCRIPTIONS,
     } | {
         *COLLECTIONS,
