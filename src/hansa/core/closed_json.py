@@ -19,7 +19,8 @@ from hansa.core.errors import Code, Refused
 _FREE_TEXT: Final = re.compile(rb'"((?:[^"\\\x00-\x1f]|\\["\\])*+)"')
 _INTEGER: Final = re.compile(rb"0|[1-9][0-9]{0,15}+")
 _ESCAPED: Final = re.compile(r'\\(["\\])')
-_CONTROL: Final = re.compile("[\x00-\x1f]")
+_NOT_TEXT: Final = re.compile("[\x00-\x1f\ud800-\udfff]")
+"""Control characters, and halves of characters, which UTF-8 cannot write."""
 
 
 class Form(Protocol):
@@ -93,8 +94,7 @@ class FreeText:
 
     def holds(self, value: str) -> bool:
         """Whether a text is of this form."""
-        is_plain = len(value) <= self._length_max_chars and _CONTROL.search(value) is None
-        return is_plain and not any("\ud800" <= letter <= "\udfff" for letter in value)
+        return len(value) <= self._length_max_chars and _NOT_TEXT.search(value) is None
 
     def describe(self) -> Any:
         """See `Form.describe`."""
