@@ -62,6 +62,9 @@ def statements_for(
 ) -> Iterator[tuple[str, tuple[Parameter, ...]]]:
     """The SELECTs and their parameters for many values of a column, as few as the bound on parameters allows.
 
+    The numbers of parameters are powers of two, the last value being named several times, so that SQLite
+    translates few different statements.
+
     Args:
         select: The SELECT, up to the name of the column that must have one of the values.
         values: Of that column.
@@ -69,7 +72,9 @@ def statements_for(
     """
     for start in range(0, len(values), VALUES_PER_STATEMENT_MAX):
         part = values[start : start + VALUES_PER_STATEMENT_MAX]
-        yield f"{select} IN ({placeholders(len(part))})", (*before, *part)
+        count = min(1 << (len(part) - 1).bit_length(), VALUES_PER_STATEMENT_MAX)
+        repeated = (part[-1],) * (count - len(part))
+        yield f"{select} IN ({placeholders(count)})", (*before, *part, *repeated)
 
 
 def insert(table: str, columns: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ class Table:
 
     def execute(self, sql: str, ids: tuple[Parameter, ...]) -> list[Row]:
         assert "entity" in sql
-        expected = [str(each) for each in ids if each is not None]
+        expected = list(dict.fromkeys(str(each) for each in ids if each is not None))
         self.queried += [each for each in expected if each not in self.queried]
         return [(each, self.entities[each]) for each in expected if each in self.entities]
 
