@@ -33,9 +33,9 @@ async def compare_own(tx: Transaction, events: Sequence[CommittedEvent]) -> bool
     """
     latest = {committed.event.entity.key: committed for committed in events}
     lost = continued = 0
+    ends = await publications.known_ends(tx, tuple(latest))
     for key, committed in latest.items():
-        event = committed.event
-        known = await publications.known_end(tx, key)
+        event, known = committed.event, ends.get(key)
         if known is None and event.entity.type == ANCHOR_TYPE:
             continue  # there is no content of it that could be lost
         if known is None:

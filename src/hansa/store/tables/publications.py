@@ -238,14 +238,23 @@ async def lost_count(store: Store) -> int:
     return int(count)
 
 
+async def known_ends(tx: Transaction, keys: Sequence[str]) -> dict[str, KnownEnd]:
+    """How far the chains of some of our keys (hex) go, by key; of those of which the store knows."""
+    statements = statements_for(
+        "SELECT publication.key, publication.entity_id, publication.version, outbox.seq IS NOT NULL "
+        "FROM publication LEFT JOIN outbox ON outbox.entity_id = publication.entity_id WHERE publication.key",
+        [bytes.fromhex(key) for key in keys],
+    )
+    rows = [row for each in statements for row in await tx.sql.fetch(*each)]
+    return {
+        key.hex(): KnownEnd(entity_id, version, bool(is_under_way))
+        for key, entity_id, version, is_under_way in rows
+    }
+
+
 async def known_end(tx: Transaction, key: str) -> KnownEnd | None:
     """How far the chain of one of our keys (hex) goes; None when the store knows nothing of it."""
-    rows = await tx.sql.fetch(
-        "SELECT publication.entity_id, publication.version, outbox.seq IS NOT NULL FROM publication "
-        "LEFT JOIN outbox ON outbox.entity_id = publication.entity_id WHERE publication.key = ?",
-        (bytes.fromhex(key),),
-    )
-    return KnownEnd(rows[0][0], rows[0][1], bool(rows[0][2])) if rows else None
+    return (await known_ends(tx, (key,))).get(key)
 
 
 async def outgoing_hashlink(source: Readable, entity_id: str) -> str | None:
