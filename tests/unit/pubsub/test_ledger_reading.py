@@ -59,6 +59,29 @@ def test_a_page_begins_somewhere_and_has_room(ledger: MemoryLedger) -> None:
     assert ledger.reader.events(0, EventFilter(), 10**9) == EventPage((), 0, 0)
 
 
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=5), st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
+def test_events_in_a_row_are_read_as_each_of_them_alone(sizes: list[int], data: st.DataObject) -> None:
+    origins = [Origin("lubeck"), Origin("bergen")]
+    ledger = MemoryLedger([one.member for one in origins], ManualClock())
+
+    async def publish() -> None:
+        for number, size in enumerate(sizes):
+            origin = origins[number % 2]
+            await ledger.bus().publish(origin.events(size), origin.signer)
+
+    asyncio.run(publish())
+    first = data.draw(st.integers(1, sum(sizes)))
+    last = data.draw(st.integers(first, sum(sizes)))
+    together = ledger.reader.events_at(range(first, last + 1))
+    alone = [one for at in range(first, last + 1) for one in ledger.reader.events_at([at])]
+    assert list(together) == alone
+    assert list(ledger.reader.events_at(range(last, first - 1, -1))) == alone[::-1]
+    page = ledger.reader.events(first - 1, EventFilter(), last - first + 1, with_proofs=True)
+    assert [one.content for one in page.events] == [one.content for one in alone]
+    ledger.close()
+
+
 def test_what_is_no_key_or_id_is_refused(ledger: MemoryLedger) -> None:
     for keys, code in (("x",), Code.INVALID), ((KEY,) * 1001, Code.TOO_LARGE):
         with pytest.raises(Refused) as refused:

@@ -31,6 +31,13 @@ _EVENTS: Final = (
     " JOIN block ON block.height = batch.height JOIN name ON name.number = event.issuer"
     " ORDER BY requested.key"
 )
+_BATCHES: Final = (
+    "SELECT batch.first_position, batch.events, batch.height, block.time_ms, name.text, batch.jws FROM batch"
+    " JOIN block ON block.height = batch.height JOIN name ON name.number = batch.issuer"
+    " WHERE batch.first_position BETWEEN (SELECT max(first_position) FROM batch WHERE first_position <= ?1) AND ?2"
+    " ORDER BY batch.first_position"
+)
+_RUN: Final = "SELECT position, content FROM event_content WHERE position BETWEEN ? AND ? ORDER BY position"
 _CONTENTS: Final = "SELECT content FROM event_content WHERE position >= ? AND position < ? ORDER BY position"
 
 
@@ -85,10 +92,10 @@ class EventPages:
         rows: list[ReadEvent] = []
         batches: dict[int, WholeBatch] = {}
         size_bytes = hashed_bytes = 0
-        fetched = self._connection.execute(_EVENTS, (msgspec.json.encode(positions).decode(),)).fetchall()
+        fetched = self._fetched(positions)
         if len(fetched) != len(positions):
             raise StateDamaged("an event is missing")
-        for row in map(ReadEvent._make, fetched):
+        for row in fetched:
             self._check()
             if not 0 <= row.position - row.first_position < row.events:
                 raise StateDamaged(f"the event at {row.position} is not part of its batch")
@@ -109,6 +116,27 @@ class EventPages:
             if batch is not None:
                 batches[row.first_position] = batch
         return rows, batches
+
+    def _fetched(self, positions: Sequence[int]) -> list[ReadEvent]:
+        """The rows of some events, as they are stored.
+
+        Of events in a row, as whoever follows all of them reads them, each batch is looked up once.
+        """
+        if not positions or list(positions) != list(range(positions[0], positions[0] + len(positions))):
+            rows = self._connection.execute(_EVENTS, (msgspec.json.encode(positions).decode(),))
+            return list(map(ReadEvent._make, rows.fetchall()))
+        ends = positions[0], positions[-1]
+        batches: list[tuple[Any, ...]] = self._connection.execute(_BATCHES, ends).fetchall()
+        contents: list[tuple[Any, ...]] = self._connection.execute(_RUN, ends).fetchall()
+        fetched: list[ReadEvent] = []
+        for first_position, events, height, time_ms, issuer, jws in batches:
+            for position, content in contents[len(fetched) :]:
+                if position >= first_position + events:
+                    break
+                fetched.append(
+                    ReadEvent(position, height, time_ms, issuer, content, jws, first_position, events)
+                )
+        return fetched
 
     def _contents(self, row: ReadEvent) -> list[bytes]:
         """Of all events of a row's batch."""
