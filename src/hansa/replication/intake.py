@@ -65,6 +65,7 @@ from hansa.replication.replicas.bounds import DAY_MS
 from hansa.replication.replicas.rejections import Rejection, absence, unproved
 from hansa.replication.sources.honesty import record_proof
 from hansa.store import Entity, EntityDraft, Store, Transaction
+from hansa.store.index.extraction import IndexedFields
 from hansa.store.tables import evidence, heads, origins
 from hansa.store.tables.heads import HeadState, NewHead, Retrieval
 from hansa.store.tables.origins import Origin
@@ -91,6 +92,8 @@ class IntakeCounters(msgspec.Struct, frozen=True):
     bytes_stored: int = 0
 
 
+Index: TypeAlias = Callable[[str, dict[str, Any], str | None], IndexedFields]
+"""Takes a collection, an entity and its parent: what of it is indexed (`Store.indexed`)."""
 EntityCheck: TypeAlias = Callable[[str, dict[str, Any]], str | None]
 """Takes a collection and an entity, which it may change: what is wrong with the entity, as the end of a
 sentence about it, judged by the model of the collection; None: nothing."""
@@ -112,6 +115,7 @@ def verify(
     retrieval: Retrieval,
     limits: Limits,
     check: EntityCheck = check_type,
+    index: Index | None = None,
     *,
     is_held: bool = False,
 ) -> EntityDraft | Rejection:
@@ -122,6 +126,7 @@ def verify(
         retrieval: The version that was requested.
         limits: `entity_size_max_bytes`.
         check: By the models.
+        index: What of the replica is indexed, so that nobody decodes it again for that; None: it is not said.
         is_held: Whether it was seen before that the bytes have the hash.
     """
     link = retrieval.hashlink if is_held else hashlink(body)
@@ -146,13 +151,16 @@ def verify(
     if entity_key(retrieval.issuer, entity_id) != retrieval.key:
         reason = "The entity's identifier does not give the key that the event names."
         return Rejection(Code.KEY_MISMATCH, reason)
+    indexed = index(retrieval.type, entity, None) if index is not None else None
     violation = check(retrieval.type, entity)
     if violation is not None:
         return Rejection(Code.ENTITY_INVALID, f"The entity {violation}.")
     if is_bound_form(entity_id) and not _is_bound(entity_id, retrieval):
         reason = f"The identifier {entity_id} is not bound to {retrieval.issuer} by the nonce of its event."
         return Rejection(Code.IDENTIFIER_STOLEN, reason)
-    return EntityDraft(entity_id, retrieval.type, body, link, public=True, origin=retrieval.issuer)
+    return EntityDraft(
+        entity_id, retrieval.type, body, link, public=True, origin=retrieval.issuer, indexed=indexed
+    )
 
 
 def _is_bound(entity_id: str, retrieval: Retrieval) -> bool:
@@ -272,19 +280,10 @@ class Intake:
     ) -> EntityDraft | Rejection:
         if retrieval.type not in self._policy.types:
             return Rejection(Code.ENTITY_INVALID, private_reason(retrieval.type))
-        if len(body) <= SMALL_MAX_BYTES:
-            return verify(body, retrieval, self._limits, self._check, is_held=is_held)
-        return await asyncio.to_thread(self._verified_and_indexed, body, retrieval, is_held=is_held)
-
-    def _verified_and_indexed(
-        self, body: bytes, retrieval: Retrieval, *, is_held: bool
-    ) -> EntityDraft | Rejection:
-        """The same of a large entity, with what of it is indexed, which would hold up all other writes."""
-        outcome = verify(body, retrieval, self._limits, self._check, is_held=is_held)
-        if isinstance(outcome, Rejection):
-            return outcome
-        indexed = self._store.indexed(outcome.type, msgspec.json.decode(body), None)
-        return msgspec.structs.replace(outcome, indexed=indexed)
+        work = partial(
+            verify, body, retrieval, self._limits, self._check, self._store.indexed, is_held=is_held
+        )
+        return work() if len(body) <= SMALL_MAX_BYTES else await asyncio.to_thread(work)
 
     # -- claims ---------------------------------------------------------------------------------------------
 
