@@ -21,7 +21,8 @@ noted, and again when other members have announced something, every `RECHECK_S` 
 looked for.
 
 A part of the feed is one transaction, with a few statements for all of its replicas; one that concerns no
-closure is none.
+closure is none. Under load parts are large and `LONG_PAUSE_S` apart: what they write is in many places of the
+tables, and the more is written together, the fewer pages are written twice.
 """
 
 from __future__ import annotations
@@ -50,8 +51,12 @@ from hansa.store.tables.closure import Need
 from hansa.store.tables.heads import HeadState
 
 CLOSURE_CURSOR: Final = "closure"
-CHANGES_MAX: Final = 200
-"""Rows of the feed in a part."""
+CHANGES_MAX: Final = 400
+"""Rows of the feed in a part: all other writes wait while it is written."""
+LONG_PART_ROWS: Final = 100
+"""From so many rows on, there is a long pause after a part."""
+AT_ONCE: Final = 100
+"""Replicas that are looked at, or noted, before others on the event loop get their turn."""
 CHANGES_SKIPPED_MAX: Final = 1000
 """Rows that call for nothing, after which the cursor is stored all the same."""
 DEPTH_MAX: Final = 4
@@ -64,6 +69,7 @@ REFERRERS_MAX: Final = 1000
 """Replicas that are looked at again, of each type and reference, when what they need was removed."""
 PAUSE_S: Final = 0.25
 """After a change, before the feed is read: what comes meanwhile is looked at together."""
+LONG_PAUSE_S: Final = 1.0
 RECHECK_S: Final = 10.0
 BACKOFF_MIN_S: Final = 0.1
 
@@ -107,6 +113,7 @@ class ClosureKeeper:
         """Replicas with rows."""
         self._lacking: set[str] = set()
         """Those of them that lack something."""
+        self._has_requested = True
         self._rechecked_at_s = clock.monotonic()
         self._rechecked_to = ("", "")
         """Replica and target up to which was looked for again."""
@@ -129,6 +136,7 @@ class ClosureKeeper:
             self._with_rows.add(entity_id)
             if is_missing:
                 self._lacking.add(entity_id)
+        self._has_requested = await self._retry(partial(closure.is_any_requested, self._store))
         cursor = stored = await self._store.cursor(CLOSURE_CURSOR)
         while True:
             seen = self._backlog.added.count
@@ -141,6 +149,8 @@ class ClosureKeeper:
             step = partial(self._look_at, changes, cursor, is_due=cursor - stored >= CHANGES_SKIPPED_MAX)
             if await self._retry(step):
                 stored = cursor
+            if LONG_PART_ROWS <= len(changes) < CHANGES_MAX:
+                await self._clock.sleep(LONG_PAUSE_S)
 
     async def _changed(self, cursor: int, seen: int) -> None:
         """Wait for the feed; while something is missing, also for what other members announce."""
@@ -167,13 +177,12 @@ class ClosureKeeper:
         )  # that an own entity changes concerns nothing as long as nothing is missing, or was requested
         if not ids and not is_due:
             return False
-        entities = await self._store.entities(ids)
-        removed = [each for each in ids if each not in entities]
-        replicas = [one for one in entities.values() if one.origin is not None and one.public]
+        needs, here = await self._needs_of(ids)
+        removed = [each for each in ids if each not in here]
         if removed:
             types = {one.entity_id: one.type for one in changes}
-            replicas += await self._referrers({each: types[each] for each in removed})
-        needs = {one.id: self._needs.of(one)[:NEEDS_MAX] for one in replicas}
+            referrers = await self._referrers({each: types[each] for each in removed})
+            needs |= {one.id: self._needs.of(one)[:NEEDS_MAX] for one in referrers}
         targets = tuple({target for each in needs.values() for target in each})
         present = await self._store.collections_of(targets) if targets else {}
         noted: dict[str, Sequence[str]] = {
@@ -187,8 +196,8 @@ class ClosureKeeper:
             return False
         async with self._store.transaction() as tx:
             concerned = {*noted}
-            concerned |= await closure.arrived(tx, [each for each in moved if each in entities])
-            concerned |= await closure.removed(tx, [each for each in moved if each not in entities])
+            concerned |= await closure.arrived(tx, [each for each in moved if each in here])
+            concerned |= await closure.removed(tx, [each for each in moved if each not in here])
             states, dropped = await self._note(tx, noted)
             states |= await closure.needs_of(tx, concerned.difference(noted))
             await tx.set_cursor(CLOSURE_CURSOR, cursor)
@@ -200,6 +209,19 @@ class ClosureKeeper:
         for target_id in dropped:
             await self._release(target_id)
         return True
+
+    async def _needs_of(self, ids: Sequence[str]) -> tuple[dict[str, Sequence[str]], frozenset[str]]:
+        """What those of some entities need that are replicas here; and those that are here at all."""
+        needs: dict[str, Sequence[str]] = {}
+        here: set[str] = set()
+        for start in range(0, len(ids), AT_ONCE):
+            entities = await self._store.entities(ids[start : start + AT_ONCE])
+            here.update(entities)
+            for one in entities.values():
+                if one.origin is not None and one.public:
+                    needs[one.id] = self._needs.of(one)[:NEEDS_MAX]
+            await asyncio.sleep(0)
+        return needs, frozenset(here)
 
     async def _referrers(self, removed: Mapping[str, str]) -> list[Entity]:
         """Replicas that need entities which are not here any more, given these with their types."""
@@ -220,9 +242,23 @@ class ClosureKeeper:
         Returns:
             The rows of each that has any, and what was requested for their sake and is not needed any more.
         """
+        states: dict[str, tuple[Need, ...]] = {}
+        dropped: list[str] = []
+        names = tuple(needs)
+        for start in range(0, len(names), AT_ONCE):
+            some = {each: needs[each] for each in names[start : start + AT_ONCE]}
+            rows, not_needed = await self._note_some(tx, some)
+            states |= {entity_id: each for entity_id, each in rows.items() if each}
+            dropped += not_needed
+            await asyncio.sleep(0)
+        return states, tuple(dict.fromkeys(dropped))
+
+    async def _note_some(
+        self, tx: Transaction, needs: Mapping[str, Sequence[str]]
+    ) -> tuple[dict[str, tuple[Need, ...]], tuple[str, ...]]:
         present = await tx.collections_of(tuple({target for each in needs.values() for target in each}))
         before = await closure.needs_of(tx, [each for each in needs if each in self._with_rows])
-        depths = await closure.depths_of(tx, needs)
+        depths = await closure.depths_of(tx, needs) if self._has_requested else {}
         now_ms = int(self._clock.now().timestamp() * 1000)
         rows: dict[str, tuple[Need, ...]] = {}
         for entity_id, needed in needs.items():
@@ -233,8 +269,7 @@ class ClosureKeeper:
                 for target_id in needed
                 if target_id not in present or target_id in known
             )
-        dropped = await closure.replace(tx, rows, before)
-        return {entity_id: each for entity_id, each in rows.items() if each}, dropped
+        return rows, await closure.replace(tx, rows, before)
 
     # -- requesting ----------------------------------------------------------------------------------------
 
@@ -257,6 +292,8 @@ class ClosureKeeper:
 
     async def _look_for(self, needs: Sequence[Need]) -> None:
         """Have missing targets retrieved that a condition kept out."""
+        if not needs or not any(one.skipped for one in await origins.origins(self._store)):
+            return
         for start in range(0, len(needs), REQUESTS_MAX):
             by_target: dict[str, list[Need]] = {}
             for need in needs[start : start + REQUESTS_MAX]:
@@ -280,6 +317,7 @@ class ClosureKeeper:
                 if event is None or (unmet is not None and unmet.is_final):
                     continue
                 rows = needs[targets[key]]
+                self._has_requested = True
                 async with self._store.transaction() as tx:
                     await closure.request(tx, rows, did, key)
                     await heads.forget(tx, did, key)

@@ -93,6 +93,11 @@ async def with_rows(source: Readable) -> tuple[tuple[str, bool], ...]:
     return tuple((entity_id, bool(is_missing)) for entity_id, is_missing in rows)
 
 
+async def is_any_requested(source: Readable) -> bool:
+    """Whether any target was requested for the sake of a replica."""
+    return bool(await source.sql.fetch("SELECT 1 FROM closure WHERE issuer IS NOT NULL LIMIT 1"))
+
+
 async def is_required(source: Readable, target_id: str) -> bool:
     """Whether an entity was requested for the sake of a replica that is here."""
     rows = await source.sql.fetch(
