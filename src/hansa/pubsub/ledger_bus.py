@@ -10,6 +10,7 @@ a later one of the same issuer can never be committed, so its events are signed 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -74,6 +75,8 @@ class LedgerBus(LedgerReads):
         super().__init__(clock, limits, signal, params)
         self._seq = 0
         """Of the last batch that was submitted or seen on the ledger."""
+        self._submitting = asyncio.Lock()
+        """Batches reach the engine in the order of their numbers: one that is overtaken is void."""
         self._committed_seq = 0
         """Of the issuer's last batch on the ledger."""
         self._position = 0
@@ -114,23 +117,28 @@ class LedgerBus(LedgerReads):
         pauses = Backoff(RESUBMIT_MIN_S, RESUBMIT_MAX_S)
         positions: dict[bytes, int] = {}
         is_submitted = False
-        first_seq, after = self._seq + 1, self._position
+        first_seq, after = 0, self._position
         while len(positions) < len(expected):
             missing = [content for content in expected if content not in positions]
             seen = self._signal.count
-            seq = self._seq = self._seq + 1
-            batch = _Submitted(missing, signer.issuer, signer.sign(missing, seq), seq, first_seq, after)
-            transaction = encode_events(batch.jws, missing)
-            if len(transaction) > self._params.transaction_size_max_bytes:
-                raise SIZE.broken(f"The transaction has {len(transaction)} bytes.")
-            try:
-                await self._submit(transaction)
-                is_submitted = True
-            except Unavailable as error:
-                # What was submitted before may still be committed: there is no need to submit it again now.
-                if not is_submitted or error.code is not Code.OVERLOADED:
-                    raise
-            except Refused as refusal:
+            refusal: Refused | None = None
+            async with self._submitting:
+                seq = self._seq = self._seq + 1
+                first_seq, jws = first_seq or seq, signer.sign(missing, seq)
+                batch = _Submitted(missing, signer.issuer, jws, seq, first_seq, after)
+                transaction = encode_events(jws, missing)
+                if len(transaction) > self._params.transaction_size_max_bytes:
+                    raise SIZE.broken(f"The transaction has {len(transaction)} bytes.")
+                try:
+                    await self._submit(transaction)
+                    is_submitted = True
+                except Unavailable as error:
+                    # What was submitted before may still be committed: it is not submitted again now.
+                    if not is_submitted or error.code is not Code.OVERLOADED:
+                        raise
+                except Refused as error:
+                    refusal = error
+            if refusal is not None:
                 positions |= await self._refused(refusal, missing, signer.issuer)
                 self._check_deadline(deadline_s)
                 continue

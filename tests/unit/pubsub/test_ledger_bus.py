@@ -67,6 +67,29 @@ async def test_a_submission_that_was_forgotten_is_repeated(
     assert bus.submitted == 3
 
 
+class SlowFirstBus(MemoryBus):
+    """An engine to which the first submission takes longer than the next ones."""
+
+    async def _submit(self, transaction: bytes) -> None:
+        if not hasattr(self, "arrived"):
+            self.arrived: list[bytes] = []
+            for _ in range(50):
+                await asyncio.sleep(0)
+        self.arrived.append(transaction)
+        await super()._submit(transaction)
+
+
+async def test_batches_that_are_published_together_arrive_in_the_order_of_their_numbers(
+    ledger: MemoryLedger, origin: Origin
+) -> None:
+    bus = SlowFirstBus(ledger)
+    events = origin.events(6)
+    batches = [events[:2], events[2:4], events[4:]]
+    positions = await asyncio.gather(*(bus.publish(batch, origin.signer) for batch in batches))
+    assert [list(each) for each in positions] == [[1, 2], [3, 4], [5, 6]]
+    assert len(bus.arrived) == len(batches), "none was overtaken and submitted again"
+
+
 async def test_without_a_quorum_publishing_gives_up_in_time(
     clock: ManualClock, ledger: MemoryLedger, origin: Origin
 ) -> None:

@@ -50,7 +50,8 @@ from hansa.store.tables import announced, origins
 from hansa.store.tables.publications import Outgoing
 
 OFFERED_MAX: Final = 8
-IN_FLIGHT_MAX: Final = 2
+IN_FLIGHT_MAX: Final = 4
+"""As many batches as are in flight to the ledger (`publish_in_flight_max`)."""
 TIMEOUT_S: Final = 5.0
 """Later the members have requested it."""
 BACKOFF_MIN_S: Final = 1.0
