@@ -22,7 +22,7 @@ from benchmarks.report import Table
 
 PARTS: Final = (
     *("api", "hub", "bus", "growth", "validator_keys", "flood", "league", "readers"),
-    "credentials",
+    *("credentials", "replicating"),
 )
 """Modules with a function `measure`; loaded one by one, because each brings the layers that it measures."""
 

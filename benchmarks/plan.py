@@ -41,6 +41,11 @@ class Plan(msgspec.Struct, frozen=True):
     readers_lead_s: float = 2.0
     # Credentials.
     presentations: int = 1_000
+    # Replication in one process.
+    replicated_events: int = 3_000
+    replicated_rounds: int = 3
+    followed_events: int = 1_000_000
+    followed_entities: int = 5_000
 
 
 FULL: Final = Plan()
@@ -67,4 +72,8 @@ QUICK: Final = Plan(
     readers_round_s=0.5,
     readers_lead_s=0.1,
     presentations=20,
+    replicated_events=150,
+    replicated_rounds=1,
+    followed_events=1_500,
+    followed_entities=50,
 )
