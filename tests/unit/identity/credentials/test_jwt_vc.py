@@ -78,6 +78,9 @@ CONTRADICTIONS: dict[str, dict[str, Any]] = {
     "types of a person and a machine": lear(type=["VerifiableCredential", EMPLOYEE, "LEARCredentialMachine"]),
     "two keys of the holder": lear(cnf={"jwk": jwk(THIEF)}) | {"cnf": {"jwk": jwk(HOLDER)}},
     "a key of the holder that is none": lear() | {"cnf": {"jwk": {}}},
+    "a key that is named twice over": lear() | {"cnf": {"kid": did_key(HOLDER), "jku": "https://x.y"}},
+    "a key that is named by no DID": lear() | {"cnf": {"kid": "key-1"}},
+    "more places of a status than anybody needs": lear(credentialStatus=[{}] * 9),
     "a private key": lear() | {"cnf": {"jwk": jwk(HOLDER) | {"d": "AA"}}},
 }
 

@@ -167,6 +167,10 @@ async def test_a_holder_presents_a_credential() -> None:
     assert credential.mandate.covers("Dome", "productoffering", "create")
 
 
+async def test_a_presentation_is_nothing_without_the_request_that_it_is_for() -> None:
+    assert await Verifying().code(bound(sd_jwt())) is Code.CREDENTIAL_MALFORMED
+
+
 STOLEN: dict[str, tuple[str, Code]] = {
     "no key binding": (sd_jwt(), Code.PRESENTATION_UNBOUND),
     "by another key": (bound(sd_jwt(), THIEF), Code.PRESENTATION_UNBOUND),
