@@ -86,7 +86,7 @@ async def test_a_store_with_two_tables_of_states_has_one_with_the_same_states_an
         before = await tx.sql.fetch("SELECT * FROM origin")
     await older.close()
     store = await SqliteStore.open(path, ManualClock(), Limits())
-    assert await store.sql.fetch("SELECT * FROM origin") == before
+    assert await store.sql.fetch("SELECT * FROM origin") == [(*row, None) for row in before], "none is paused"
     (origin,) = await origins.origins(store)
     assert (origin.stored, origin.pending, origin.rejected, origin.deleted) == (1, 2, 1, 1)
     assert origin.unaccounted == 0
