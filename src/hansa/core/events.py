@@ -242,13 +242,18 @@ class ContentParts:
         quick: Accepts most of them.
     """
 
-    def __init__(self, form: Record, quick: re.Pattern[bytes]) -> None:
+    def __init__(self, form: Record, quick: re.Pattern[str]) -> None:
         self._form = form
         self._quick = quick
+        self._text = b"", ""
+        """The last bytes, and the same with a character for each byte: many contents are parsed of one batch."""
 
     def parse(self, raw: bytes, at: int) -> tuple[EventParts, int]:
         """See `hansa.core.closed_json.Form.parse`."""
-        match = self._quick.match(raw, at)
+        text = self._text
+        if text[0] is not raw:
+            text = self._text = raw, raw.decode("latin-1")
+        match = self._quick.match(text[1], at)
         if match is not None:
             key, entity_type, version, link, id, described, nonce, previous, sealed, time, type = (
                 match.groups()
@@ -258,11 +263,8 @@ class ContentParts:
                 short = len(described) <= _QUICK_METADATA_MAX_BYTES
                 metadata = _read_metadata(described) if short else None
             if metadata is not None:
-                parts = EventParts(
-                    *(key.decode(), entity_type.decode(), int(version), link.decode(), id.decode(), metadata),
-                    *(_decoded(nonce), _decoded(previous), _decoded(sealed), time.decode(), type.decode()),
-                )
-                return parts, match.end()
+                said = key, entity_type, int(version), link, id, metadata, nonce, previous, sealed, time, type
+                return EventParts._make(said), match.end()
         fields, end = self._form.parse(raw, at)
         return _parts(fields), end
 
@@ -279,24 +281,18 @@ _SEALED_EVENT: Final = "confidentialCreateEvent"
 """The name of every sealed event."""
 _QUICK_METADATA_MAX_BYTES: Final = 512
 _NO_METADATA: Final = Metadata()
-_LINK: Final = rb'"(hl:z[1-9A-HJ-NP-Za-km-z]{46})"'
-_PLAIN: Final = rb"[^{}\\\x00-\x1f\x7f-\xff]*+"
+_LINK: Final = r'"(hl:z[1-9A-HJ-NP-Za-km-z]{46})"'
+_PLAIN: Final = r"[^{}\\\x00-\x1f\x7f-\xff]*+"
 _QUICK_BEGINNING: Final = (
-    rb'\{"entity":\{"key":"([0-9a-f]{64})","type":"([A-Z][A-Za-z0-9]{1,63})","version":([1-9][0-9]{0,14})\}'
-    rb',"hashlink":'
-    + _LINK
-    + rb',"id":"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})"'
-    rb'(?:,"metadata":(\{' + _PLAIN + rb"(?:\{" + _PLAIN + rb'\})?+\}))?+(?:,"nonce":"([0-9a-f]{32})")?+'
-    rb'(?:,"previous":' + _LINK + rb")?+"
+    r'\{"entity":\{"key":"([0-9a-f]{64})","type":"([A-Z][A-Za-z0-9]{1,63})","version":([1-9][0-9]{0,14})\}'
+    r',"hashlink":' + _LINK + r',"id":"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})"'
+    r'(?:,"metadata":(\{' + _PLAIN + r"(?:\{" + _PLAIN + r'\})?+\}))?+(?:,"nonce":"([0-9a-f]{32})")?+'
+    r'(?:,"previous":' + _LINK + r")?+"
 )
-_QUICK_END: Final = rb',"time":"(' + _TIME_PATTERN.encode() + rb')","type":"([a-z][A-Za-z0-9]{1,127}Event)"\}'
-_QUICK_SEALED: Final = rb'(?:,"sealed":"(' + SEALED_PATTERN.encode() + rb')")?+'
+_QUICK_END: Final = r',"time":"(' + _TIME_PATTERN + r')","type":"([a-z][A-Za-z0-9]{1,127}Event)"\}'
+_QUICK_SEALED: Final = r'(?:,"sealed":"(' + SEALED_PATTERN + r')")?+'
 CONTENT_PARTS: Final = ContentParts(CONTENT, re.compile(_QUICK_BEGINNING + _QUICK_SEALED + _QUICK_END))
-CONTENT_PARTS_3: Final = ContentParts(CONTENT_3, re.compile(_QUICK_BEGINNING + rb"((?!))?+" + _QUICK_END))
-
-
-def _decoded(text: bytes | None) -> str | None:
-    return None if text is None else text.decode()
+CONTENT_PARTS_3: Final = ContentParts(CONTENT_3, re.compile(_QUICK_BEGINNING + r"((?!))?+" + _QUICK_END))
 
 
 def _parts(fields: dict[str, Any]) -> EventParts:
@@ -317,10 +313,10 @@ def _metadata_of(fields: dict[str, Any]) -> Metadata:
 
 
 @lru_cache(1024)
-def _read_metadata(raw: bytes) -> Metadata | None:
-    """Metadata in its form; None when it is not."""
+def _read_metadata(text: str) -> Metadata | None:
+    """Metadata in its form, of ASCII; None when it is not."""
     try:
-        return _metadata_of(_METADATA.read(raw))
+        return _metadata_of(_METADATA.read(text.encode("ascii")))
     except Refused:
         return None
 
@@ -331,11 +327,9 @@ def event_of_parts(parts: EventParts, issuer: str) -> LifecycleEvent:
     Raises:
         Refused: `Code.EVENT_MALFORMED`, when they contradict each other.
     """
-    entity = EntityVersion(parts.key, parts.entity_type, parts.version)
-    event = LifecycleEvent(
-        *(parts.id, parts.type, parts.time, issuer, entity, parts.hashlink),
-        *(parts.previous, parts.metadata, parts.nonce, parts.sealed),
-    )
+    key, entity_type, version, link, id, metadata, nonce, previous, sealed, time, type = parts
+    entity = EntityVersion(key, entity_type, version)
+    event = LifecycleEvent(id, type, time, issuer, entity, link, previous, metadata, nonce, sealed)
     reason = _contradiction(event)
     if reason is not None:
         raise Refused(Code.EVENT_MALFORMED, f"The event contradicts itself: {reason}.")
@@ -347,7 +341,7 @@ def _contradiction(event: LifecycleEvent) -> str | None:
     version, previous = event.entity.version, event.previous
     if not _day(event.time[:10])[1]:
         return "time is no day of the calendar"
-    if event.type not in event_names(event.entity.type):
+    if event.type not in _names(event.entity.type):
         return "type does not belong to entity.type"
     if not is_hashlink(event.hashlink):
         return "hashlink is not a hashlink"
@@ -397,6 +391,7 @@ def event_time(now: datetime) -> str:
     return rfc3339(now)
 
 
+@lru_cache(4096)
 def event_time_ms(time: str) -> int:
     """An event's `time` in milliseconds since 1970, by whole numbers alone."""
     seconds = int(time[11:13]) * 3600 + int(time[14:16]) * 60 + int(time[17:19])

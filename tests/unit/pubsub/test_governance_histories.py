@@ -320,7 +320,7 @@ class Histories(RuleBasedStateMachine):
         self.owners = owners
         history = ledger_history(state.records("history"))
         for member in state.members:
-            assert history.endpoint(member.did, state.tree.size + 1) == member.endpoint
+            assert history.endpoint(member.did, state.position + 1) == member.endpoint
 
     def _owners(self) -> dict[str, str]:
         state = self.league.state

@@ -228,6 +228,55 @@ def test_what_an_honest_proposer_selects_is_accepted_and_takes_effect_as_a_whole
         assert ledger.commit(*selected) == [None] * len(selected)
 
 
+@settings(max_examples=15)
+@given(st.integers(0, 2**32))
+def test_a_members_own_proposal_changes_what_others_compute_of_it(seed: int) -> None:
+    ledger = Ledger()
+    for transactions in blocks_of(ledger, seed):
+        block = ledger.block(*ledger.prepared(*transactions))
+        others = finalize_block(ledger.state, block, TransactionReader())
+        assert ledger.application.process_proposal(block) is None
+        own = ledger.application.finalize_block(block)
+        assert (own.head, own.events, own.claims, own.issuers) == (
+            *(others.head, others.events, others.claims, others.issuers),
+        )
+        ledger.application.commit()
+
+
+def test_a_block_that_resembles_a_members_own_proposal_is_judged_by_itself(ledger: Ledger) -> None:
+    origin = ledger.lubeck
+    first, second = origin.batch(origin.event("e")), origin.batch(origin.event("e", "StateChange"))
+    assert ledger.prepared(first, second) == [first, second]
+    whole = ledger.block(first, second)
+    for other in (
+        ledger.block(second),
+        ledger.block(second, first),
+        ledger.block(first, second, second),
+        ledger.block(first, second + b" "),
+        msgspec.structs.replace(whole, time_ms=whole.time_ms + 2 * 86_400_000),
+    ):
+        assert ledger.application.process_proposal(other) is not None
+    later = msgspec.structs.replace(whole, time_ms=whole.time_ms + 1)
+    assert ledger.application.process_proposal(later) is None
+    assert ledger.application.finalize_block(later).head.time_ms == later.time_ms
+
+
+def test_a_batch_whose_claims_cannot_be_read_changes_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = Overlay(ledger.state, 1, TIME_MS)
+    (step,) = TransactionReader().read(ledger.lubeck.batch(ledger.lubeck.event("e")), state).steps
+    damaged = Fatal(Code.STORE_DAMAGED, "The bucket is another one.")
+
+    def claims(*_: object) -> None:
+        raise damaged
+
+    monkeypatch.setattr(SqliteState, "claims", claims)
+    with pytest.raises(Fatal):
+        state.append_batch(step.jws, step.batch, state.issuer(step.batch.issuer), step.contents, step.events)
+    assert (state.events, state.position, state.issuer(step.batch.issuer).seq) == ((), 0, 0)
+
+
 def test_what_is_remembered_changes_no_result(ledger: Ledger) -> None:
     blocks = blocks_of(ledger, 7)
     remembering = TransactionReader()

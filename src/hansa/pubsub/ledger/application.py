@@ -61,6 +61,8 @@ class LedgerApplication:
         self._valid: tuple[Block, BlockEffects] | None = None
         """The last proposal that was judged valid, while it may be decided."""
         self._pending: tuple[Block, BlockEffects] | None = None
+        self._prepared: tuple[Block, Proposal] | None = None
+        """The last block that this member proposed, while the engine may hand it back to be judged."""
 
     def init_chain(
         self, app_state: bytes, time_ms: int, validators: Mapping[str, int] | None = None
@@ -83,7 +85,7 @@ class LedgerApplication:
         else:
             check_engine_validators(document.members, validators)
         self.state.write_genesis(document, time_ms, validators)
-        self._pending = self._valid = None
+        self._pending = self._valid = self._prepared = None
         self.waiting = WaitingTransactions()
         return self.state.head.app_hash
 
@@ -93,7 +95,7 @@ class LedgerApplication:
         Raises:
             Fatal: `Code.RULES_DIFFER`, when this release cannot judge the block after it.
         """
-        self._pending = self._valid = None
+        self._pending = self._valid = self._prepared = None
         self.waiting = WaitingTransactions()
         self.require_release(self.state.head.height + 1)
 
@@ -140,6 +142,7 @@ class LedgerApplication:
         switches = self._switches_at(height)
         proposal = Proposal(self.state, time_ms, size_max_bytes, self._reader, switches=switches)
         self.waiting.fill(proposal, candidates)
+        self._prepared = Block(height, time_ms, tuple(proposal.transactions)), proposal
         return proposal.transactions
 
     def process_proposal(self, block: Block) -> Refused | None:
@@ -148,12 +151,18 @@ class LedgerApplication:
         problem = self._switch_problem(block)
         if problem is not None:
             return Refused(Code.UPGRADE_NEEDED, problem)
-        verdict = state_machine.process_proposal(self.state, block, self._reader)
+        verdict = self._judged(block)
         if isinstance(verdict, Refused):
             return verdict
         self._valid = block, verdict
         self.waiting.note_proposed(verdict)
         return None
+
+    def _judged(self, block: Block) -> BlockEffects | Refused:
+        """The effects of a proposed block; of one that this member made itself, by the same rules, as it was made."""
+        if self._prepared is not None and self._prepared[0] == block:
+            return self._prepared[1].effects()
+        return state_machine.process_proposal(self.state, block, self._reader)
 
     def finalize_block(self, block: Block) -> BlockEffects:
         """Execute a decided block; its effects wait for `commit`.
@@ -234,7 +243,7 @@ class LedgerApplication:
         is_following = self._pending is self._valid
         self.state.persist(effects)
         assert self.state.head == effects.head, "the block is the ledger's last"
-        self._pending = self._valid = None
+        self._pending = self._valid = self._prepared = None
         self.waiting.settle(self.state, effects, block.transactions)
         if self.snapshots is not None and is_following:
             self.snapshots.note(before, self.state.head)

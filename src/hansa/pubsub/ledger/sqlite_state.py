@@ -22,7 +22,6 @@ from hansa.core.database_failures import database_failure
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import MEMBER, Member
-from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim, Misbehavior
 from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees
@@ -126,9 +125,9 @@ class SqliteState:
         return self._head
 
     @property
-    def tree(self) -> Frontier:
-        """The Merkle tree over all events' bytes."""
-        return self.head.tree
+    def position(self) -> int:
+        """Position of the newest event; 0 before the first."""
+        return self.head.position
 
     @property
     def params(self) -> LedgerParams:

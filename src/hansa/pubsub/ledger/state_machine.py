@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from hansa.core.errors import Refused
+from hansa.core.events import LifecycleEvent
 from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.results import FAULT, RuleBroken
 from hansa.pubsub.ledger.rules.misbehavior import punish
@@ -52,11 +53,34 @@ def apply_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> 
         RuleBroken: the first rule that the transaction breaks.
     """
     transaction = reader.read(raw, state)
+    kind = transaction.kind
+    if kind.events is not None:
+        (step,) = transaction.steps
+        kind.check(state, step, reader.context)
+        kind.apply(state, step)
+        return
     upper = state.upper()
     for step in transaction.steps:
-        transaction.kind.check(upper, step, reader.context)
-        transaction.kind.apply(upper, step)
+        kind.check(upper, step, reader.context)
+        kind.apply(upper, step)
     state.absorb(upper)
+
+
+def check_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> Sequence[LifecycleEvent]:
+    """Check whether a transaction can be applied to an overlay, which may be changed; the events that it commits.
+
+    Raises:
+        RuleBroken: the first rule that the transaction breaks.
+        Exception: a fault of ours.
+    """
+    transaction = reader.read(raw, state)
+    kind = transaction.kind
+    if kind.events is None:
+        apply_transaction(state, raw, reader)
+        return ()
+    (step,) = transaction.steps
+    kind.check(state, step, reader.context)
+    return kind.events(step)
 
 
 def refusal_of(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBroken | None:
@@ -66,10 +90,15 @@ def refusal_of(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBro
     except RuleBroken as broken:
         return broken
     except Exception as error:  # noqa: BLE001 - no bytes of a stranger may end the process
-        fault = FAULT.broken("This member failed to judge the transaction.")
-        fault.__cause__ = error
-        return fault
+        return fault_of(error)
     return None
+
+
+def fault_of(error: Exception) -> RuleBroken:
+    """The refusal of a transaction that this software fails to judge."""
+    fault = FAULT.broken("This member failed to judge the transaction.")
+    fault.__cause__ = error
+    return fault
 
 
 def begin_block(
@@ -129,6 +158,11 @@ class Proposal:
             self.transactions.append(raw)
             self._room_bytes -= len(raw) + _framing_bytes(len(raw))
         return refusal
+
+    def effects(self) -> BlockEffects:
+        """What the block changes that has these transactions, this time and no evidence."""
+        assert self.transactions or not self._state.events, "events are those of transactions"
+        return self._state.effects([None] * len(self.transactions))
 
 
 def _framing_bytes(size: int) -> int:

@@ -18,6 +18,7 @@ nothing else is: some kB at a million claims. Buckets can be fetched and checked
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
@@ -36,6 +37,7 @@ from hansa.pubsub.ledger.commitments.levels import LevelsUpdate, MerkleLevels
 
 BUCKETS: Final = 65_536
 CLAIM_SIZE_BYTES: Final = 121
+_RECORD: Final = struct.Struct(">32s32sQQQ32s?")
 PATH_LENGTH: Final = 16
 GROUP_SIZE: Final = 256
 """Buckets in a group. The hashes over groups are stored, so that a path needs few rows."""
@@ -124,12 +126,14 @@ class ClaimsTree:
         Raises:
             Fatal: `Code.STORE_DAMAGED`, when what is read is not what was committed.
         """
-        buckets = self._records({bucket_of(key) for key in keys})
+        numbers = [int(key[:4], 16) for key in keys]
+        buckets, digest = self._records(set(numbers)), issuer_digest(issuer)
         claims: dict[str, Claim] = {}
-        for key in keys:
-            record = record_of(buckets[bucket_of(key)], key, issuer)
-            if record is not None:
-                claims[key] = decode_claim(record, issuer)
+        for key, number in zip(keys, numbers, strict=True):
+            records = buckets[number]
+            at = _find(records, bytes.fromhex(key) + digest) if records else -1
+            if at >= 0:
+                claims[key] = decode_claim(records[at : at + CLAIM_SIZE_BYTES], issuer)
         return claims
 
     def check_bucket(self, bucket: int) -> bool:
@@ -139,8 +143,8 @@ class ClaimsTree:
 
     def _records(self, buckets: AbstractSet[int]) -> dict[int, bytes]:
         """The records of some buckets."""
-        known = {bucket: self._cache.get(bucket) for bucket in buckets}
-        records = {bucket: cached for bucket, cached in known.items() if cached is not None}
+        cached = zip(buckets, self._cache.get_many(buckets), strict=True)
+        records = {bucket: one for bucket, one in cached if one is not None}
         if len(records) == len(buckets):
             return records
         leaves = self._levels.leaves
@@ -175,33 +179,23 @@ def issuer_digest(did: str) -> bytes:
 
 def encode_claim(claim: Claim) -> bytes:
     """The record of a claim."""
-    record = b"".join(
-        (
-            bytes.fromhex(claim.key),
-            issuer_digest(claim.issuer),
-            claim.first_position.to_bytes(8),
-            claim.last_position.to_bytes(8),
-            claim.version.to_bytes(8),
-            digest_of_hashlink(claim.hashlink),
-            b"\x01" if claim.is_deleted else b"\x00",
-        )
+    assert len(claim.key) == _KEY_SIZE_BYTES, "a key is a hash in hex"
+    return _RECORD.pack(
+        bytes.fromhex(claim.key),
+        issuer_digest(claim.issuer),
+        claim.first_position,
+        claim.last_position,
+        claim.version,
+        digest_of_hashlink(claim.hashlink),
+        claim.is_deleted,
     )
-    assert len(record) == CLAIM_SIZE_BYTES, "records have one size"
-    return record
 
 
 def decode_claim(record: bytes, issuer: str) -> Claim:
     """The claim of a record, whose issuer is known by another way."""
     assert len(record) == CLAIM_SIZE_BYTES, "records have one size"
-    return Claim(
-        key=record[:32].hex(),
-        issuer=issuer,
-        first_position=int.from_bytes(record[64:72]),
-        last_position=int.from_bytes(record[72:80]),
-        version=int.from_bytes(record[80:88]),
-        hashlink=hashlink_of_digest(record[88:120]),
-        is_deleted=record[120] == 1,
-    )
+    key, _, first, last, version, digest, is_deleted = _RECORD.unpack(record)
+    return Claim(key.hex(), issuer, first, last, version, hashlink_of_digest(digest), is_deleted)
 
 
 def first_position_of(record: bytes) -> int:

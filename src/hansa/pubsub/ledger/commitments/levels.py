@@ -66,18 +66,8 @@ class MerkleLevels:
         assert min(leaves) >= 0 and max(leaves) < len(self._levels[0]), "no such leaf"  # noqa: PT018
         changed: dict[int, bytes] = dict(leaves)
         nodes: list[Mapping[int, bytes]] = [changed]
-        sha256 = hashlib.sha256
         for level in self._levels[:-1]:
-            above: dict[int, bytes] = {}
-            get, size = changed.get, len(level)
-            for index in {index >> 1 for index in changed}:
-                left = index + index
-                right = left + 1
-                first = get(left) or level[left]
-                if right < size:
-                    first = sha256(NODE_PREFIX + first + (get(right) or level[right])).digest()
-                above[index] = first
-            changed = above
+            changed = _above(level, changed)
             nodes.append(changed)
         return LevelsUpdate(changed[0], tuple(nodes))
 
@@ -87,3 +77,16 @@ class MerkleLevels:
             for index, node in nodes.items():
                 level[index] = node
         assert self.root == update.root, "the update is one of this tree"
+
+
+def _above(level: Sequence[bytes], changed: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The nodes above the changed ones of a level."""
+    get, sha256, last = changed.get, hashlib.sha256, len(level) - 1
+    indexes = {index >> 1 for index in changed}
+    single = {last >> 1: get(last) or level[last]} if last & 1 == 0 and last >> 1 in indexes else {}
+    return single | {
+        index: sha256(
+            NODE_PREFIX + (get(left := index + index) or level[left]) + (get(left + 1) or level[left + 1])
+        ).digest()
+        for index in indexes - single.keys()
+    }

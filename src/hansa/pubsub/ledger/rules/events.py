@@ -292,6 +292,10 @@ def _apply(state: Overlay, step: BatchStep) -> None:
     state.append_batch(step.jws, step.batch, issuer, step.contents, step.events)
 
 
+def _events(step: BatchStep) -> Sequence[LifecycleEvent]:
+    return step.events
+
+
 def _form(contents: ContentParts) -> Record:
     return Record({"batch": Text(BATCH_JWS_PATTERN), "events": ListOf(WithBytes(contents), EVENTS_MAX)})
 
@@ -306,6 +310,7 @@ EVENTS: Final = Kind(
     decode=_decode,
     check=_check,
     apply=_apply,
+    events=_events,
 )
 """The kind `events` under `hansa-ledger/3`: there are no certificates, no policies and no sealed events."""
 

@@ -27,6 +27,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from hansa.core.closed_json import Record
+from hansa.core.events import LifecycleEvent
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import Rule
 from hansa.pubsub.ledger.rules.signatures import Signatures
@@ -91,6 +92,9 @@ class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):
     """At least one step."""
     check: Callable[[StateView, StepT, CheckContext], None]
     apply: Callable[[Overlay, StepT], None]
+    events: Callable[[StepT], Sequence[LifecycleEvent]] | None = None
+    """Of kinds that commit events and do nothing else: those of a step. Such a transaction has one step, `apply`
+    refuses nothing that `check` lets pass, and changes all or nothing: so its check alone is a verdict."""
 
     def read(self, raw: bytes) -> WireT:
         """The fields of a transaction that begins with `prefix`.

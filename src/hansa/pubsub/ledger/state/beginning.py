@@ -27,7 +27,7 @@ class EmptyState:
         self.trees = StateTrees.empty(ruleset, PARAMETERS.write(params))
         self.ruleset = ruleset
         self.head = Head(0, time_ms, Frontier(), self.trees.sections.app_hash)
-        self.tree = self.head.tree
+        self.position = self.head.position
         self.members: tuple[Member, ...] = ()
         self.validators: Mapping[str, ValidatorRecord] = {}
         self.params = params

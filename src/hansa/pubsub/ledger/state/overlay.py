@@ -12,7 +12,6 @@ from hansa.core.batches import Batch
 from hansa.core.errors import Refused
 from hansa.core.events import LifecycleEvent
 from hansa.core.members import MEMBER, Member
-from hansa.core.merkle import Frontier
 from hansa.pubsub.bus import Claim, Misbehavior
 from hansa.pubsub.ledger.commitments.app_hash import RULESET_3, event_leaf_hashes, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import (
@@ -31,7 +30,7 @@ from hansa.pubsub.ledger.commitments.stored import (
     ValidatorRecord,
 )
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
-from hansa.pubsub.ledger.state.view import BlockEffects, Head, Load, NewBatch, NewEvent, StateView
+from hansa.pubsub.ledger.state.view import BlockEffects, Head, NewBatch, NewEvent, StateView
 
 _TYPED: Final = frozenset({REGISTRY, ISSUERS, VALIDATORS, MISBEHAVIOR_SECTION})
 
@@ -49,20 +48,20 @@ class Overlay:
         self._below = below
         self.height = height
         self._time_ms = time_ms
-        self._tree = below.tree
+        self._position = below.position
         self._issuers: dict[str, IssuerState] = {}
         self._batches: list[NewBatch] = []
         self._ids: set[tuple[str, str]] = set()
-        self._claims: dict[tuple[str, str], Claim] = {}
+        self._claims: dict[str, dict[str, Claim]] = {}
+        """By issuer and key."""
         self._members: dict[str, Member] = {}
         self._events: list[NewEvent] = []
-        self._leaves: list[bytes] = []
         self._validators: dict[str, ValidatorRecord] = {}
         self._misbehavior: dict[str, Misbehavior] = {}
         self._ruleset = below.ruleset
         self._params = below.params
         self._records: dict[str, dict[str, bytes | None]] = {}
-        self._claims_below: dict[tuple[str, str], Claim | None] = {}
+        self._claims_below: dict[str, dict[str, Claim | None]] = {}
         """Those that were read of the state below, so that each is read once."""
 
     @property
@@ -76,9 +75,9 @@ class Overlay:
         return self._below.trees
 
     @property
-    def tree(self) -> Frontier:
-        """The Merkle tree over all events' bytes, with those on top."""
-        return self._tree
+    def position(self) -> int:
+        """Position of the newest event, with those on top."""
+        return self._position
 
     @property
     def params(self) -> LedgerParams:
@@ -148,39 +147,24 @@ class Overlay:
 
     def claim(self, issuer: str, key: str) -> Claim | None:
         """The issuer's claim on an entity key."""
-        changed = self._claims.get((issuer, key))
-        if changed is not None:
-            return changed
-        if (issuer, key) not in self._claims_below:
-            self._claims_below[issuer, key] = self._below.claim(issuer, key)
-        return self._claims_below[issuer, key]
+        return self.claims(issuer, (key,)).get(key)
 
     def claims(self, issuer: str, keys: Sequence[str]) -> Mapping[str, Claim]:
         """The issuer's claims on those of the entity keys that it has some on."""
-        below = self._claims_below
-        unread = [key for key in keys if (issuer, key) not in below]
+        below = self._claims_below.setdefault(issuer, {})
+        unread = [key for key in keys if key not in below]
         if unread:
-            read = self._below.claims(issuer, unread)
-            for key in unread:
-                below[issuer, key] = read.get(key)
-        claims: dict[str, Claim] = {}
-        for key in keys:
-            claim = self._claims.get((issuer, key)) or below[issuer, key]
-            if claim is not None:
-                claims[key] = claim
-        return claims
-
-    @property
-    def load(self) -> Load:
-        """What the batches on top count against quotas."""
-        size_bytes = sum(len(batch.jws) for batch in self._batches)
-        return Load(len(self._events), size_bytes + sum(len(new.content) for new in self._events))
+            below |= dict.fromkeys(unread)
+            below |= self._below.claims(issuer, unread)
+        changed = self._claims.get(issuer, {})
+        return {key: claim for key in keys if (claim := changed.get(key) or below[key]) is not None}
 
     def presume(self, issuer: IssuerState, claims: Sequence[Claim] = ()) -> None:
         """Judge what comes next as if this were committed. Such an overlay is no block's."""
         assert not self._batches, "what is presumed comes first"
         self._issuers[issuer.did] = issuer
-        self._claims |= {(claim.issuer, claim.key): claim for claim in claims}
+        for claim in claims:
+            self._claims.setdefault(claim.issuer, {})[claim.key] = claim
 
     def append_batch(
         self,
@@ -190,7 +174,7 @@ class Overlay:
         contents: Sequence[bytes],
         events: Sequence[LifecycleEvent],
     ) -> None:
-        """Put a checked batch at the end of the ledger.
+        """Put a checked batch at the end of the ledger; nothing is changed when a claim cannot be read.
 
         Args:
             jws: As it was signed.
@@ -202,23 +186,19 @@ class Overlay:
         assert issuer.did == batch.issuer, "a batch changes what is remembered of its issuer"
         assert batch.seq > self.issuer(batch.issuer).seq, "the batches of an issuer are in order"
         assert 0 < batch.count == len(contents) == len(events), "a batch has an event, and all that it says"
-        did, first = batch.issuer, self._tree.size + 1
+        did, first = batch.issuer, self._position + 1
+        before = self.claims(did, [event.entity.key for event in events])
         self._issuers[did] = msgspec.structs.replace(issuer, seq=batch.seq)
         self._batches.append(NewBatch(jws, did, batch.seq, first, batch.count, self.height, self._time_ms))
-        digest = hashlib.sha256(jws.encode("ascii")).digest()
-        leaves = event_leaf_hashes(self.height, self._time_ms, batch.count, digest)
-        self._tree = self._tree.extended(leaves)
-        self._leaves += leaves
-        before = self.claims(did, [event.entity.key for event in events])
-        changed = self._claims
-        for position, (content, event) in enumerate(zip(contents, events, strict=True), first):
+        self._position += batch.count
+        self._events += map(NewEvent, range(first, first + batch.count), contents, events)
+        changed = self._claims.setdefault(did, {})
+        for position, event in enumerate(events, first):
             entity = event.entity
-            last = changed.get((did, entity.key)) or before.get(entity.key)
-            changed[did, entity.key] = Claim(
-                *(entity.key, did, last.first_position if last else position, position),
-                *(entity.version, event.hashlink, event.is_delete),
-            )
-            self._events.append(NewEvent(position, content, event))
+            key = entity.key
+            last = changed.get(key) or before.get(key)
+            begun = position if last is None else last.first_position
+            changed[key] = Claim(key, did, begun, position, entity.version, event.hashlink, event.is_delete)
         if self._ruleset == RULESET_3:
             self._ids |= {(did, event.id) for event in events}
 
@@ -274,15 +254,15 @@ class Overlay:
     def absorb(self, upper: Overlay) -> None:
         """Take over everything from an overlay that lies on this one."""
         assert upper._below is self, "only what was checked on top of this state can become part of it"
-        assert upper._tree.size == self._tree.size + len(upper._events), "every event has a position"
-        self._tree = upper._tree
+        assert upper._position == self._position + len(upper._events), "every event has a position"
+        self._position = upper._position
         self._ids |= upper._ids
-        self._claims |= upper._claims
+        for did, claims in upper._claims.items():
+            self._claims.setdefault(did, {}).update(claims)
         self._members |= upper._members
         self._issuers |= upper._issuers
         self._batches += upper._batches
         self._events += upper._events
-        self._leaves += upper._leaves
         self._validators |= upper._validators
         self._misbehavior |= upper._misbehavior
         self._ruleset, self._params = upper._ruleset, upper._params
@@ -291,15 +271,17 @@ class Overlay:
 
     def effects(self, refusals: Sequence[Refused | None]) -> BlockEffects:
         """The changes as those of the block."""
-        trees = self._below.trees.updated(
-            self._tree, self._leaves, tuple(self._claims.values()), self._stored(), self._replaced()
-        )
+        assert self._below.position == self._below.head.position, "a block is put on what is committed"
+        leaves = [leaf for batch in self._batches for leaf in _leaf_hashes(batch)]
+        tree = self._below.head.tree.extended(leaves)
+        claims = tuple(claim for changed in self._claims.values() for claim in changed.values())
+        trees = self._below.trees.updated(tree, leaves, claims, self._stored(), self._replaced())
         return BlockEffects(
-            head=Head(self.height, self._time_ms, self._tree, trees.sections.app_hash),
+            head=Head(self.height, self._time_ms, tree, trees.sections.app_hash),
             batches=tuple(self._batches),
             issuers=tuple(self._issuers.values()),
             events=tuple(self._events),
-            claims=tuple(self._claims.values()),
+            claims=claims,
             members=tuple(self._members.values()),
             validators=tuple(self._validators.values()),
             misbehavior=tuple(self._misbehavior.values()),
@@ -328,3 +310,9 @@ class Overlay:
             MISBEHAVIOR_SECTION: {key: MISBEHAVIOR.write(one) for key, one in self._misbehavior.items()},
         }
         return {name: changed for name, changed in records.items() if changed}
+
+
+def _leaf_hashes(batch: NewBatch) -> list[bytes]:
+    """Of the events of a batch, in the ledger's tree."""
+    digest = hashlib.sha256(batch.jws.encode("ascii")).digest()
+    return event_leaf_hashes(batch.height, batch.time_ms, batch.count, digest)

@@ -85,7 +85,7 @@ class BlockEffects(msgspec.Struct, frozen=True):
     batches: tuple[NewBatch, ...]
     events: tuple[NewEvent, ...]
     claims: tuple[Claim, ...]
-    """Claims that are new or changed, in the order of their first change."""
+    """Claims that are new or changed, each once."""
     members: tuple[Member, ...]
     """Members that are new or changed, in the order of their first change."""
     issuers: tuple[IssuerState, ...]
@@ -112,8 +112,8 @@ class StateView(Protocol):
         """The ledger in short."""
 
     @property
-    def tree(self) -> Frontier:
-        """The Merkle tree over all events' bytes."""
+    def position(self) -> int:
+        """Position of the newest event, with those on top; 0 before the first."""
 
     @property
     def members(self) -> tuple[Member, ...]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from hansa.core.events import event_time_ms
+from hansa.core.events import LifecycleEvent, event_time_ms
 from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.rules.kind import Sender
-from hansa.pubsub.ledger.state import NOTHING, Load, Overlay, StateView
+from hansa.pubsub.ledger.state import NOTHING, Load, StateView
 
 
 class LastVersion(NamedTuple):
@@ -51,9 +51,10 @@ class Waiting(msgspec.Struct, frozen=True):
     """Of the last block when it began to wait."""
 
 
-def as_waiting(raw: bytes, digest: bytes, sender: Sender, state: Overlay, view: StateView) -> Waiting:
-    """A transaction that was found valid, with what it changes."""
-    events = [new.event for new in state.events]
+def as_waiting(
+    raw: bytes, digest: bytes, sender: Sender, events: Sequence[LifecycleEvent], view: StateView
+) -> Waiting:
+    """A transaction that was judged valid, with the events that it commits."""
     changes = tuple(
         VersionChange(event.entity.key, event.entity.version, event.previous, event.hashlink)
         for event in events
@@ -64,7 +65,7 @@ def as_waiting(raw: bytes, digest: bytes, sender: Sender, state: Overlay, view: 
         raw=raw,
         digest=digest,
         sender=sender,
-        load=state.load,
+        load=sender.load,
         changes=changes,
         keys=frozenset(change.key for change in changes),
         ids=frozenset(event.id for event in events),

@@ -11,6 +11,7 @@ import msgspec
 
 from hansa.core.cache import Cache
 from hansa.core.errors import Code
+from hansa.core.events import LifecycleEvent
 from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.stored import IssuerState
 from hansa.pubsub.ledger.genesis import LedgerParams
@@ -19,7 +20,7 @@ from hansa.pubsub.ledger.rules.governance.tables import SENDERS
 from hansa.pubsub.ledger.rules.kind import GOVERNANCE_LANE, Sender
 from hansa.pubsub.ledger.rules.quotas import check_quotas, is_within_quotas, spend
 from hansa.pubsub.ledger.state import NOTHING, BlockEffects, Load, Overlay, StateView
-from hansa.pubsub.ledger.state_machine import Proposal, refusal_of
+from hansa.pubsub.ledger.state_machine import Proposal, check_transaction, fault_of
 from hansa.pubsub.ledger.transactions import TransactionReader
 from hansa.pubsub.ledger.waiting.entry import (
     LastVersion,
@@ -149,13 +150,13 @@ class WaitingTransactions:
             check_quotas(issuer, sender.load, view.params, time_ms)
         self._refused.check_sender(sender.did, present_ms)
         sender.verify(reader.context)
-        state = self._checked(view, raw, sender, issuer, time_ms, reader)
-        if isinstance(state, RuleBroken):
+        events = self._checked(view, raw, sender, issuer, time_ms, reader)
+        if isinstance(events, RuleBroken):
             if not is_recheck:
                 effort = Load(max(sender.load.events, sender.check_events))
-                self._refused.note(digest, sender.did, effort, present_ms, state)
-            raise state
-        waiting = as_waiting(raw, digest, sender, state, view)
+                self._refused.note(digest, sender.did, effort, present_ms, events)
+            raise events
+        waiting = as_waiting(raw, digest, sender, events, view)
         self._provisional |= {
             (claim.issuer, claim.key)
             for claim in self._proposed
@@ -190,21 +191,27 @@ class WaitingTransactions:
         issuer: IssuerState,
         time_ms: int,
         reader: TransactionReader,
-    ) -> Overlay | RuleBroken:
-        """The committed state with the transaction on top, or why it is not valid.
+    ) -> Sequence[LifecycleEvent] | RuleBroken:
+        """The events that a transaction commits, or why it is not valid.
 
         A transaction that does not continue the committed chains may continue those of what waits before it.
         """
-        state = Overlay(view, view.head.height + 1, time_ms)
-        state.presume(issuer)
-        refusal = refusal_of(state, raw, reader)
-        if refusal is not None and refusal.code is Code.EVENT_VERSION_BROKEN:
+
+        def verdict(predecessors: Sequence[Claim]) -> Sequence[LifecycleEvent] | RuleBroken:
+            state = Overlay(view, view.head.height + 1, time_ms)
+            state.presume(issuer, predecessors)
+            try:
+                return check_transaction(state, raw, reader)
+            except RuleBroken as broken:
+                return broken
+            except Exception as error:  # noqa: BLE001 - no bytes of a stranger may end the process
+                return fault_of(error)
+
+        result = verdict(())
+        if isinstance(result, RuleBroken) and result.code is Code.EVENT_VERSION_BROKEN:
             predecessors = self._predecessors(sender)
-            if predecessors:
-                state = Overlay(view, view.head.height + 1, time_ms)
-                state.presume(issuer, predecessors)
-                refusal = refusal_of(state, raw, reader)
-        return state if refusal is None else refusal
+            result = verdict(predecessors) if predecessors else result
+        return result
 
     def _predecessors(self, sender: Sender) -> tuple[Claim, ...]:
         """The ends of the sender's chains after what waits before a transaction, or is being decided."""

@@ -30,7 +30,7 @@ _ED25519_HEX_DIGITS: Final = 64
 
 def next_position(state: StateView) -> int:
     """Position of the next event."""
-    return state.tree.size + 1
+    return state.position + 1
 
 
 def claim_name(state: Overlay, kind: str, name: str, did: str) -> None:
@@ -112,7 +112,7 @@ def end_key(state: Overlay, did: str, kid: str) -> None:
     assert record is not None, "a key is registered"
     if record.retired:
         return
-    ended = msgspec.structs.replace(record, until=state.tree.size, until_time_ms=0, retired=1)
+    ended = msgspec.structs.replace(record, until=state.position, until_time_ms=0, retired=1)
     KEYS.put(state, f"{did}/{kid}", ended)
 
 
