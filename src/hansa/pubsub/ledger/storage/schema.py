@@ -31,11 +31,12 @@ from typing import Final, NamedTuple
 APPLICATION_ID: Final = 0x48414E4C
 """`HANL` in the file's header: this is a ledger's state and nothing else."""
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 """3: one signature a batch, and an `app_hash` over all of the state. A ledger of an earlier version cannot go
 on: its history has other verdicts under these rules. 4: records of further sections. 5: an entity is named by
 the position of its first event, which its claim has, so that neither entities nor ids need an index of their
-own (docs/decisions/0043)."""
+own (docs/decisions/0043). 6: contents of events may be in a form that releases before cannot read
+(docs/decisions/0066); older rows stay as they are."""
 
 SCHEMA_OLDEST: Final = 3
 """A file from this version on is brought to the present one."""
@@ -126,6 +127,7 @@ DROP TABLE claim;
 MIGRATIONS: Final = {
     3: f"{_RECORD}{_MISSING}{_CHECKPOINT}DROP INDEX event_id;{_EVENT_ID}{_BLOBS_OF_BATCHES}",
     4: _ENTITIES,
+    5: "",
 }
 """What brings a file of a version to the next one, with the functions of
 `hansa.pubsub.ledger.storage.migration`."""
