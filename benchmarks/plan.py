@@ -25,6 +25,9 @@ class Plan(msgspec.Struct, frozen=True):
     # The bus beside the engine's kvstore, and after a long life.
     growth_rounds: int = 5
     growth_events: int = 1_000_000
+    # One ledger application with a long history, and a newcomer to it.
+    joining_events: int = 1_000_000
+    joining_claims: int = 200_000
     # The flood.
     refusals: int = 1000
     flood_signed: int = 4000
@@ -60,6 +63,8 @@ QUICK: Final = Plan(
     pause_s=0.01,
     growth_rounds=1,
     growth_events=2_000,
+    joining_events=2_000,
+    joining_claims=800,
     refusals=20,
     flood_signed=40,
     flood_events=500,
