@@ -3,7 +3,8 @@
 The application is fed with full batches by four members, without an engine, as the engine would: CheckTx,
 ProcessProposal, FinalizeBlock and Commit. What each of them takes of the processor is measured with a young
 ledger and one of `joining_events` events on `joining_claims` entities, by turns, so that both meet the same
-machine; what the batches cost to make is left out. The newcomer is a process of its own (`benchmarks.newcomer`), so that its memory is its own.
+machine; what the batches cost to make is left out. The newcomer is a process of its own
+(`benchmarks.newcomer`), so that its memory is its own.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ ROUNDS: Final = 5
 BLOCKS_A_ROUND: Final = 5
 YOUNG_EVENTS: Final = 10_000
 YOUNG_SHARE: Final = 100
-"""Of the entities of the old ledger one in so many is in the young one, so that both publish later versions."""
+"""One in so many of the entities of the old ledger are in the young one: both publish later versions."""
 
 T = TypeVar("T")
 

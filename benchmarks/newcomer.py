@@ -1,4 +1,4 @@
-"""`python -m benchmarks.newcomer SOURCE FOLDER HEIGHT`: join a ledger with its snapshot, then fill its history.
+"""`python -m benchmarks.newcomer SOURCE FOLDER HEIGHT`: join a ledger by its snapshot, fill its history.
 
 SOURCE has the state of another member and its snapshots; what it hands out is read beforehand, so that the
 times are those of the newcomer alone. Writes what it measured to its output, as JSON.

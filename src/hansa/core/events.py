@@ -246,7 +246,7 @@ class ContentParts:
         self._form = form
         self._quick = quick
         self._text = b"", ""
-        """The last bytes, and the same with a character for each byte: many contents are parsed of one batch."""
+        """The last bytes, and the same with a character for each: many contents are parsed of one batch."""
 
     def parse(self, raw: bytes, at: int) -> tuple[EventParts, int]:
         """See `hansa.core.closed_json.Form.parse`."""

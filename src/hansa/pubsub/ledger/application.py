@@ -159,7 +159,7 @@ class LedgerApplication:
         return None
 
     def _judged(self, block: Block) -> BlockEffects | Refused:
-        """The effects of a proposed block; of one that this member made itself, by the same rules, as it was made."""
+        """The effects of a proposed block; those of this member's own as it was made, by the same rules."""
         if self._prepared is not None and self._prepared[0] == block:
             return self._prepared[1].effects()
         return state_machine.process_proposal(self.state, block, self._reader)

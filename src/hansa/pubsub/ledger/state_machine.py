@@ -67,7 +67,7 @@ def apply_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> 
 
 
 def check_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> Sequence[LifecycleEvent]:
-    """Check whether a transaction can be applied to an overlay, which may be changed; the events that it commits.
+    """Check whether an overlay, which may be changed, takes a transaction; the events that this commits.
 
     Raises:
         RuleBroken: the first rule that the transaction breaks.

@@ -93,8 +93,9 @@ class Kind(msgspec.Struct, Generic[WireT, StepT], frozen=True):
     check: Callable[[StateView, StepT, CheckContext], None]
     apply: Callable[[Overlay, StepT], None]
     events: Callable[[StepT], Sequence[LifecycleEvent]] | None = None
-    """Of kinds that commit events and do nothing else: those of a step. Such a transaction has one step, `apply`
-    refuses nothing that `check` lets pass, and changes all or nothing: so its check alone is a verdict."""
+    """Of kinds that commit events and do nothing else: those of a step. Such a transaction has one step, and
+    `apply` refuses nothing that `check` lets pass, and changes all or nothing. So its check alone is a
+    verdict."""
 
     def read(self, raw: bytes) -> WireT:
         """The fields of a transaction that begins with `prefix`.
