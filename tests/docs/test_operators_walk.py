@@ -237,14 +237,23 @@ def test_what_others_signed_is_verified_by_the_page(newcomer: Operator) -> None:
     assert (newcomer.machine / "event.json").read_bytes() == PAYLOAD
 
 
-@pytest.mark.parametrize(("name", "kind"), [("trust", "policy"), ("upgrade", "upgrade")])
-def test_the_documents_on_pages_can_be_proposed(tmp_path: Path, name: str, kind: str) -> None:
-    (block,) = code_blocks(page(f"{PAGES}/{name}.md"), "json")
+@pytest.mark.parametrize(
+    ("name", "number", "kind", "change"),
+    [
+        ("trust", 0, "issuer", "issuer.put"),
+        ("trust", 1, "policy", "policy.set"),
+        ("upgrade", 0, "upgrade", "upgrade.plan"),
+    ],
+)
+def test_the_documents_on_pages_can_be_proposed(
+    tmp_path: Path, name: str, number: int, kind: str, change: str
+) -> None:
+    block = code_blocks(page(f"{PAGES}/{name}.md"), "json")[number]
     file = tmp_path / "change.json"
     file.write_text(block)
     made = change_of(kind, [str(file)], ProposalOptions(), SCENE.state, LEAGUE_ID)
-    assert made.kind == {"policy": "policy.set", "upgrade": "upgrade.plan"}[kind]
-    file.write_text(re.sub(r'"(rows|ruleset)"', r'"no-\1"', block))
+    assert made.kind == change
+    file.write_text(re.sub(r'"(rows|ruleset|type)"', r'"no-\1"', block))
     with pytest.raises(Refused) as caught:
         change_of(kind, [str(file)], ProposalOptions(), SCENE.state, LEAGUE_ID)
     assert caught.value.code is Code.INVALID

@@ -189,7 +189,7 @@ def _from_file(*changes: str, whole: str = "") -> _Make:
         except Refused as error:
             raise Refused(
                 Code.INVALID,
-                f"{path} does not hold {change} in its form: {error.message} docs/operators/league.md shows each.",
+                f"{path} does not hold {change} in its form: {error.message} docs/operators/trust.md and upgrade.md show each.",
             ) from error
         return made
 
