@@ -16,7 +16,7 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import EntityVersion, decode_event, encode_event, event_time
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.pubsub.bus import Bus, CommittedEvent, EventFilter, EventPage
+from hansa.pubsub.bus import Bus, Claim, CommittedEvent, EventFilter, EventPage
 from tests.contract.leagues import MakeBus, buses_of
 from tests.contract.origins import Origin
 
@@ -344,6 +344,23 @@ async def test_many_claims_are_requested_in_parts(bus: Bus, league: League) -> N
     keys = [decode_event(content, league.lubeck.did).entity.key for content in events]
     padding = [league.lubeck.key_of(f"nothing-{n}") for n in range(LIMITS.claims_page_max)]
     assert {claim.key for claim in await bus.claims([*keys, *padding, *keys])} == set(keys)
+
+
+async def test_all_claims_are_read_in_the_order_of_their_keys(bus: Bus, league: League) -> None:
+    events = league.lubeck.events(5)
+    await bus.publish(events, league.lubeck.signer)
+    keys = {decode_event(content, league.lubeck.did).entity.key for content in events}
+    claims: list[Claim] = []
+    bucket: int | None = 0
+    while bucket is not None:
+        page = await bus.claims_from(bucket, 2)
+        assert page.next_bucket is None or page.next_bucket > bucket
+        claims += page.claims
+        bucket = page.next_bucket
+    assert [one.key for one in claims] == sorted(one.key for one in claims)
+    assert len({(one.key, one.issuer) for one in claims}) == len(claims)
+    assert {one for one in claims if one.key in keys} == set(await bus.claims(sorted(keys)))
+    assert keys <= {one.key for one in claims}
 
 
 async def test_the_registry_lists_all_members(bus: Bus, league: League) -> None:

@@ -129,6 +129,14 @@ class Claim(msgspec.Struct, frozen=True):
     is_deleted: bool
 
 
+class ClaimPage(NamedTuple):
+    """Some claims, in the order of their keys."""
+
+    claims: tuple[Claim, ...]
+    next_bucket: int | None
+    """Where they continue; None at the end."""
+
+
 class Misbehavior(msgspec.Struct, frozen=True):
     """Evidence against a validator, as the engine has verified it."""
 
@@ -260,6 +268,17 @@ class BusReads(Protocol):
 
     async def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
         """The claims on these entity keys, one per (key, issuer) that the ledger knows, in no order.
+
+        Raises:
+            Unavailable: `Code.UNAVAILABLE`.
+        """
+
+    async def claims_from(self, bucket: int, count: int) -> ClaimPage:
+        """The claims on all entity keys, from a bucket on: those whose keys begin with these 16 bits.
+
+        Args:
+            bucket: 0 for the first, 65,535 for the last.
+            count: The page ends with the first bucket at which it has so many.
 
         Raises:
             Unavailable: `Code.UNAVAILABLE`.

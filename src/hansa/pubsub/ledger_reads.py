@@ -21,6 +21,7 @@ from hansa.core.members import Member
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import (
     Claim,
+    ClaimPage,
     CommittedEvent,
     EventFilter,
     EventPage,
@@ -203,6 +204,11 @@ class LedgerReads(ABC):
         """Events by their positions. See `BusReads.events_at`."""
         self._check_open()
         return await self._read(lambda reader: reader.events_at(positions))
+
+    async def claims_from(self, bucket: int, count: int) -> ClaimPage:
+        """Claims in the order of their keys. See `BusReads.claims_from`."""
+        self._check_open()
+        return await self._read(lambda reader: reader.claims_from(bucket, count))
 
     async def claims(self, keys: Sequence[str]) -> tuple[Claim, ...]:
         """The claims on these entity keys. See `BusReads.claims`."""

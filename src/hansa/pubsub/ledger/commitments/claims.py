@@ -209,6 +209,12 @@ def positions_of(records: bytes) -> Iterator[tuple[int, int]]:
         yield int.from_bytes(records[at : at + 8]), int.from_bytes(records[at + 8 : at + 16])
 
 
+def records_in(records: bytes) -> Iterator[bytes]:
+    """The records of a bucket, one by one."""
+    for at in range(0, len(records), CLAIM_SIZE_BYTES):
+        yield records[at : at + CLAIM_SIZE_BYTES]
+
+
 def records_on(records: bytes, key: str) -> tuple[bytes, ...]:
     """The records of a bucket that are on a key."""
     prefix = bytes.fromhex(key)

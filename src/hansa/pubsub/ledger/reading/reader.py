@@ -26,6 +26,7 @@ from hansa.core.members import MEMBER, Member
 from hansa.core.trust.certificates import CERTIFICATES, read_key_certificate
 from hansa.pubsub.bus import (
     Claim,
+    ClaimPage,
     CommittedEvent,
     EventFilter,
     EventPage,
@@ -335,6 +336,12 @@ class LedgerReader:
                 records = records_on(self._tables.bucket(bucket_of(key)), key)
                 claims += sorted(map(self._claim, records), key=lambda one: one.first_position)
         return tuple(claims)
+
+    def claims_from(self, bucket: int, count: int) -> ClaimPage:
+        """Claims in the order of their keys. See `BusReads.claims_from`."""
+        with self._snapshot():
+            records, next_bucket = self._tables.claims_from(bucket, count)
+            return ClaimPage(tuple(map(self._claim, records)), next_bucket)
 
     def _claim(self, record: bytes) -> Claim:
         digest = record[32:64]

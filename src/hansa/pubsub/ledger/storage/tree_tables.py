@@ -16,11 +16,14 @@ from hansa.pubsub.ledger.commitments.claims import (
     GROUP_SIZE,
     ClaimsTree,
     bucket_path,
+    records_in,
 )
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees, TreesUpdate
 from hansa.pubsub.ledger.commitments.tiles import HASH_SIZE_BYTES, TileEdge, TreeMissing, edge_places
 from hansa.pubsub.ledger.storage.schema import RECORD_TABLES, MissingRow, select_sql
 
+BUCKETS_AT_ONCE: Final = 64
+"""In one statement, where claims are read in their order."""
 _READ_TILE: Final = "SELECT hashes FROM tile WHERE level = ? AND number = ?"
 _WRITE_TILE: Final = (
     "INSERT INTO tile (level, number, hashes) VALUES (?, ?, ?)"
@@ -114,6 +117,15 @@ class TreeTables:
     def buckets(self, first: int, end: int) -> list[tuple[int, bytes]]:
         """Number and records of the buckets from `first` to before `end`, in order, empty ones left out."""
         return self._rows(_READ_BUCKETS, (first, end))
+
+    def claims_from(self, bucket: int, count: int) -> tuple[list[bytes], int | None]:
+        """Claims in the order of their keys, about so many; and where they continue, None at the end."""
+        records: list[bytes] = []
+        while bucket < BUCKETS and len(records) < count:
+            for _, each in self.buckets(bucket, bucket + BUCKETS_AT_ONCE):
+                records += records_in(each)
+            bucket += BUCKETS_AT_ONCE
+        return records, bucket if bucket < BUCKETS else None
 
     def missing(self) -> MissingRow | None:
         """Which events are not here yet; None when all are."""
