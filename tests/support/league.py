@@ -18,7 +18,6 @@ from hansa.api import LeagueContext, routes
 from hansa.api.events import CLOUD_EVENT
 from hansa.api.webhooks import SubscriptionsApi
 from hansa.business.operations.writes import held_until_claimed
-from hansa.business.rules import DanglingReference
 from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
@@ -39,7 +38,7 @@ from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.core.retry import Retry
-from hansa.identity import MemberAnswerCheck, MemberAnswerSigner, MemberCallerCheck, MemberSigner
+from hansa.identity import MemberAnswerSigner, MemberCallerCheck, MemberSigner
 from hansa.node.http.application import rest_application
 from hansa.pubsub.bus import Bus
 from hansa.pubsub.ledger.genesis import LedgerParams
@@ -60,18 +59,20 @@ from hansa.replication.confidential.publisher import ConfidentialPublisher
 from hansa.replication.confidential.recognition import Recognition
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
 from hansa.replication.continuity.publication_walk import PublicationWalk
+from hansa.replication.continuity.restoration import EntityRestoration
+from hansa.replication.continuity.restored_store import RestoredStore
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.intake import check_type
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.replication.replicas.pushed import PushedParts
 from hansa.replication.replicas.pushed_intake import PushedIntake
-from hansa.replication.sources.assembly import entity_sources
 from hansa.store import Entity, EntityDraft, Store
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import origins
 from tests.support.asgi import AsgiClient
 from tests.support.confidential_types import PUBLIC_STATUSES, ConfidentialEntities
+from tests.support.league_parts import no_dangling_references, sources_of
 from tests.support.listeners import Listeners
 from tests.support.network import Network
 
@@ -86,11 +87,6 @@ def authenticate(headers: Mapping[bytes, bytes]) -> Caller:
     """A token here is a subject and its roles, as `Bearer ada:provider,operator`."""
     subject, _, roles = headers.get(b"authorization", b"").decode().removeprefix("Bearer ").partition(":")
     return Caller(subject, frozenset(roles.split(","))) if subject else ANONYMOUS
-
-
-async def no_dangling_references(_: int) -> tuple[DanglingReference, ...]:
-    """Nothing here has rules about references."""
-    return ()
 
 
 class Marketplace:
@@ -166,6 +162,7 @@ class Marketplace:
         self.resync = Resync(
             *(self.store, self.bus, self.did, self.policy, self.backlog),
         )
+        self.restoration = EntityRestoration(self.bus, sources_of(self).parts, self.policy)
         context = LeagueContext(
             store=self.store,
             bus=self.bus,
@@ -179,6 +176,7 @@ class Marketplace:
                 *(league.clock, self.entropy, league.limits),
             ),
             resync=self.resync,
+            restoration=self.restoration,
             pushed=self.pushed,
             answers=self.answers,
             bundles=self.retained,
@@ -224,11 +222,7 @@ class Marketplace:
             pusher=self.pusher if league.has_pushes else None,
             demands=demands,
         )
-        sources = entity_sources(
-            *(self.store, self.bus, MemberRegistry(self.bus, clock, league.registered), league.network),
-            *(signer, MemberAnswerCheck(self.did, lambda: league.registered), self.policy, backlog),
-            *(clock, self.entropy, limits),
-        )
+        sources = sources_of(self)
         self.retriever = Retriever(self.store, registry, sources, backlog, clock, self.entropy, limits)
         recognition = Recognition(
             self.did, LEAGUE, lambda: self.agreement_keys, secrets, self.audiences.types, limits
@@ -263,6 +257,11 @@ class Marketplace:
             self.watch = ConditionsWatch(self.policies, self.policy, backlog.conditions, clock)
         self._tasks = asyncio.create_task(self._run())
 
+    async def _publish(self) -> None:
+        restored = RestoredStore(self.store, self.bus, self.did, self.league.clock, self.entropy)
+        await restored.wait_until_read()
+        await self.publisher.run()
+
     def _is_alive(self, did: str) -> None:
         if self.is_running:
             self.retriever.is_alive(did)
@@ -270,7 +269,7 @@ class Marketplace:
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.publisher.run())
+            tasks.create_task(self._publish())
             tasks.create_task(self.follower.run())
             tasks.create_task(self.retriever.run())
             tasks.create_task(self.retriever.sources.others.run())

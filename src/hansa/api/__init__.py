@@ -39,6 +39,8 @@
                                           what is known of the other members     an operator
     GET  /league/v1/followed              how far this member is with its own    a signing member
     GET  /league/v1/lost                  what of ours the store has lost        an operator
+    POST /league/v1/lost/restore          take it back from other members        an operator
+    POST /league/v1/lost/withdraw         withdraw what nobody has               an operator
     POST /league/v1/resync                compare the store with the ledger      an operator
     …    /league/v1/subscriptions…        webhooks for committed events          a client that may write
     GET  /league/v1/audit                 the audit log                          an operator
@@ -102,6 +104,7 @@ from hansa.replication.announced.bundles import BUNDLES_PATH
 from hansa.replication.announced.retained_bundles import RetainedBundles
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
+from hansa.replication.continuity.restoration import EntityRestoration
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
@@ -130,6 +133,8 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """What an operator sees and does about replicas."""
     resync: Resync
     """Compares the store with the ledger."""
+    restoration: EntityRestoration
+    """Takes own entities back that were lost."""
     pushed: PushedParts
     """What other members have pushed."""
     subscriptions: SubscriptionsApi
@@ -260,17 +265,14 @@ def routes(context: LeagueContext) -> list[Route]:
     references = ReferencesApi(context.dangling_references, context.authenticate, limits)
     trust = TrustApi(context.bus, context.clock, limits)
     issuers = TrustedIssuersApi(context.bus, registry, context.did, limits)
-    replicas = ReplicasApi(context.replicas, context.resync, context.authenticate, limits)
+    replicas = ReplicasApi(
+        *(context.replicas, context.resync, context.restoration, context.authenticate, limits)
+    )
     parts = LedgerPartsApi(context.parts, limits)
     submissions = SubmissionsApi(context.submissions, context.caller_check, limits)
     return [
-        Route("/league/v1/replicas", replicas.list, methods=["GET"]),
+        *_replica_routes(replicas),
         *_peer_routes(context, source),
-        Route("/league/v1/lost", replicas.lost, methods=["GET"]),
-        Route("/league/v1/incomplete", replicas.incomplete, methods=["GET"]),
-        Route("/league/v1/replicas/retry", replicas.retry, methods=["POST"]),
-        Route("/league/v1/resync", replicas.resync, methods=["POST"]),
-        Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),
         Route(ENTITIES_PATH, entities.many, methods=["POST"]),
         *_confidential_routes(context),
         Route(f"{ENTITIES_PATH}/{{id:path}}/receipt", receipts.receipt, methods=["GET"]),
@@ -309,4 +311,18 @@ def routes(context: LeagueContext) -> list[Route]:
         Route(f"{REGISTRY_PATH}/v5/issuers/{{did}}", issuers.one, methods=["GET"]),
         Route(f"{REGISTRY_PATH}/v5/issuers/{{did}}/attributes", issuers.attributes, methods=["GET"]),
         Route(f"{REGISTRY_PATH}/v5/issuers/{{did}}/attributes/{{id}}", issuers.attribute, methods=["GET"]),
+    ]
+
+
+def _replica_routes(replicas: ReplicasApi) -> list[Route]:
+    """What operators see and do about replicas, and about what the store has lost."""
+    return [
+        Route("/league/v1/replicas", replicas.list, methods=["GET"]),
+        Route("/league/v1/lost", replicas.lost, methods=["GET"]),
+        Route("/league/v1/lost/restore", replicas.restore, methods=["POST"]),
+        Route("/league/v1/lost/withdraw", replicas.withdraw, methods=["POST"]),
+        Route("/league/v1/incomplete", replicas.incomplete, methods=["GET"]),
+        Route("/league/v1/replicas/retry", replicas.retry, methods=["POST"]),
+        Route("/league/v1/resync", replicas.resync, methods=["POST"]),
+        Route("/league/v1/replicas/{name:path}", replicas.one, methods=["GET"]),
     ]

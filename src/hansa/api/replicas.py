@@ -4,12 +4,15 @@ GET  /league/v1/replicas?state=…&origin=…&after=…&limit=…   heads in som
 GET  /league/v1/replicas/{key or identifier}                the states of one entity
 GET  /league/v1/incomplete?after=…&limit=…                  entities that need others which are not here
 POST /league/v1/replicas/retry                              {"states": […], "origin": DID, "entity": …}
+GET  /league/v1/lost?after=…&limit=…                         entities of ours that the store has lost
+POST /league/v1/lost/restore                                {"after": …}: takes some of them back
+POST /league/v1/lost/withdraw                               {"keys": […]}: announces them as withdrawn
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -30,7 +33,9 @@ from hansa.api.parameters import (
 from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
 from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
+from hansa.replication.continuity.restoration import BATCH_MAX, EntityRestoration
 from hansa.replication.continuity.resync import Resync, Walk
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.store.tables.heads import RETRYABLE, STATES, State
@@ -38,6 +43,9 @@ from hansa.store.tables.heads import RETRYABLE, STATES, State
 UNSETTLED: Final[tuple[State, ...]] = (*RETRYABLE, "deleted")
 """States that are listed where none is named."""
 BODY_SIZE_MAX_BYTES: Final = 4096
+KEYS_SIZE_MAX_BYTES: Final = 80 * BATCH_MAX
+
+T = TypeVar("T")
 
 
 def _origin(parameters: Parameters, name: str) -> str | None:
@@ -81,16 +89,45 @@ class ResyncRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether differences are repaired; otherwise they are only reported."""
 
 
+class RestoreRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which lost entities are taken from other members."""
+
+    after: int = 0
+    """Position after which they are: `next_after` of the part before; 0: the beginning."""
+
+
+class WithdrawRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which lost entities are announced as withdrawn."""
+
+    keys: tuple[str, ...]
+    """On the ledger, hex."""
+
+
+class WithdrawResponse(msgspec.Struct, frozen=True):
+    """What follows from it."""
+
+    withdrawn: int
+    """How many of the keys were those of lost entities."""
+
+
 _resync_decoder: Final = msgspec.json.Decoder(ResyncRequest)
 _decoder: Final = msgspec.json.Decoder(RetryRequest)
+_restore_decoder: Final = msgspec.json.Decoder(RestoreRequest)
+_withdraw_decoder: Final = msgspec.json.Decoder(WithdrawRequest)
 
 
 class ReplicasApi:
     """Serves the states of heads to operators."""
 
     def __init__(
-        self, control: ReplicaControl, resync: Resync, authenticate: Authenticate, limits: Limits
+        self,
+        control: ReplicaControl,
+        resync: Resync,
+        restoration: EntityRestoration,
+        authenticate: Authenticate,
+        limits: Limits,
     ) -> None:
+        self._restoration = restoration
         self._control = control
         self._resync = resync
         self._authenticate = authenticate
@@ -132,14 +169,8 @@ class ReplicasApi:
 
     async def retry(self, request: Request) -> Response:
         """`POST /league/v1/replicas/retry`."""
-        require_operator(self._authenticate, request)
-        Parameters(request, (), self._limits)
-        body = await json_body(request, BODY_SIZE_MAX_BYTES)
-        try:
-            requested = _decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            form = '{"states": […], "origin": DID, "entity": key or identifier}'
-            raise Refused(Code.MALFORMED, f"The body is not of the form {form}.") from error
+        form = '{"states": […], "origin": DID, "entity": key or identifier}'
+        requested = await self._requested(request, _decoder, form)
         if not set(requested.states) <= set(RETRYABLE):
             raise Refused(Code.INVALID, f"states must be of {', '.join(RETRYABLE)}.")
         count = await self._control.retry(requested.states, requested.origin, requested.entity)
@@ -147,15 +178,44 @@ class ReplicasApi:
 
     async def resync(self, request: Request) -> Response:
         """`POST /league/v1/resync`."""
-        require_operator(self._authenticate, request)
-        Parameters(request, (), self._limits)
-        body = await json_body(request, BODY_SIZE_MAX_BYTES)
-        try:
-            requested = _resync_decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            form = '{"walk": "ledger" or "store", "after": "…", "is_repair": false}'
-            raise Refused(Code.MALFORMED, f"The body is not of the form {form}.") from error
+        form = '{"walk": "ledger" or "store", "after": "…", "is_repair": false}'
+        requested = await self._requested(request, _resync_decoder, form)
         after = requested.after
         if requested.walk == "ledger" and after:
             after = str(whole_number("after", after, 0, 0, POSITION_MAX))
         return json_response(await self._resync.compare(requested.walk, after, is_repair=requested.is_repair))
+
+    async def restore(self, request: Request) -> Response:
+        """`POST /league/v1/lost/restore`."""
+        requested = await self._requested(request, _restore_decoder, '{"after": 0}')
+        if not 0 <= requested.after <= POSITION_MAX:
+            raise Refused(Code.INVALID, f"after is 0 to {POSITION_MAX}.")
+        return json_response(await self._restoration.restore(requested.after))
+
+    async def withdraw(self, request: Request) -> Response:
+        """`POST /league/v1/lost/withdraw`."""
+        form = '{"keys": ["…"]}'
+        requested = await self._requested(request, _withdraw_decoder, form, KEYS_SIZE_MAX_BYTES)
+        if len(requested.keys) > BATCH_MAX or not all(map(is_entity_key, requested.keys)):
+            raise Refused(Code.INVALID, f"keys are up to {BATCH_MAX} ledger keys: SHA-256 in hex.")
+        return json_response(WithdrawResponse(await self._restoration.withdraw(requested.keys)))
+
+    async def _requested(
+        self,
+        request: Request,
+        decoder: msgspec.json.Decoder[T],
+        form: str,
+        size_max_bytes: int = BODY_SIZE_MAX_BYTES,
+    ) -> T:
+        """What the body of an operator's request says.
+
+        Raises:
+            Refused: It is not an operator's, or not of the form.
+        """
+        require_operator(self._authenticate, request)
+        Parameters(request, (), self._limits)
+        body = await json_body(request, size_max_bytes)
+        try:
+            return decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refused(Code.MALFORMED, f"The body is not of the form {form}.") from error

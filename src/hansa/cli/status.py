@@ -113,6 +113,15 @@ def facts_of(report: Report) -> dict[str, str]:
         "validator": _validator(report),
         "disk": f"{number(report, 'disk_free_bytes')} bytes free",
     }
+    filling = report.get("filling")
+    if isinstance(filling, dict):
+        left_s = filling.get("left_s")
+        left = (
+            f"about {duration_text(left_s)} left" if isinstance(left_s, int | float) else "nothing comes now"
+        )
+        facts["filling"] = (
+            f"{number(filling, 'pending')} entities to retrieve, {filling.get('rate_per_s') or 0:,.0f}/s, {left}"
+        )
     trusted = _trusted(report)
     if trusted:
         facts["trusts"] = trusted
@@ -160,7 +169,7 @@ def rows_of_origins(report: Report) -> list[list[str]]:
     """A row for each other member."""
     return [
         [
-            text_of(origin.get("name") or origin.get("did")),
+            _with_status(text_of(origin.get("name") or origin.get("did")), origin.get("status")),
             *(
                 number(origin, name)
                 for name in ("lag", "stored", "pending", "failed", "deferred", "rejected")
@@ -175,6 +184,11 @@ def _problem_of(origin: Report) -> str:
     """Why nothing of a member comes, if that is so."""
     paused_since = origin.get("paused_since")
     return f"paused since {text_of(paused_since)}" if paused_since else text_of(origin.get("problem") or "")
+
+
+def _with_status(name: str, status: object) -> str:
+    """The name of a member, marked when it is not an active one: `riga (left)`."""
+    return name if status in {None, "active"} else f"{name} ({text_of(status)})"
 
 
 def rows_of_followed(report: Report) -> list[list[str]]:

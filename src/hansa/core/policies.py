@@ -20,3 +20,5 @@ ItemStates = Literal["follow", "decide"]
 """What becomes of the items of an order that ends as a whole."""
 DeletionPolicy = Literal["refuse", "warn"]
 """What becomes of the deletion of an entity that others refer to."""
+FormerReplicas = Literal["retain", "drop"]
+"""What becomes of the replicas of members that left the league or were removed."""

@@ -26,6 +26,7 @@ from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.light_member.following import FollowingStatus
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationProgress, ReplicationView
 from hansa.replication.registry import MemberRegistry
+from hansa.replication.sources.filling import FillingProgress
 from hansa.store import Store
 from hansa.store.tables.evidence import Evidence
 
@@ -232,6 +233,8 @@ class StatusReport(MarketplaceStatus, frozen=True, kw_only=True):
     """Retrievals that wait or are under way."""
     failed: int
     """Those of them whose last attempt failed."""
+    filling: FillingProgress | None
+    """How far the store is, and how long that takes, while very much is missing."""
     evidence: int
     """Records of what others sent that failed verification."""
     evidence_newest: tuple[Evidence, ...]
@@ -266,6 +269,7 @@ class StatusReporter:
         registry: MemberRegistry,
         replication: ReplicationView,
         counters: Callable[[], ReplicationCounters],
+        filling: Callable[[int], FillingProgress | None],
         tasks: BackgroundTasks,
         access: LedgerAccess,
         health: HealthReporter,
@@ -279,6 +283,7 @@ class StatusReporter:
         self._registry = registry
         self._replication = replication
         self._counters = counters
+        self._filling = filling
         self._tasks = tasks
         self._access = access
         self._health = health
@@ -400,6 +405,7 @@ class StatusReporter:
             refused=gauges.refused,
             pending=gauges.pending,
             failed=sum(origin.failed for origin in origins),
+            filling=self._filling(gauges.pending),
             evidence=gauges.evidence,
             evidence_newest=await self._replication.evidence_records(EVIDENCE_SHOWN_MAX),
             refusals=await self._refusals(),

@@ -35,8 +35,9 @@ from hansa.business.jobs.runner import JobRunner
 from hansa.business.models import Models
 from hansa.business.models import load as load_models
 from hansa.business.visibility import PublicParts
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Unavailable
+from hansa.core.files import is_missing, write_failure
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
@@ -47,6 +48,7 @@ from hansa.node.folder import (
     GENESIS,
     HISTORY,
     NODE_KEY,
+    RESTORED,
     SNAPSHOTS,
     STORE,
     TOKEN_KEY,
@@ -83,6 +85,7 @@ from hansa.pubsub.ledger.snapshots.reading import ServedSnapshots
 from hansa.replication import Backlog, ReplicationView, counters
 from hansa.replication.claims import nonce_on_ledger
 from hansa.replication.continuity.binding import bind_store, is_continued
+from hansa.replication.continuity.restored_store import note_restored
 from hansa.replication.forwarding.queue import WriteQueue
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
@@ -171,6 +174,7 @@ def league_context(
         bundles=replication.pusher.retained,
         peers=replication.peers,
         resync=replication.resync,
+        restoration=replication.restoration,
         subscriptions=subscriptions,
         did=settings.did,
         clock=context.clock,
@@ -280,7 +284,16 @@ def status_parts(
         *(replication.sealing, replication.opening),
     )
     reporter = StatusReporter(
-        *(settings, store, ledger, registry, view, done, tasks),
+        *(
+            settings,
+            store,
+            ledger,
+            registry,
+            view,
+            done,
+            replication.retriever.sources.filling.progress,
+            tasks,
+        ),
         *(access, health, chain_id, clock),
     )
     return ledger, reporter
@@ -412,6 +425,7 @@ async def assemble(
     document = read_genesis(genesis, GENESIS)
     try:
         await bind_store(store, settings.did, document.chain_id, document.genesis_time)
+        await _adopt_restored(store, clock)
         parts = access.bus, registry, own_key, access, document.chain_id
         marketplace = Marketplace(settings, store, models, *parts, clock, entropy)
         with suppress(Unavailable):  # before the first start there is no ledger to compare with
@@ -420,3 +434,18 @@ async def assemble(
         await store.close()
         raise
     return marketplace
+
+
+async def _adopt_restored(store: Store, clock: Clock) -> None:
+    """Note in a store that was restored to take newer versions from the league since when it may be written.
+
+    Raises:
+        Fatal: The mark in the folder cannot be removed.
+    """
+    if is_missing(RESTORED):
+        return
+    await note_restored(store, rfc3339(clock.now()))
+    try:
+        RESTORED.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_failure(RESTORED, error) from error

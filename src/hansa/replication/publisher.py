@@ -67,7 +67,7 @@ from hansa.core.retry import Retry
 from hansa.core.signal import Signal
 from hansa.core.thread_work import SMALL_MAX_BYTES
 from hansa.pubsub.bus import Bus
-from hansa.replication.announced.outcomes import Outcomes, PublisherCounters
+from hansa.replication.announced.outcomes import Outcomes, PublisherCounters, unpublished_of
 from hansa.replication.announced.parts import AnnouncedParts
 from hansa.replication.announced.pushing import BundlePusher, PusherCounters
 from hansa.replication.announcement import Announcer
@@ -282,6 +282,10 @@ class Publisher:
         parts = [one for one in published.values() if one is not None]
         fields = {one.id: msgspec.json.decode(one.body) for one in parts if len(one.body) <= SMALL_MAX_BYTES}
         blockers = await self._closure.blockers(parts, fields)
+        unseen = [
+            one for each, one in entities.items() if published[each] is None and each not in publication_of
+        ]
+        outcomes.unpublished = await unpublished_of(self._store, unseen, self._policy)
         for n, entity_id in enumerate(entity_ids, 1):
             publication = publication_of.get(entity_id)
             if publication is not None and publication.is_under_way:
@@ -312,6 +316,7 @@ class Publisher:
 
     async def _record(self, tx: Transaction, outcomes: Outcomes) -> None:
         await publications.enqueue(tx, outcomes.events)
+        await publications.note(tx, outcomes.unpublished)
         await self._parts.retain(tx, outcomes.events, outcomes.parts, outcomes.entities, outcomes.feed_end)
         await publications.mark_due(tx, outcomes.deferred)
         await publications.mark_due(tx, outcomes.settled, is_due=False)
@@ -486,12 +491,7 @@ class Publisher:
         if await self._chains.rebase_once(event):
             return
         self._count(events_refused=1)
-        log.error(
-            "event_refused",
-            entity=event.entity_id,
-            code=str(refusal.code),
-            reason=refusal.message,
-        )
+        log.error("event_refused", entity=event.entity_id, code=str(refusal.code), reason=refusal.message)
         await self._retry(partial(self._record_refusal, event, refusal))
 
     async def _record_refusal(self, event: Outgoing, refusal: Refused) -> None:

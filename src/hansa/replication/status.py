@@ -9,7 +9,7 @@ import msgspec
 
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.limits import Limits
-from hansa.core.members import Member
+from hansa.core.members import Member, MemberStatus
 from hansa.pubsub.bus import LedgerStatus
 from hansa.replication.confidential.publisher import ConfidentialPublisher
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
@@ -71,6 +71,8 @@ class OriginProgress(msgspec.Struct, frozen=True):
     `verification-time`."""
     paused_since: str | None = None
     """Since when nothing is requested of it, by decision of the operator; RFC 3339."""
+    status: MemberStatus | None = None
+    """Of the member: `left` and `removed` are members no more. None: the registry does not know it."""
 
 
 class ReplicationCounters(msgspec.Struct, frozen=True):
@@ -185,26 +187,26 @@ class ReplicationView:
         """
         origins = await origin_rows.origins(self._store)
         gauges = await self._gauges(origins)
-        names = {member.did: member.name for member in members}
+        by_did = {member.did: member for member in members}
         oldest = await heads.oldest_pending(self._store)
         newest = ledger.position if ledger is not None else gauges.followed_to
         return ReplicationProgress(
             gauges,
             tuple(
-                self._progress(origin, names.get(origin.did, origin.did), oldest.get(origin.did), newest)
+                self._progress(origin, by_did.get(origin.did), oldest.get(origin.did), newest)
                 for origin in origins
             ),
         )
 
     def _progress(
-        self, origin: Origin, name: str, oldest: tuple[int, str] | None, newest: int
+        self, origin: Origin, member: Member | None, oldest: tuple[int, str] | None, newest: int
     ) -> OriginProgress:
         position, time = oldest or (None, None)
         is_failing = origin.attempts > 0
         due = datetime.fromtimestamp(origin.due_ms / 1000, UTC)
         return OriginProgress(
             did=origin.did,
-            name=name,
+            name=member.name if member is not None else origin.did,
             pending=origin.pending,
             failed=origin.failed,
             oldest_position=position,
@@ -224,6 +226,7 @@ class ReplicationView:
             next_attempt=rfc3339(due) if is_failing else None,
             bound=exceeded_bound(origin, now_ms(self._clock), self._limits),
             paused_since=origin.paused_since,
+            status=member.status if member is not None else None,
         )
 
     async def _gauges(self, origins: Sequence[Origin]) -> ReplicationGauges:

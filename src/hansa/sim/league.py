@@ -81,6 +81,8 @@ class SimulatedLeague:
         self.publish = dict.fromkeys(range(plan.honest), "")
         self.restored: set[int] = set()
         """Members whose stores were replaced by older ones."""
+        self.lacking: set[int] = set()
+        """Those of them whose operators have not had them take back what they lost."""
         self._background: set[asyncio.Task[None]] = set()
 
     def _drawn(self, whose: str) -> random.Random:
@@ -194,6 +196,7 @@ class SimulatedLeague:
             case "restore":
                 member.restore()
                 self.restored.add(step.member)
+                self.lacking.add(step.member)
                 self.clients.forget(step.member)
                 self._loop.call_later(self.drawn.uniform(*DOWN_S), member.start)
             case _:
@@ -296,6 +299,18 @@ class SimulatedLeague:
                 member.process.after_commits(0, _nothing)
         if self.liar is not None:
             self.liar.lie = ""
+
+    async def take_back(self) -> bool:
+        """Have those that lost their stores take back what the others have; whether any had lost one."""
+        lacking = sorted(self.lacking)
+        for number in lacking:
+            await self.clients.take_back(number)
+        for number in range(len(self.members) if lacking else 0):
+            await self.clients.retry(
+                number
+            )  # what others have ceased to look for, for closure, is there again
+        self.lacking.clear()
+        return bool(lacking)
 
     def start_all(self) -> None:
         """Start every member that does not run."""

@@ -2,6 +2,7 @@
 
 play       the steps, one after the other, with a look at everything after each
 quiet      everything is repaired and started; time passes until nothing goes on any more
+back       members that lost their stores take back what the others have, and withdraw what nobody has
 check      everything is compared
 once more  each member writes one more entity while nothing is pushed, and everybody's next answer to
            everybody is an error: it has to be everywhere soon, whatever happened before
@@ -110,6 +111,8 @@ async def _play(league: SimulatedLeague) -> None:
     league.heal()
     league.start_all()
     await _quiet(league, watch)
+    if await league.take_back():
+        await _quiet(league, watch)
     await Checks(league, watch).check()
     await _once_more(league, watch)
 

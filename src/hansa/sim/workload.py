@@ -45,6 +45,7 @@ ORDER_FIELDS: Final = ("category", "relatedParty")
 """What is changed of orders, beside their numbers."""
 CLIENT: Final = {"authorization": "Bearer ada:provider"}
 RESYNC: Final = "/league/v1/resync"
+LOST: Final = "/league/v1/lost"
 REPLICAS: Final = "/league/v1/replicas"
 OPERATOR: Final = {"authorization": "Bearer otto:operator", "content-type": "application/json"}
 JSON_PATCH: Final = "application/json-patch+json"
@@ -52,6 +53,9 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 ANSWER_MAX_S: Final = 40.0
 """How long a client waits."""
 REPETITIONS_MAX: Final = 60
+TAKING_BACK_MAX: Final = 60
+TAKING_BACK_PAUSE_S: Final = 70.0
+"""Longer than members that failed are left alone."""
 CHAIN_LENGTH: Final = 6
 CHOSEN: Final = "urn:sim:"
 """With it begin the identifiers that clients choose."""
@@ -71,6 +75,8 @@ class WriteState(msgspec.Struct):
     """Whether its deletion was acknowledged."""
     is_unsure: bool = False
     """Whether nobody knows if it was created, or deleted."""
+    is_missing: bool = False
+    """Whether it was taken for deleted only because it was not there, as where a store was lost."""
     appended: dict[str, bool] = msgspec.field(default_factory=dict)
     """What was to be appended once, through other members, and whether that was acknowledged."""
     is_contested: bool = False
@@ -239,7 +245,7 @@ class LeagueClients:
             else WriteState(entity_id, type_name, owner)
         )
         state.acknowledged = state.sent = number
-        state.is_deleted = state.is_unsure = False
+        state.is_deleted = state.is_unsure = state.is_missing = False
         state.appended = {}
         state.note(body)
         self.entities[owner, slot] = state
@@ -303,7 +309,7 @@ class LeagueClients:
             state.is_unsure = False
         elif answer is not None and answer.status == 404:
             require(state.is_unsure, f"{state.id} is not there to be changed")
-            state.is_deleted, state.is_unsure = True, False
+            state.is_deleted, state.is_unsure, state.is_missing = True, False, True
 
     async def delete(self, owner: int, slot: int) -> None:
         """Delete the entity of a slot, if there is one."""
@@ -317,6 +323,7 @@ class LeagueClients:
         elif answer.status in {204, 404}:
             require(answer.status == 204 or state.is_unsure, f"{state.id} is not there to be deleted")
             state.is_deleted, state.is_unsure = True, False
+            state.is_missing = answer.status == 404
 
     async def live_shortly(self, owner: int, pause_s: float) -> None:
         """Create an entity, and delete it after a while."""
@@ -380,6 +387,36 @@ class LeagueClients:
                 if answer is None or answer.status != 200:
                     return
                 after = msgspec.json.decode(answer.body)["next_after"]
+
+    async def take_back(self, owner: int) -> None:
+        """Have a member take what it has lost from the others, and withdraw what nobody has."""
+        for state in self.all():
+            if state.owner == owner and state.is_missing:
+                state.is_deleted, state.is_unsure = False, True
+        honest = {one.did for one in self._members}
+        for _ in range(TAKING_BACK_MAX):
+            after: int | None = 0
+            missing: list[str] = []
+            is_whole = True
+            while after is not None:
+                answer = await self.call(
+                    self._members[owner], "POST", f"{LOST}/restore", {"after": after}, OPERATOR
+                )
+                if answer is None or answer.status != 200:
+                    is_whole = False
+                    break
+                part = msgspec.json.decode(answer.body)
+                missing += [one["key"] for one in part["missing"]]
+                failed = {one["did"] for one in part["sources"] if one["problem"]}
+                is_whole = is_whole and failed.isdisjoint(honest)
+                after = part["next_after"]
+            if is_whole:
+                if missing:
+                    body = {"keys": missing}
+                    await self.call(self._members[owner], "POST", f"{LOST}/withdraw", body, OPERATOR)
+                return
+            await self._clock.sleep(TAKING_BACK_PAUSE_S)
+        require(False, f"{self._members[owner].name} cannot take back what it has lost")
 
     async def retry(self, owner: int) -> None:
         """Have a member request again what it does not have."""

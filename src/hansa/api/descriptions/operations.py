@@ -17,13 +17,21 @@ from hansa.api.ledger import LedgerReport
 from hansa.api.newcomers.bootstrap import Bootstrap
 from hansa.api.newcomers.history import OCTETS
 from hansa.api.references import UnresolvedReferences
-from hansa.api.replicas import ResyncRequest, RetryRequest, RetryResponse
+from hansa.api.replicas import (
+    RestoreRequest,
+    ResyncRequest,
+    RetryRequest,
+    RetryResponse,
+    WithdrawRequest,
+    WithdrawResponse,
+)
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import JSON
 from hansa.core.members import Member
 from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.light_member.wire import SnapshotHeights
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
+from hansa.replication.continuity.restoration import RestoredPart
 from hansa.replication.continuity.resync import ComparedPart
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, ResponseLine
 from hansa.replication.replicas.control import HeadPage, IncompletePage
@@ -389,6 +397,31 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         (*_USUAL, 401, 403),
         access="operator",
         parameters=("after", "limit"),
+    ),
+    Operation(
+        "restoreLostEntities",
+        "/league/v1/lost/restore",
+        "Take entities that the store has lost from other members",
+        "Requests the newest versions of some lost entities of this marketplace from the other members, verifies them by "
+        "the hashes on the ledger, and stores what holds: `hansa restore --from-league` asks for one part after the other. "
+        "It may be repeated at any time.",
+        {200: Answer("What came back, and what nobody has.", (RestoredPart,))},
+        (*_OF_THE_LEDGER, 401, 403, 413, 415),
+        method="post",
+        access="operator",
+        body=RestoreRequest,
+    ),
+    Operation(
+        "withdrawLostEntities",
+        "/league/v1/lost/withdraw",
+        "Withdraw entities that are lost for good",
+        "Announces lost entities of this marketplace as withdrawn, since nobody has their newest versions, so that older "
+        "ones leave the other members.",
+        {200: Answer("How many are withdrawn.", (WithdrawResponse,))},
+        (*_USUAL, 401, 403, 413, 415),
+        method="post",
+        access="operator",
+        body=WithdrawRequest,
     ),
     Operation(
         "listIncompleteEntities",

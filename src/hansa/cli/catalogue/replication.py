@@ -23,23 +23,23 @@ HEADINGS: Final = ("origin", "state", "entity", "version", "attempts", "next att
 LOST_FIELDS: Final = ("type", "key", "version", "position", "time")
 LOST_HEADINGS: Final = ("type", "ledger key", "version", "position", "published")
 
-Names = Mapping[str, str]
-"""Names of members by their DIDs."""
+Members = Mapping[str, Mapping[str, Any]]
+"""Members by their DIDs."""
 
 
-async def _members(client: Client) -> Names:
+async def _members(client: Client) -> Members:
     content = await client.get("/league/v1/members")
     members = content.get("members", []) if isinstance(content, dict) else content
-    return {str(one["did"]): str(one["name"]) for one in members}
+    return {str(one["did"]): one for one in members}
 
 
-def _did(names: Names, origin: str | None) -> str | None:
+def _did(members: Members, origin: str | None) -> str | None:
     """The DID of a member, given that or its name."""
-    if origin is None or origin in names:
+    if origin is None or origin in members:
         return origin
-    dids = [did for did, name in names.items() if name == origin]
+    dids = [did for did, one in members.items() if one["name"] == origin]
     if len(dids) != 1:
-        known = ", ".join(sorted(names.values()))
+        known = ", ".join(sorted(str(one["name"]) for one in members.values()))
         raise Refused(Code.INVALID, f"--origin {origin}: not the name or DID of one member ({known}).")
     return dids[0]
 
@@ -53,10 +53,10 @@ def run_list(
         HansaError: when the marketplace cannot be reached or refuses.
     """
 
-    async def run() -> tuple[list[Any], Names]:
+    async def run() -> tuple[list[Any], Members]:
         async with PatientClient(url, token) as client:
-            names = await _members(client)
-            did = _did(names, origin)
+            members = await _members(client)
+            did = _did(members, origin)
             heads: list[Any] = []
             after: int | None = 0
             while after is not None and len(heads) < limit:
@@ -67,7 +67,7 @@ def run_list(
                 page = await client.get(PATH, parameters)
                 heads += page["heads"]
                 after = page["next_after"]
-            return heads, names
+            return heads, members
 
     _show(*asyncio.run(run()), output)
 
@@ -79,10 +79,10 @@ def run_why(url: str, token: str | None, entity: str, output: Output) -> None:
         HansaError: when the marketplace cannot be reached or refuses.
     """
 
-    async def run() -> tuple[list[Any], Names]:
+    async def run() -> tuple[list[Any], Members]:
         async with PatientClient(url, token) as client:
-            names = await _members(client)
-            return await client.get(f"{PATH}/{quote(entity, safe='')}"), names
+            members = await _members(client)
+            return await client.get(f"{PATH}/{quote(entity, safe='')}"), members
 
     _show(*asyncio.run(run()), output)
 
@@ -103,8 +103,8 @@ def run_retry(
 
     async def run() -> Any:
         async with PatientClient(url, token) as client:
-            names = await _members(client) if origin is not None else {}
-            body: dict[str, Any] = {"origin": _did(names, origin), "entity": entity}
+            members = await _members(client) if origin is not None else {}
+            body: dict[str, Any] = {"origin": _did(members, origin), "entity": entity}
             if states:
                 body["states"] = states
             response = await client.request("POST", f"{PATH}/retry", body=msgspec.json.encode(body))
@@ -146,22 +146,30 @@ def _after(lost: Sequence[Any]) -> list[tuple[str, str]]:
     return [("after", str(lost[-1]["position"] if lost else 0)), ("limit", str(PAGE_SIZE))]
 
 
-def _show(heads: Sequence[Any], names: Names, output: Output) -> None:
+def _show(heads: Sequence[Any], members: Members, output: Output) -> None:
     if output.as_json:
-        output.document(list(heads))
+        output.document([{**head, "origin_status": _status(members, head)} for head in heads])
         return
     if not heads:
         output.message("None.")
         return
-    output.table(HEADINGS, [_row(head, names) for head in heads])
+    output.table(HEADINGS, [_row(head, members) for head in heads])
 
 
-def _row(head: Mapping[str, Any], names: Names) -> list[str]:
+def _status(members: Members, head: Mapping[str, Any]) -> str | None:
+    """Of the origin of a head: `left` and `removed` are members no more; None: nobody knows it."""
+    member = members.get(str(head["issuer"]))
+    return None if member is None else str(member.get("status", "active"))
+
+
+def _row(head: Mapping[str, Any], members: Members) -> list[str]:
     due_ms = head.get("due_ms") or 0
     is_waiting = head["state"] == "pending" and due_ms
     entity = head.get("entity_id") or f"{head.get('type') or ''} {str(head['key'])[:KEY_SHOWN_CHARS]}…"
+    member, status = members.get(str(head["issuer"])), _status(members, head)
+    name = str(head["issuer"] if member is None else member["name"])
     return [
-        printable(names.get(str(head["issuer"]), str(head["issuer"]))),
+        printable(name if status in {None, "active"} else f"{name} ({status})"),
         printable(str(head["state"])),
         printable(str(entity)),
         str(head["version"]),

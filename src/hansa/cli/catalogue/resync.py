@@ -1,37 +1,29 @@
 """`hansa resync`: compares a marketplace's store with the ledger, part by part, and repairs it.
 
 The marketplace compares (`hansa.replication.continuity.resync`); the command asks for one part after the
-other, shows progress, and gets own entities that the store has lost from the other members. A place is
-where a comparison continues: the walk and after what, as `ledger:4711`.
+other, shows progress, and has own entities that the store has lost taken from the other members
+(`hansa.cli.catalogue.restoring`). A place is where a comparison continues: the walk and after what, as
+`ledger:4711`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final
 
 import msgspec
 
-from hansa.business.models import load
-from hansa.cli.catalogue.listing import entries
+from hansa.cli.catalogue.restoring import RestoreReport, restore_lost
 from hansa.cli.client import Client, PatientClient, refusal
-from hansa.cli.imports.importer import Importer
 from hansa.cli.output import Output
 from hansa.cli.progress import ItemProgress
-from hansa.core.canonical import hashlink
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.foreign_text import printable
-from hansa.core.identifiers import entity_key
+from hansa.pubsub.ledger.commitments.claims import BUCKETS
 from hansa.replication.continuity.resync import WALKS, ComparedPart, StoreDifference, Walk
 
 PATH: Final = "/league/v1/resync"
-LOST_PATH: Final = "/league/v1/lost"
-LOST_PAGE: Final = 1000
 DIFFERENCES_MAX: Final = 1000
 """So many differences are listed; all are counted."""
 ATTEMPTS: Final = 8
@@ -76,13 +68,18 @@ def run_resync(
     walk, after = _place(place)
 
     async def run() -> None:
-        async with Client(url, token) as client:
-            position = (await client.get("/league/v1/status"))["position"]
-            with ItemProgress(f"compare {url}", position, output) as progress:
+        async with PatientClient(url, token) as client:
+            with ItemProgress(f"compare {url}", BUCKETS, output) as progress:
                 for one in WALKS[WALKS.index(walk) :]:
                     await _walk(client, one, after if one == walk else "", report, progress, clock)
             if is_repair and report.counts.get("lost"):
-                await _restore(client, report, output, clock)
+                restored = RestoreReport(url)
+                await restore_lost(client, restored, output, clock)
+                report.restored = restored.restored + restored.rewritten + restored.ended
+                if restored.missing:
+                    output.message(
+                        f"No member has {restored.missing} of the lost entities in their last version."
+                    )
             report.is_complete = True
 
     try:
@@ -123,9 +120,9 @@ async def _walk(
                 report.differences.append(one)
         next_after = part.next_after
         if walk == "ledger":
-            position = int(next_after or part.position)
-            progress.advance(max(0, position - done))
-            done = position
+            bucket = int(next_after or BUCKETS)
+            progress.advance(max(0, bucket - done))
+            done = bucket
 
 
 async def _part(client: Client, walk: Walk, after: str, report: ResyncReport, clock: Clock) -> ComparedPart:
@@ -144,58 +141,6 @@ async def _part(client: Client, walk: Walk, after: str, report: ResyncReport, cl
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise client.not_a_marketplace() from error
     raise AssertionError("the last attempt returns or raises")
-
-
-# -- lost entities ------------------------------------------------------------------------------------------
-
-
-async def _restore(client: Client, report: ResyncReport, output: Output, clock: Clock) -> None:
-    """Create own entities that the store has lost again, as other members have them."""
-    did = (await client.get("/league/v1/status"))["did"]
-    lost = {one["key"]: one async for one in _lost(client)}
-    members = [one for one in await client.get("/league/v1/members") if one["did"] != did]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "lost.jsonl"
-        with path.open("wb") as file:
-            for member in members:
-                if not lost:
-                    break
-                try:
-                    async with PatientClient(member["endpoint"]) as other:
-                        async for key, line in _copies(other, did, lost):
-                            file.write(line + b"\n")
-                            del lost[key]
-                except HansaError as error:
-                    output.message(f"{printable(member['name'])}: {error.message}")
-        if path.stat().st_size:
-            importer = Importer(client, load(), clock, on_bad=lambda bad: output.message(str(bad)))
-            result = await importer.run([path])
-            report.restored = result.created + result.changed + result.unchanged
-    if lost:
-        output.message(f"No member has {len(lost)} of the lost entities in their last version.")
-
-
-async def _lost(client: Client) -> AsyncIterator[Any]:
-    after = 0
-    while page := await client.get(LOST_PATH, [("after", str(after)), ("limit", str(LOST_PAGE))]):
-        for one in page:
-            yield one
-        after = page[-1]["position"]
-
-
-async def _copies(other: Client, did: str, lost: dict[str, Any]) -> AsyncIterator[tuple[str, bytes]]:
-    """Key and bytes of lost entities that a member has in the version of the ledger; verified by hash."""
-    matches = []
-    async for entry in entries(other):
-        key = entity_key(did, entry.id) if entry.origin == did else ""
-        if key in lost and entry.hashlink == lost[key]["hashlink"]:
-            matches.append((key, entry))
-    for key, entry in matches:
-        path = f"/league/v1/entities/{quote(entry.id, safe='')}"
-        response = await other.request("GET", path, parameters=[("hl", entry.hashlink)])
-        entity = response.json()
-        if response.status == 200 and hashlink(response.body) == entry.hashlink and isinstance(entity, dict):
-            yield key, msgspec.json.encode({"@type": entry.type, **entity})
 
 
 def _show(report: ResyncReport, output: Output) -> None:

@@ -21,10 +21,10 @@ from typing import BinaryIO
 
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Fatal, HansaError, Refused
-from hansa.core.files import is_missing, read_failure, sync_folder, write_failure
+from hansa.core.files import is_missing, read_failure, sync_folder, write_failure, write_file
 from hansa.node.backup.archive import ArchiveReader, Manifest, Part, Progress
 from hansa.node.backup.contents import SIGNED
-from hansa.node.folder import LEDGER
+from hansa.node.folder import LEDGER, RESTORED
 from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.permissions import close_to_others
 from hansa.node.settings.loading import load_settings
@@ -49,6 +49,7 @@ def restore_backup(
     clock: Clock,
     *,
     signs_now: bool = False,
+    takes_newer: bool = False,
     progress: Progress = lambda _: None,
 ) -> Manifest:
     """Make the folder of a marketplace from a backup.
@@ -59,6 +60,8 @@ def restore_backup(
         clock: For the time of the mark.
         signs_now: Whether its validator signs at once. Only right when the original has signed nothing since
             the backup, or nobody remembers what it signed.
+        takes_newer: Whether the marketplace takes newer versions of its own entities from the league,
+            before it announces anything (`hansa.replication.continuity.restored_store`).
         progress: Gets the number of bytes done since its last call; each byte is read twice.
 
     Raises:
@@ -77,6 +80,8 @@ def restore_backup(
             partial.mkdir(mode=0o700)
             signed = _extract(ArchiveReader(archive, file), manifest, partial, progress)
             _mark(partial, signed, clock, signs_now=signs_now)
+            if takes_newer:
+                write_file(partial / RESTORED, f"{rfc3339(clock.now())}\n".encode())
             close_to_others(partial)
             for parent, _, _ in os.walk(partial):
                 sync_folder(Path(parent))

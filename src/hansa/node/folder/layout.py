@@ -44,5 +44,7 @@ JOINING: Final = Path("joining.json")
 LOCK: Final = Path("lock")
 OBSERVING: Final = Path("observing.json")
 """There while the validator must not sign."""
+RESTORED: Final = Path("restored.json")
+"""There until the first start of a folder that was restored to take newer versions from the league."""
 NODE_KEY: Final = LEDGER / "config" / "node_key.json"
 VALIDATOR_KEY: Final = LEDGER / "config" / "priv_validator_key.json"

@@ -33,6 +33,7 @@ from hansa.replication import Backlog, Follower, Publisher, ReplicationView, Ret
 from hansa.replication.announced.pushing import BundlePusher
 from hansa.replication.announced.retained_bundles import RetainedBundles
 from hansa.replication.conditions.closure import ClosureKeeper
+from hansa.replication.conditions.former import FormerOrigins
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.watch import ConditionsWatch
@@ -43,6 +44,8 @@ from hansa.replication.confidential.publisher import ConfidentialPublisher
 from hansa.replication.confidential.recognition import Recognition
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
 from hansa.replication.continuity.publication_walk import PublicationWalk
+from hansa.replication.continuity.restoration import EntityRestoration
+from hansa.replication.continuity.restored_store import RestoredStore
 from hansa.replication.continuity.resync import Resync
 from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
@@ -67,8 +70,11 @@ class Replication(NamedTuple):
     pushed: PushedParts
     walk: PublicationWalk
     resync: Resync
+    restoration: EntityRestoration
+    restored: RestoredStore
     watch: ConditionsWatch
     past: PastWalk
+    former: FormerOrigins
     closure: ClosureKeeper
     audiences: Audiences
     secrets: PairwiseSecrets
@@ -90,17 +96,25 @@ class Replication(NamedTuple):
         self.retriever.is_alive(did)
         self.pusher.is_alive(did)
 
+    async def _publish(self) -> None:
+        await self.restored.wait_until_read()
+        await self.publisher.run()
+
+    async def _walk_past(self) -> None:
+        await self.former.begin()
+        await self.past.run()
+
     def tasks(self) -> tuple[tuple[str, Callable[[], Awaitable[None]]], ...]:
         """What runs in the background, by name."""
         return (
-            ("publisher", self.publisher.run),
+            ("publisher", self._publish),
             ("follower", self.follower.run),
             ("retriever", self.retriever.run),
             ("other members", self.retriever.sources.others.run),
             ("filling", self.retriever.sources.filling.run),
             ("publication walk", self.walk.run),
             ("conditions", self.watch.run),
-            ("past walk", self.past.run),
+            ("past walk", self._walk_past),
             ("closure", self.closure.run),
             ("confidential publisher", self.sealing.run),
             ("confidential retriever", self.opening.run),
@@ -125,7 +139,8 @@ def replication_parts(
     folder: Path = Path(),
 ) -> Replication:
     """The parts of replication, of the marketplace in a folder."""
-    limits, did, parts = settings.limits, settings.did, PublicParts(models)
+    limits, did, former = settings.limits, settings.did, settings.former_members_replicas
+    parts, view = PublicParts(models), ReplicationView(store, clock, limits)
     policy = DistributionPolicy(did, models.catalogue_types, parts, parts.rule())
     watch, needs = ConditionsWatch(folder / POLICIES, policy, backlog.conditions, clock), ClosureNeeds(models)
     signer, pushed = MemberSigner(member_key, did, clock, entropy, limits), PushedParts(clock)
@@ -136,8 +151,7 @@ def replication_parts(
         *(store, bus, registry, http, signer, MemberAnswerCheck(did, registry.callers), policy, backlog),
         *(clock, entropy, limits, check),
     )
-    rule, operators = f"{__version__} {models_digest()}", read_party_operators(settings.party_operators)
-    audiences = Audiences(policy, ConfidentialEntities(models), registry.known, operators)
+    audiences = _audiences(settings, policy, models, registry)
     demands, batches = Demands(store, audiences, backlog.addressed), BatchSigner(member_key, did, clock)
     agreement_keys = OwnAgreementKeys(folder, did, log)
     recognition = Recognition(did, league, agreement_keys, secrets, audiences.types, limits)
@@ -157,13 +171,16 @@ def replication_parts(
             pushed=PushedIntake(store, sources.intake, pushed, clock, limits),
             recognition=recognition,
         ),
-        Retriever(store, registry, sources, backlog, clock, entropy, limits, rule),
+        Retriever(store, registry, sources, backlog, clock, entropy, limits, _intake_rule()),
         ReplicaControl(store, registry, backlog, clock, entropy, limits),
         pushed,
         PublicationWalk(store, did, policy, parts.is_public, backlog, clock, entropy, limits),
         Resync(store, bus, did, policy, backlog),
+        EntityRestoration(bus, sources.parts, policy),
+        RestoredStore(store, bus, did, clock, entropy),
         watch,
         PastWalk(store, bus, did, policy, backlog, clock, entropy, limits),
+        FormerOrigins(policy, registry, former, backlog.conditions, clock, entropy),
         ClosureKeeper(store, bus, policy, needs, backlog, clock, entropy, limits),
         audiences,
         secrets,
@@ -171,8 +188,19 @@ def replication_parts(
         ConfidentialRetriever(store, registry, http, signer, policy, backlog, league, *timing, check),
         AddressedPast(store, bus, policy, recognition, backlog, clock, entropy, limits),
         pusher,
-        PeerView(
-            *(store, ReplicationView(store, clock, limits), registry, sources.ranking, http, signer, did)
-        ),
+        PeerView(store, view, registry, sources.ranking, http, signer, did),
         MemberAnswerSigner(member_key, did, clock),
     )
+
+
+def _intake_rule() -> str:
+    """Names the release and the models by which replicas are judged."""
+    return f"{__version__} {models_digest()}"
+
+
+def _audiences(
+    settings: Settings, policy: DistributionPolicy, models: Models, registry: MemberRegistry
+) -> Audiences:
+    """For whom confidential entities are."""
+    operators = read_party_operators(settings.party_operators)
+    return Audiences(policy, ConfidentialEntities(models), registry.known, operators)

@@ -25,6 +25,7 @@ from hansa.core.members import normal_endpoint
 from hansa.core.parties import read_party_operators
 from hansa.core.policies import (
     DeletionPolicy,
+    FormerReplicas,
     ItemStates,
     MissingAttributes,
     UnknownAttributes,
@@ -91,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True):
     import_hosts: tuple[str, ...]
     write_delegations: tuple[str, ...]
     party_operators: tuple[str, ...]
+    former_members_replicas: FormerReplicas
     limits: Limits
 
 

@@ -13,6 +13,7 @@ import msgspec
 from hansa.core.limits import Limits
 from hansa.core.policies import (
     DeletionPolicy,
+    FormerReplicas,
     ItemStates,
     MissingAttributes,
     UnknownAttributes,
@@ -149,6 +150,14 @@ BUSINESS_SETTINGS: Final = (
         "Which members are the operators of parties in `relatedParty` that are no members themselves: the DID of a party and "
         "the DID of a member each. What is confidential goes to the operators of its parties.",
         ("did:elsi:VATES-B60645900 did:elsi:VATDE-123456789",),
+    ),
+    _choice(
+        "former_members_replicas",
+        FormerReplicas,
+        "retain",
+        "What becomes of the replicas of members that left the league or were removed. What was sealed for this marketplace "
+        "stays.",
+        "drop",
     ),
     Setting(
         "import_hosts",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from hansa.core.errors import Refused
+from hansa.core.identifiers import entity_key, is_bound_form
+from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.confidential.demands import Demand
 from hansa.replication.own_claims import ClaimSteps
-from hansa.store import Entity
+from hansa.store import Entity, Store
+from hansa.store.tables import publications
 from hansa.store.tables.publications import Outgoing
 
 
@@ -42,3 +45,22 @@ class Outcomes:
         """Entities that wait for another one of ours, which is not public yet."""
         self.demands: list[Demand] = []
         """Entities that are, or were, for some members alone."""
+        self.unpublished: list[tuple[str, str, str]] = []
+        """Entities of which nothing is published, and nothing is known to have been; with key and type."""
+
+
+async def unpublished_of(
+    store: Store, entities: Iterable[Entity], policy: DistributionPolicy
+) -> list[tuple[str, str, str]]:
+    """Those of some unpublished entities that an earlier store may have published, with keys and types.
+
+    What the ledger has of them may not have been followed yet, so catalogue types and chosen identifiers are
+    all among them. Others are when it is known that they are lost.
+    """
+    own = [(one, entity_key(policy.did, one.id)) for one in entities if one.origin is None]
+    lost = {one.key for one in await publications.lost_of(store, [key for _, key in own])}
+    return [
+        (one.id, key, one.type)
+        for one, key in own
+        if one.type in policy.types or key in lost or not is_bound_form(one.id)
+    ]

@@ -15,6 +15,7 @@ An answer against an entity names the condition that is not met.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import msgspec
@@ -25,6 +26,10 @@ from hansa.core.visibility import FOR_EVERYONE, visibility_of
 from hansa.replication.conditions.files import Conditions
 from hansa.replication.conditions.unmet import Unmet
 from hansa.store import Entity, EntityDraft
+
+FORMER: Final = Unmet(
+    "former-member", "Its origin is no member any more; former_members_replicas is `drop` here."
+)
 
 
 class PublishedPart(msgspec.Struct, frozen=True):
@@ -60,10 +65,17 @@ class DistributionPolicy:
         self._parts = parts
         self._release_rule = release_rule
         self._conditions = conditions
+        self._dropped: frozenset[str] = frozenset()
 
     def adopt(self, conditions: Conditions) -> None:
         """Decide by other conditions from now on."""
         self._conditions = conditions
+
+    def drop_origins(self, dids: frozenset[str]) -> bool:
+        """Take in nothing of some members from now on, and of all others again; whether that is a change."""
+        is_change = dids != self._dropped
+        self._dropped = dids
+        return is_change
 
     @property
     def publish_rule(self) -> str:
@@ -74,9 +86,11 @@ class DistributionPolicy:
     @property
     def consume_rule(self) -> str:
         """By what `wants` and `accepts` decide; empty: there are no conditions."""
-        if self._conditions is None:
-            return ""
-        digests = (self._conditions.digest_of("retrieve"), self._conditions.digest_of("store"))
+        digests = ["", ""]
+        if self._conditions is not None:
+            digests = [self._conditions.digest_of("retrieve"), self._conditions.digest_of("store")]
+        if self._dropped:
+            digests.append(hashlib.sha256(" ".join(sorted(self._dropped)).encode()).hexdigest())
         return ":".join(digests) if any(digests) else ""
 
     def publishes(self, entity: Entity) -> PublishedPart | Unmet:
@@ -111,6 +125,8 @@ class DistributionPolicy:
 
     def wants(self, event: LifecycleEvent) -> Unmet | None:
         """The condition that an event of another member does not meet; None: its entity is retrieved."""
+        if event.issuer in self._dropped:
+            return FORMER
         return self._conditions.of_event(event) if self._conditions is not None else None
 
     def accepts(self, entity: Entity | EntityDraft) -> Unmet | None:
@@ -119,6 +135,8 @@ class DistributionPolicy:
         It has to meet those on events, too: with what its bytes say, whatever its event said.
         """
         assert entity.origin is not None, "an own entity is not taken in"
+        if entity.origin in self._dropped:
+            return FORMER
         visibility = visibility_of(entity.body)
         if visibility is not FOR_EVERYONE:
             return Unmet("visibility", visibility.reason)

@@ -16,6 +16,7 @@ from hansa.core.identifiers import Entropy, entity_key, is_entity_key
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.replication.backlog import Backlog
+from hansa.replication.intake import now_ms
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables import closure, heads, origins, publications
@@ -130,6 +131,8 @@ class ReplicaControl:
     async def retry(self, states: Sequence[State], issuer: str | None, name: str | None) -> int:
         """Have retrievals attempted again at once, and failing origins with them; how many.
 
+        What replicas lack of what they need is looked for again, too, also where that had been ended.
+
         Args:
             states: Of `heads.RETRYABLE`.
             issuer: DID of their origin; None: of every member.
@@ -181,3 +184,4 @@ class ReplicaControl:
     async def _attempt_origins(self, issuer: str | None) -> None:
         async with self._store.transaction() as tx:
             await origins.attempt(tx, issuer)
+            await closure.wait_anew(tx, now_ms(self._clock))

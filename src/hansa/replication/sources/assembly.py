@@ -35,6 +35,8 @@ class EntitySources(NamedTuple):
     others: OtherMembers
     bundles: BundlePull
     filling: Filling
+    parts: RetrievalParts
+    """By which all of them request and verify."""
 
 
 def entity_sources(
@@ -79,4 +81,4 @@ def entity_sources(
     others = OtherMembers(parts)
     requests = HedgedRequests(client, others, ranking, policy.types, clock)
     bundles = BundlePull(http, signer, clock, limits)
-    return EntitySources(intake, ranking, requests, others, bundles, Filling(parts))
+    return EntitySources(intake, ranking, requests, others, bundles, Filling(parts), parts)

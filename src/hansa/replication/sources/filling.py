@@ -19,10 +19,12 @@ already is served meanwhile.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
 import structlog
 
 from hansa.core.backoff import Backoff
@@ -45,10 +47,24 @@ PER_SOURCE_MAX: Final = 2
 IN_FLIGHT_MAX: Final = 4
 PAUSE_MIN_S: Final = 1.0
 PAUSE_MAX_S: Final = 60.0
+RECENT_MAX: Final = 64
+RECENT_S: Final = 60.0
+"""What came in this time tells how long the rest takes."""
 LITTLE_SHARE: Final = 0.5
 """Of what was handed out; a filling that brought less is followed by a pause."""
 
 log = structlog.get_logger()
+
+
+class FillingProgress(msgspec.Struct, frozen=True):
+    """How far a filling is."""
+
+    pending: int
+    """Versions that are still to be retrieved, of all members."""
+    rate_per_s: float
+    """Versions that came of late, in a second."""
+    left_s: float | None
+    """How long it takes at this rate; None while nothing comes."""
 
 
 class _Fill:
@@ -79,11 +95,25 @@ class Filling:
         """By origin, with when the next filling may begin, by the monotonic clock."""
         self._in_flight: dict[str, int] = {}
         """Requests by member."""
+        self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_MAX)
+        """When answers came of late, by the monotonic clock, and with how many versions."""
         self._retry = Retry("filling", parts.clock, parts.entropy, PAUSE_MIN_S, PAUSE_MAX_S)
 
     def is_filling(self, did: str) -> bool:
         """Whether the versions of an origin are handed out here."""
         return did in self._fills
+
+    def progress(self, pending: int) -> FillingProgress | None:
+        """How far it is, while so many versions are pending; None when nothing is filled."""
+        if not self._fills:
+            return None
+        now_s = self._parts.clock.monotonic()
+        recent = [(at_s, count) for at_s, count in self._recent if now_s - at_s <= RECENT_S]
+        passed_s = now_s - recent[0][0] if recent else 0.0
+        received = sum(count for _, count in recent)
+        rate_per_s = received / passed_s if passed_s > 0 else 0.0
+        left_s = round(pending / rate_per_s, 1) if rate_per_s > 0 else None
+        return FillingProgress(pending, round(rate_per_s, 1), left_s)
 
     async def run(self) -> None:
         """Fill whenever much is missing, until cancelled. After it ended it may be called again.
@@ -115,6 +145,9 @@ class Filling:
                 if due_s > self._parts.clock.monotonic():
                     pauses_s.append(due_s - self._parts.clock.monotonic())
                     continue
+                if not self._fills:
+                    self._recent.clear()
+                    self._recent.append((self._parts.clock.monotonic(), 0))
                 fill = self._fills[origin.did] = _Fill()
                 log.info("filling_started", issuer=origin.did, pending=origin.pending)
             await self._hand_out(tasks, origin, fill)
@@ -188,6 +221,7 @@ class Filling:
         self._in_flight[source.did] -= 1
         assert fill.in_flight >= 0, "this request was in flight"
         fill.received += received
+        self._recent.append((self._parts.clock.monotonic(), received))
         self._parts.backlog.added.notify()
 
     async def _store_answer(

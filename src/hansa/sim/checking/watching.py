@@ -18,7 +18,7 @@ from hansa.core.errors import HansaError
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.identifiers import entity_key, is_bound_form
 from hansa.pubsub.bus import CommittedEvent
-from hansa.replication.announced.bundles import BUNDLES_PATH, unpacked
+from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH, unpacked
 from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
 from hansa.sim.league import RETAINED_MAX, SimulatedLeague
 from hansa.sim.members.member import SimulatedMember
@@ -154,6 +154,12 @@ class Watch:
         if exchanged.receiver in self._league.network.proxies or exchanged.response.status != 200:
             return None
         receiver = self._honest[exchanged.receiver]
+        if exchanged.request.headers.get("accept") == BUNDLE_TYPE:
+            for part in unpacked(exchanged.response.body) if exchanged.response.body else ():
+                problem = self._wrong_body(part.key, bytes(part.entity), part.hashlink)
+                if problem is not None:
+                    return f"{receiver.name} served in a bundle {problem}"
+            return None
         requested = msgspec.json.decode(exchanged.request.body)["entities"]
         self._note_answer(exchanged, [one["key"] for one in requested])
         for one, line in zip(requested, exchanged.response.body.splitlines(), strict=True):

@@ -176,6 +176,7 @@ class Process:
             dangling_references=partial(context.rules.dangling_references, self.store),
             replicas=replication.control,
             resync=replication.resync,
+            restoration=replication.restoration,
             pushed=replication.pushed,
             answers=replication.answers,
             bundles=replication.pusher.retained,

@@ -158,6 +158,11 @@ async def request(tx: Transaction, needs: Sequence[Need], issuer: str, key: str)
     )
 
 
+async def wait_anew(tx: Transaction, now_ms: int) -> None:
+    """Let what is missing be looked for as long as if it was missing since now."""
+    await tx.sql.execute("UPDATE closure SET since_ms = ? WHERE is_missing = 1", (now_ms,))
+
+
 async def arrived(tx: Transaction, target_ids: Sequence[str]) -> frozenset[str]:
     """Targets are here; the replicas that lacked them."""
     return await _concerned(tx, "DELETE FROM closure WHERE issuer IS NULL AND target_id", target_ids) | (

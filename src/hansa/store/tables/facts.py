@@ -7,6 +7,7 @@ publication_walk     identifier up to which a comparison by another rule has com
 intake_rule          digest of the rule by which replicas were last verified
 consume_rule         digest of the conditions by which heads were last decided about
 consume_walk         ledger position up to which other conditions have been applied
+restored             since when newer versions are taken from the league (`replication.continuity`)
 confidential_scan    that entities stored by earlier releases were looked at for whom they are
 addressed_rule       digest of the conditions by which confidential entities of others were last decided about
 audit_anchor         the newest anchor of the audit log (`hansa.replication.auditing`)
@@ -27,6 +28,7 @@ Name = Literal[
     "intake_rule",
     "consume_rule",
     "consume_walk",
+    "restored",
     "confidential_scan",
     "addressed_rule",
     "audit_anchor",

@@ -105,10 +105,27 @@ class LostEntity(msgspec.Struct, frozen=True):
     """Of the event that announced it."""
     time: str
     """Of that event's block."""
+    entity_id: str | None = None
+    """Of the older version that is here, while the newest is taken from the league; None: nothing is here."""
 
 
-_LOST: Final = RecordColumns(LostEntity)
-_RECORD_LOST: Final = upsert("lost_entity", LostEntity.__struct_fields__, ("key",))
+_LOST_COLUMNS: Final = ("key", "type", "version", "hashlink", "position", "time")
+_LOST: Final = RecordColumns(
+    LostEntity,
+    **{name: f"lost_entity.{name}" for name in _LOST_COLUMNS},
+    entity_id="publication.entity_id",
+)
+_LOST_ENTITIES: Final = (
+    f"SELECT {_LOST.sql} FROM lost_entity LEFT JOIN publication ON publication.key = lost_entity.key"  # noqa: S608 - constants
+)
+_RECORD_LOST: Final = upsert("lost_entity", _LOST_COLUMNS, ("key",))
+_NOTE: Final = f"{insert('publication', ('entity_id', 'key', 'type'))} ON CONFLICT (entity_id) DO NOTHING"
+_ADOPT: Final = upsert(
+    "publication",
+    ("entity_id", "key", "type", "version", "hashlink", "first_position", "last_position"),
+    ("entity_id",),
+    *("is_withdrawn = 0", "is_due = 0", "lifecycle_status = NULL", "waits_for = NULL"),
+)
 _PUBLICATION: Final = RecordColumns(
     Publication,
     entity_id="publication.entity_id",
@@ -171,10 +188,11 @@ async def by_keys(store: Store, keys: Sequence[str]) -> dict[str, Publication]:
 
 
 async def due(store: Store, limit: int) -> tuple[str, ...]:
-    """Identifiers of entities that have to be looked at again, and have nothing under way."""
+    """Identifiers of entities that have to be looked at again, have nothing under way, and are not held."""
     rows = await store.sql.fetch(
         "SELECT entity_id FROM publication WHERE is_due = 1 "
-        "AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.entity_id = publication.entity_id) LIMIT ?",
+        "AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.entity_id = publication.entity_id) "
+        "AND NOT EXISTS (SELECT 1 FROM lost_entity WHERE lost_entity.key = publication.key) LIMIT ?",
         (limit,),
     )
     return tuple(entity_id for (entity_id,) in rows)
@@ -226,7 +244,7 @@ async def outbox_size(store: Store) -> int:
 async def lost(store: Store, after: int, limit: int) -> tuple[LostEntity, ...]:
     """Entities of ours that the ledger has and the store has lost, in ledger order after a position."""
     rows = await store.sql.fetch(
-        f"SELECT {_LOST.sql} FROM lost_entity WHERE position > ? ORDER BY position LIMIT ?",  # noqa: S608 - a constant
+        f"{_LOST_ENTITIES} WHERE lost_entity.position > ? ORDER BY lost_entity.position LIMIT ?",
         (after, limit),
     )
     return tuple(map(_LOST.record, rows))
@@ -250,6 +268,13 @@ async def known_ends(tx: Transaction, keys: Sequence[str]) -> dict[str, KnownEnd
         key.hex(): KnownEnd(entity_id, version, bool(is_under_way))
         for key, entity_id, version, is_under_way in rows
     }
+
+
+async def lost_of(source: Readable, keys: Sequence[str]) -> tuple[LostEntity, ...]:
+    """Those of some keys (hex) that are lost, in no order."""
+    values = [bytes.fromhex(key) for key in keys]
+    statements = statements_for(f"{_LOST_ENTITIES} WHERE lost_entity.key", values)
+    return tuple([_LOST.record(row) for each in statements for row in await source.sql.fetch(*each)])
 
 
 async def known_end(tx: Transaction, key: str) -> KnownEnd | None:
@@ -366,12 +391,15 @@ async def rebase(tx: Transaction, event: Outgoing, end: ChainEnd) -> None:
     )
 
 
-async def continue_chain(tx: Transaction, entity_id: str, end: ChainEnd) -> None:
+async def continue_chain(tx: Transaction, entity_id: str, end: ChainEnd, *, is_due: bool = True) -> None:
     """The ledger has a newer version of an entity than the store announced: its chain goes on from there."""
     await tx.sql.execute(
         "UPDATE publication SET version = ?, hashlink = ?, lifecycle_status = NULL, last_position = ?, "
-        "first_position = coalesce(first_position, ?), is_withdrawn = ?, is_due = 1 WHERE entity_id = ?",
-        (end.version, end.hashlink, end.last_position, end.last_position, int(end.is_withdrawn), entity_id),
+        "first_position = coalesce(first_position, ?), is_withdrawn = ?, is_due = ? WHERE entity_id = ?",
+        (
+            *(end.version, end.hashlink, end.last_position, end.last_position, int(end.is_withdrawn)),
+            *(int(is_due), entity_id),
+        ),
     )
 
 
@@ -380,7 +408,49 @@ async def record_lost(tx: Transaction, entity: LostEntity, *, is_deleted: bool) 
     key = bytes.fromhex(entity.key)
     await tx.sql.execute("DELETE FROM lost_entity WHERE key = ?", (key,))
     if not is_deleted:
-        await tx.sql.execute(_RECORD_LOST, (key, *msgspec.structs.astuple(entity)[1:]))
+        await tx.sql.execute(_RECORD_LOST, (key, *msgspec.structs.astuple(entity)[1 : len(_LOST_COLUMNS)]))
+
+
+async def note(tx: Transaction, entities: Iterable[tuple[str, str, str]]) -> None:
+    """Note entities of ours of which nothing is published, each with its key (hex) and type.
+
+    What the ledger has of one all the same, since an earlier store had published it, becomes due by that.
+    """
+    rows = [(entity_id, bytes.fromhex(key), type_name) for entity_id, key, type_name in entities]
+    await tx.sql.execute_many(_NOTE, rows)
+
+
+async def drop_outgoing(tx: Transaction, entity_id: str) -> None:
+    """Drop the event of an entity that waits, if there is one."""
+    await tx.sql.execute("DELETE FROM outbox WHERE entity_id = ?", (entity_id,))
+
+
+async def adopt(tx: Transaction, entity_id: str, key: str, type: str, end: ChainEnd) -> None:
+    """A lost entity is here again, in the newest version that the ledger has of it."""
+    row = (entity_id, bytes.fromhex(key), type, end.version, end.hashlink)
+    await tx.sql.execute(_ADOPT, (*row, end.first_position, end.last_position))
+    await forget_lost(tx, (key,))
+
+
+async def forget_lost(tx: Transaction, keys: Iterable[str]) -> None:
+    """These keys (hex) are not lost any more."""
+    await tx.sql.execute_many(
+        "DELETE FROM lost_entity WHERE key = ?", [(bytes.fromhex(key),) for key in keys]
+    )
+
+
+async def give_up(tx: Transaction, keys: Sequence[str]) -> int:
+    """Settle lost entities of which nobody has the bytes; how many of these keys (hex) were lost.
+
+    What is here in an older version is due. For what is not, a row stands that is due, to be withdrawn; it is
+    called after the entity when one with its identifier is written again.
+    """
+    rows = await lost_of(tx, keys)
+    held = [one for one in rows if one.entity_id is not None]
+    await note(tx, [(f"~{one.key}", one.key, one.type) for one in rows if one.entity_id is None])
+    await forget_lost(tx, [one.key for one in held])
+    await mark_due(tx, [one.entity_id for one in held if one.entity_id is not None])
+    return len(rows)
 
 
 async def lose(tx: Transaction, entity_id: str, key: str, type: str, owner: str) -> None:

@@ -104,3 +104,26 @@ ALTER TABLE evidence ADD COLUMN proof BLOB;
 
 PAUSED_ORIGINS: Final = "ALTER TABLE origin ADD COLUMN paused_since TEXT"
 """Members of which nothing is requested, by decision of the operator."""
+
+LOST_CHAINS: Final = """
+-- What the store has lost of a chain is taken over by whatever is noted under its key, which is looked at then.
+-- A row that stands for an entity whose identifier nobody knows any more is called after it when it is known.
+-- What is announced anew is not to be taken from others any more.
+DROP TRIGGER publication_added;
+CREATE TRIGGER publication_named BEFORE INSERT ON publication
+WHEN EXISTS (SELECT 1 FROM publication WHERE entity_id = '~' || lower(hex(NEW.key))) BEGIN
+  UPDATE outbox SET entity_id = NEW.entity_id WHERE entity_id = '~' || lower(hex(NEW.key));
+  UPDATE publication SET entity_id = NEW.entity_id WHERE entity_id = '~' || lower(hex(NEW.key));
+END;
+CREATE TRIGGER publication_added AFTER INSERT ON publication
+WHEN EXISTS (SELECT 1 FROM lost_entity WHERE key = NEW.key) BEGIN
+  UPDATE publication SET is_due = 1, (version, hashlink, first_position, last_position) = (
+    SELECT version, hashlink, position, position FROM lost_entity WHERE key = NEW.key
+  ) WHERE entity_id = NEW.entity_id AND version = 0;
+  DELETE FROM lost_entity WHERE key = NEW.key;
+END;
+CREATE TRIGGER outbox_added AFTER INSERT ON outbox WHEN EXISTS (SELECT 1 FROM lost_entity) BEGIN
+  DELETE FROM lost_entity WHERE key = (SELECT key FROM publication WHERE entity_id = NEW.entity_id);
+END;
+"""
+"""What of ours the ledger has and the store has lost: `hansa.store.tables.publications`."""

@@ -12,7 +12,13 @@ from typing import Final
 from hansa.store.sqlite.database.audit_tables import AUDIT
 from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL, SEALED_POSITIONS
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
-from hansa.store.sqlite.database.replica_schema import ANNOUNCED_PARTS, EVIDENCE_PROOFS, HEADS, PAUSED_ORIGINS
+from hansa.store.sqlite.database.replica_schema import (
+    ANNOUNCED_PARTS,
+    EVIDENCE_PROOFS,
+    HEADS,
+    LOST_CHAINS,
+    PAUSED_ORIGINS,
+)
 
 APPLICATION_ID: Final = 0x48414E53
 """`HANS`, in SQLite's header: tells our databases from others."""
@@ -478,5 +484,6 @@ MIGRATIONS: Final = (
     EVIDENCE_PROOFS,
     SEALED_POSITIONS,
     PAUSED_ORIGINS,
+    LOST_CHAINS,
 )
 """Migration n is element n - 1. A released one is never edited."""

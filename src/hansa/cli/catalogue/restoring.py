@@ -1,0 +1,236 @@
+"""`hansa restore --from-league`: takes own entities that a marketplace has lost back from the other members.
+
+The marketplace does the work (`hansa.replication.continuity.restoration`); the command waits until it has
+read what the ledger has of it, asks for one part after the other, shows progress, and reports what nobody
+has. As long as something comes back, or a request to somebody failed at first, it goes through what is
+missing once more.
+`hansa resync` ends with the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from hansa.cli.client import Client, PatientClient, refusal
+from hansa.cli.output import Output
+from hansa.cli.progress import ItemProgress
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.foreign_text import printable
+from hansa.replication.continuity.restoration import RestoredPart
+from hansa.store.tables.publications import LostEntity
+
+STATUS_PATH: Final = "/league/v1/status"
+RESTORE_PATH: Final = "/league/v1/lost/restore"
+WITHDRAW_PATH: Final = "/league/v1/lost/withdraw"
+PART_TIMEOUT_S: Final = 300.0
+"""A part waits for every member that does not answer."""
+ATTEMPTS: Final = 8
+RETRY_S: Final = 1.0
+PASSES_MAX: Final = 5
+MISSING_MAX: Final = 1000
+"""So many are listed; all are counted."""
+WITHDRAWN_AT_ONCE: Final = 1000
+KEY_SHOWN_CHARS: Final = 16
+HEADINGS: Final = ("type", "ledger key", "version", "position", "published")
+NOT_ON_THE_LEDGER: Final = (
+    "Drafts, private entities, private attributes of public ones, and confidential entities are not among what "
+    "other members have for everybody: those that were lost are in a backup, or nowhere."
+)
+
+T = TypeVar("T")
+
+
+class SourceTotals(msgspec.Struct):
+    """What a member contributed."""
+
+    did: str
+    name: str
+    received: int = 0
+    wrong: int = 0
+    """Versions for which it sent other bytes."""
+    problem: str | None = None
+    """Code of the last failure of a request to it."""
+
+
+class RestoreReport(msgspec.Struct):
+    """What a restoration did; filled while it runs."""
+
+    url: str
+    lost: int = 0
+    """Own entities that were lost when it began."""
+    restored: int = 0
+    rewritten: int = 0
+    """Those whose identifiers had been used again; these entities stay."""
+    ended: int = 0
+    """Those that the ledger has deleted."""
+    withdrawn: int = 0
+    missing: int = 0
+    """Those that stay lost."""
+    missing_entities: list[LostEntity] = []
+    """The first of them."""
+    sources: list[SourceTotals] = []
+    is_complete: bool = False
+
+
+def run_restore(url: str, token: str | None, output: Output, clock: Clock, *, withdraws_missing: bool) -> int:
+    """Restore, and show the result. Returns 1 when something stays lost.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses; what came back until then stays.
+    """
+    report = RestoreReport(url)
+
+    async def run() -> None:
+        async with PatientClient(url, token) as client:
+            await wait_until_followed(client, output, clock)
+            await restore_lost(client, report, output, clock)
+            if withdraws_missing and report.missing:
+                away = [printable(one.name) for one in report.sources if one.problem is not None]
+                if away:
+                    output.message(
+                        f"Nothing is withdrawn: {', '.join(away)} may have it, and did not answer."
+                    )
+                else:
+                    await _withdraw(client, report, clock)
+            report.is_complete = True
+
+    try:
+        asyncio.run(run())
+    except BaseException:
+        if report.restored:
+            output.message(
+                f"Not finished: {report.restored:,} are restored. Run the same command again to continue."
+            )
+        raise
+    show(report, output)
+    return 1 if report.missing else 0
+
+
+async def wait_until_followed(client: Client, output: Output, clock: Clock) -> None:
+    """Wait until the marketplace has read what the ledger has now; before that, it lists too little."""
+    status = await _status(client)
+    end, start = status["position"], status["followed_to"]
+    with ItemProgress("follow the ledger", None if end is None else max(0, end - start), output) as progress:
+        while end is None or status["catching_up"] or status["followed_to"] < end:
+            await clock.sleep(RETRY_S)
+            before, status = status["followed_to"], await _status(client)
+            progress.advance(status["followed_to"] - before)
+            end = status["position"] if end is None or status["catching_up"] else end
+
+
+async def restore_lost(client: Client, report: RestoreReport, output: Output, clock: Clock) -> None:
+    """Take back everything that anybody has.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses.
+    """
+    members = await client.get("/league/v1/members")
+    names = {str(one["did"]): str(one["name"]) for one in members}
+    totals: dict[str, SourceTotals] = {}
+    report.lost = int((await _status(client))["lost"])
+    with ItemProgress("restore", report.lost, output) as progress:
+        for number in range(PASSES_MAX):
+            before, has_failed = report.restored, False
+            report.missing, report.missing_entities = 0, []
+            after: int | None = 0
+            while after is not None:
+                part = await _post(client, RESTORE_PATH, {"after": after}, RestoredPart, clock)
+                _add(report, part)
+                progress.advance(part.restored + part.rewritten + part.ended)
+                for one in part.sources:
+                    total = totals.setdefault(one.did, SourceTotals(one.did, names.get(one.did, one.did)))
+                    total.received += one.received
+                    total.wrong += one.wrong
+                    total.problem = one.problem
+                    has_failed |= one.problem is not None
+                after = part.next_after
+            is_worth_another = report.restored > before or (has_failed and number == 0)
+            if not report.missing or not is_worth_another:
+                break
+            await clock.sleep(RETRY_S)
+    report.sources = sorted(totals.values(), key=lambda one: one.name)
+
+
+def _add(report: RestoreReport, part: RestoredPart) -> None:
+    report.restored += part.restored
+    report.rewritten += part.rewritten
+    report.ended += part.ended
+    report.missing += len(part.missing)
+    report.missing_entities += part.missing[: MISSING_MAX - len(report.missing_entities)]
+
+
+async def _withdraw(client: Client, report: RestoreReport, clock: Clock) -> None:
+    """Withdraw what is missing; of very much the first part, and the rest when the command is repeated."""
+    keys = [one.key for one in report.missing_entities]
+    for start in range(0, len(keys), WITHDRAWN_AT_ONCE):
+        some = keys[start : start + WITHDRAWN_AT_ONCE]
+        answer = await _post(client, WITHDRAW_PATH, {"keys": some}, dict[str, int], clock)
+        report.withdrawn += answer["withdrawn"]
+    report.missing -= report.withdrawn
+
+
+async def _status(client: Client) -> dict[str, Any]:
+    status = await client.get(STATUS_PATH)
+    if not isinstance(status, dict) or "lost" not in status:
+        raise Refused(
+            Code.FORBIDDEN, f"{client.url} shows what it has lost to its operator alone: give a token of one."
+        )
+    return status
+
+
+async def _post(client: Client, path: str, content: Any, answer: type[T], clock: Clock) -> T:
+    """An answer, requested again while the marketplace is busy or its ledger does not answer."""
+    body = msgspec.json.encode(content)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            response = await client.request("POST", path, body=body, timeout_s=PART_TIMEOUT_S)
+            if response.status != 200:
+                raise refusal(response, client.url)
+            return msgspec.json.decode(response.body, type=answer)
+        except Unavailable as error:
+            if attempt == ATTEMPTS:
+                raise
+            await clock.sleep(max(RETRY_S, error.retry_after_s))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise client.not_a_marketplace() from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def show(report: RestoreReport, output: Output) -> None:
+    """Write what came back, from whom, and what did not."""
+    if output.as_json:
+        output.document(report)
+        return
+    if report.sources:
+        output.table(
+            ("member", "sent", "other bytes", "failure"),
+            [
+                [printable(one.name), f"{one.received:,}", f"{one.wrong:,}", one.problem or ""]
+                for one in report.sources
+            ],
+            "From whom",
+        )
+    if report.missing_entities:
+        output.table(
+            HEADINGS,
+            [
+                [
+                    *(printable(one.type), f"{one.key[:KEY_SHOWN_CHARS]}…", str(one.version)),
+                    *(str(one.position), printable(one.time)),
+                ]
+                for one in report.missing_entities
+            ],
+            "Withdrawn: no member has them" if report.withdrawn else "Still lost: no member has them",
+        )
+    rewritten = f", {report.rewritten:,} written again here meanwhile" if report.rewritten else ""
+    ended = f", {report.ended:,} deleted on the ledger" if report.ended else ""
+    withdrawn = f", {report.withdrawn:,} withdrawn" if report.withdrawn else ""
+    output.data(
+        f"{report.lost:,} own entities were lost: {report.restored:,} restored from other members"
+        f"{rewritten}{ended}{withdrawn}, {report.missing:,} stay lost."
+    )
+    output.message(NOT_ON_THE_LEDGER)
