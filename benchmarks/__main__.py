@@ -21,7 +21,7 @@ from benchmarks.processes import BenchmarkError
 from benchmarks.report import Table
 
 PARTS: Final = (
-    *("api", "hub", "bus", "growth", "joining", "validator_keys", "flood", "league", "readers"),
+    *("api", "hub", "bus", "growth", "joining", "validator_keys", "flood", "league", "filling", "readers"),
     *("credentials", "replicating"),
 )
 """Modules with a function `measure`; loaded one by one, because each brings the layers that it measures."""

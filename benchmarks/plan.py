@@ -36,6 +36,9 @@ class Plan(msgspec.Struct, frozen=True):
     league_changes: int = 100
     sustained_changes: int = 6_000
     sustained_connections: int = 8
+    # A newcomer.
+    filled_entities: int = 100_000
+    filled_rounds: int = 2
     # Readers of the ledger.
     recorded_events: int = 300_000
     readers_events: int = 1_000
@@ -71,6 +74,8 @@ QUICK: Final = Plan(
     league_changes=5,
     sustained_changes=100,
     sustained_connections=2,
+    filled_entities=3_600,
+    filled_rounds=1,
     recorded_events=2_000,
     readers_events=100,
     readers_rounds=1,

@@ -10,6 +10,7 @@ import pytest
 
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.identifiers import entity_key
+from hansa.replication.continuity import resync
 from hansa.replication.continuity.resync import WALKS, StoreDifference
 from hansa.store import Entity, EntityDraft
 from hansa.store.tables import heads, origins, publications
@@ -146,7 +147,11 @@ async def test_own_entities_that_differ_are_announced_and_lost_ones_are_listed(l
     assert (await bergen.catalogue())[changed][0] == (await entity_of(lubeck, changed)).hashlink
 
 
-async def test_a_comparison_is_interrupted_and_continued_at_any_place(league: League) -> None:
+async def test_a_comparison_is_interrupted_and_continued_at_any_place(
+    league: League, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resync, "KEYS_MAX", 100)
+    monkeypatch.setattr(resync, "AT_ONCE", 40)
     lubeck, bergen, _ = league.marketplaces
     for one in range(500):
         await lubeck.put(f"m{one:03}", name=str(one))

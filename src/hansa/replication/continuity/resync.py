@@ -4,10 +4,13 @@ The follower gives every event its state once; what has happened to the store si
 a table that somebody edited, a copy of an older file) no event tells. A comparison walks twice, a part at a
 time:
 
-    ledger    every key of the ledger, by position: the newest version of each has its state here, what was
-              deleted is not here any more, and own entities are known to the publisher
+    ledger    every claim of the ledger, by entity key: the newest version of each has its state here, what
+              was deleted is not here any more, and own entities are known to the publisher
     store     every entity of the store, by identifier: a replica has a version on the ledger, and its bytes
               have the hash of that version
+
+Both compare many at once with what the tables say, and read events, one by one, of those alone that are not
+plainly as they should be. A part ends after `KEYS_MAX` keys; other work gets its turn after `AT_ONCE`.
 
 Each difference has one of these kinds; a repair does what stands beside it, and nothing when there is none:
 
@@ -29,6 +32,7 @@ be, so it may be repeated, interrupted and continued at any place.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
@@ -45,13 +49,14 @@ from hansa.replication.conditions.withholding import is_withheld, reason_of
 from hansa.replication.continuity.own_events import compare_own
 from hansa.replication.intake import private_reason
 from hansa.store import Entity, Store, Transaction
-from hansa.store.tables import heads, publications
+from hansa.store.tables import head_places, heads, publications
+from hansa.store.tables.head_places import HeadPlace
 from hansa.store.tables.heads import FOLLOWER_CURSOR
 
-EVENTS_MAX: Final = 200
-"""Events in a part of the walk over the ledger."""
-ENTITIES_MAX: Final = 100
-"""Entities in a part of the walk over the store."""
+KEYS_MAX: Final = 5000
+"""Keys, or entities, after which a part ends."""
+AT_ONCE: Final = 250
+"""Keys, or entities, that are compared before other work gets its turn."""
 Walk = Literal["ledger", "store"]
 WALKS: Final[tuple[Walk, ...]] = get_args(Walk)
 DifferenceKind = Literal["unknown", "absent", "altered", "undeleted", "surplus", "older", "different", "lost"]
@@ -114,7 +119,7 @@ class Resync:
 
         Args:
             walk: Which.
-            after: Position, or identifier, after which the part begins; empty: the beginning.
+            after: First bucket of claims, or identifier after which the part begins; empty: the beginning.
             is_repair: Whether differences are repaired, or only reported.
 
         Raises:
@@ -122,7 +127,7 @@ class Resync:
         """
         cursor = await self._store.cursor(FOLLOWER_CURSOR)
         if walk == "ledger":
-            part = await self._compare_events(int(after or 0), cursor, is_repair=is_repair)
+            part = await self._compare_claims(int(after or 0), cursor, is_repair=is_repair)
         else:
             part = await self._compare_entities(after, cursor, is_repair=is_repair)
         if is_repair and part.differences:
@@ -132,25 +137,75 @@ class Resync:
 
     # -- the ledger ----------------------------------------------------------------------------------------
 
-    async def _compare_events(self, after: int, cursor: int, *, is_repair: bool) -> ComparedPart:
-        page = await self._bus.search(after, limit=EVENTS_MAX)
-        events = [one for one in page.events if one.position <= cursor and one.event.sealed is None]
-        claims = await self._claims([(one.event.issuer, one.event.entity.key) for one in events])
+    async def _compare_claims(self, first: int, cursor: int, *, is_repair: bool) -> ComparedPart:
+        bucket: int | None = first
+        compared, differences = 0, list[StoreDifference]()
+        while bucket is not None and compared < KEYS_MAX:
+            page = await self._bus.claims_from(bucket, AT_ONCE)
+            claims = [one for one in page.claims if one.last_position <= cursor]
+            suspects = await self._suspects(claims)
+            differences += await self._compare_newest(suspects, is_repair=is_repair)
+            compared += len(claims)
+            bucket = page.next_bucket
+            await asyncio.sleep(0)
+        next_after = str(bucket) if bucket is not None else None
+        return ComparedPart("ledger", compared, tuple(differences), next_after, cursor)
+
+    async def _suspects(self, claims: Sequence[Claim]) -> list[Claim]:
+        """Those of some claims that the tables and the store do not plainly agree with."""
+        by_issuer: dict[str, list[Claim]] = {}
+        for claim in claims:
+            by_issuer.setdefault(claim.issuer, []).append(claim)
+        suspects = await self._own_suspects(by_issuer.pop(self._did, []))
+        for issuer, ones in by_issuer.items():
+            places = await head_places.places(self._store, issuer, [one.key for one in ones])
+            ids = [one.entity_id for one in places.values() if one.entity_id is not None]
+            entities = await self._store.entities(ids)
+            for claim in ones:
+                place = places.get(claim.key)
+                entity = entities.get(place.entity_id) if place is not None and place.entity_id else None
+                is_here = entity is not None and entity.origin == issuer
+                if place is None or not _agrees(claim, place, is_here=is_here):
+                    suspects.append(claim)
+        return suspects
+
+    async def _own_suspects(self, claims: Sequence[Claim]) -> list[Claim]:
+        """The same of claims of this member."""
+        published = await publications.by_keys(self._store, [one.key for one in claims])
+        entities = await self._store.entities([one.entity_id for one in published.values()])
+        suspects = []
+        for claim in claims:
+            known = published.get(claim.key)
+            expected = None if claim.is_deleted else claim.hashlink
+            is_known = known is not None and (known.version, known.is_under_way) == (claim.version, False)
+            if known is None or not is_known or self._published(entities.get(known.entity_id)) != expected:
+                suspects.append(claim)
+        return suspects
+
+    async def _compare_newest(self, claims: Sequence[Claim], *, is_repair: bool) -> list[StoreDifference]:
+        """Compare the newest events of some claims, one by one."""
+        events: list[CommittedEvent] = []
+        positions = sorted(one.last_position for one in claims)
+        while positions:
+            some = await self._bus.events_at(positions)
+            if not some:
+                break  # they are fetched still
+            events += some
+            positions = positions[len(some) :]
         newest = [
             one
             for one in events
-            if claims[one.event.issuer, one.event.entity.key].last_position == one.position
-            and one.event.entity.type != ANCHOR_TYPE  # it is on the ledger alone
+            if one.event.sealed is None and one.event.entity.type != ANCHOR_TYPE  # it is on the ledger alone
         ]
         differences: list[StoreDifference] = []
+        if not newest:
+            return differences
         async with self._store.transaction() as tx:
             for one in newest:
                 compare = self._compare_own if one.event.issuer == self._did else self._compare_head
                 difference = await compare(tx, one, is_repair=is_repair)
                 differences += [difference] if difference is not None else []
-        is_end = not page.events or page.events[-1].position >= cursor
-        next_after = None if is_end else str(page.events[-1].position)
-        return ComparedPart("ledger", len(newest), tuple(differences), next_after, cursor)
+        return differences
 
     async def _claims(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Claim]:
         """The claims of members on keys, by both."""
@@ -209,6 +264,8 @@ class Resync:
         """Whether the publisher knows the newest version of an own entity, and the store has it."""
         event, key = committed.event, committed.event.entity.key
         known = await publications.known_end(tx, key)
+        if known is not None and await publications.lost_of(tx, (key,)):
+            return StoreDifference("lost", self._did, key, known.entity_id, is_repaired=False)
         if known is None:
             if event.is_delete:
                 return None
@@ -241,22 +298,49 @@ class Resync:
     # -- the store -----------------------------------------------------------------------------------------
 
     async def _compare_entities(self, after: str, cursor: int, *, is_repair: bool) -> ComparedPart:
-        pages = self._store.scan(public_only=False, after_id=after, limit=ENTITIES_MAX)
-        page = await anext(pages, None) or ()  # an empty tuple as default breaks `anext` of CPython 3.11
-        replicas = [(entity.origin, entity) for entity in page if entity.origin is not None and entity.public]
-        claims = await self._claims([(did, entity_key(did, entity.id)) for did, entity in replicas])
-        suspect = [
-            (entity, claims.get((did, entity_key(did, entity.id))))
-            for did, entity in replicas
-            if not self._is_of(claims.get((did, entity_key(did, entity.id))), entity)
+        compared, differences = 0, list[StoreDifference]()
+        next_after: str | None = after
+        async for page in self._store.scan(public_only=False, after_id=after, limit=AT_ONCE):
+            differences += await self._compare_replicas(page, is_repair=is_repair)
+            compared += len(page)
+            next_after = page[-1].id
+            if compared >= KEYS_MAX:
+                return ComparedPart("store", compared, tuple(differences), next_after, cursor)
+        return ComparedPart("store", compared, tuple(differences), None, cursor)
+
+    async def _compare_replicas(self, page: Sequence[Entity], *, is_repair: bool) -> list[StoreDifference]:
+        """Compare the replicas among some entities with the versions that they are recorded as."""
+        by_issuer: dict[str, dict[str, Entity]] = {}
+        for entity in page:
+            if entity.origin is not None and entity.public:
+                by_issuer.setdefault(entity.origin, {})[entity_key(entity.origin, entity.id)] = entity
+        suspects: list[Entity] = []
+        for issuer, replicas in by_issuer.items():
+            places = await head_places.places(self._store, issuer, list(replicas))
+            suspects += [
+                entity
+                for key, entity in replicas.items()
+                if (place := places.get(key)) is None or place.proved_hashlink != hashlink(entity.body)
+            ]
+        if not suspects:
+            return []
+        claims = await self._claims(
+            [(one.origin or "", entity_key(one.origin or "", one.id)) for one in suspects]
+        )
+        wrong = [
+            (entity, claim)
+            for entity in suspects
+            if not self._is_of(
+                claim := claims.get((entity.origin or "", entity_key(entity.origin or "", entity.id))), entity
+            )
         ]
-        events = [await self._newest_event(claim) for _, claim in suspect]
+        events = [await self._newest_event(claim) for _, claim in wrong]
         differences: list[StoreDifference] = []
         async with self._store.transaction() as tx:
-            for (entity, _), event in zip(suspect, events, strict=True):
+            for (entity, _), event in zip(wrong, events, strict=True):
                 difference = await self._compare_replica(tx, entity, event, is_repair=is_repair)
                 differences += [difference] if difference is not None else []
-        return ComparedPart("store", len(page), tuple(differences), page[-1].id if page else None, cursor)
+        return differences
 
     @staticmethod
     def _is_of(claim: Claim | None, entity: Entity) -> bool:
@@ -297,3 +381,12 @@ class Resync:
             if event is not None and (head is None or head.state == "stored"):
                 await self._follow(tx, event)
         return StoreDifference(kind, scanned.origin, key, entity.id, is_repair)
+
+
+def _agrees(claim: Claim, place: HeadPlace, *, is_here: bool) -> bool:
+    """Whether a head is what its claim says, and its replica in the store."""
+    if place.position != claim.last_position or claim.is_deleted != (place.state == "deleted"):
+        return False
+    if claim.is_deleted:
+        return not is_here
+    return place.state != "stored" or (is_here and place.hashlink == claim.hashlink)
