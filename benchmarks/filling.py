@@ -43,11 +43,11 @@ from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.identity import MemberAnswerCheck, MemberAnswerSigner, MemberCallerCheck, MemberSigner
 from hansa.node.http.application import rest_application
-from hansa.pubsub.bus import Claim, ClaimPage
 from hansa.pubsub.ledger.commitments.claims import bucket_of, decode_claim, encode_claim, issuer_digest
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
+from hansa.pubsub.ledger_records import Claim, ClaimPage
 from hansa.pubsub.memory import MemoryLedger
 from hansa.replication import Backlog
 from hansa.replication.announced.bundles import LINES_MAX

@@ -20,7 +20,6 @@ from benchmarks.plan import Plan
 from benchmarks.report import Figure, Row, Table
 from hansa.core.canonical import hashlink
 from hansa.core.events import EntityVersion, LifecycleEvent, encode_event, identified
-from hansa.pubsub.bus import Claim, EventFilter
 from hansa.pubsub.ledger.commitments.claims import bucket_of, encode_claim
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.reading import LedgerFile, LedgerReader, time_text
@@ -34,6 +33,7 @@ from hansa.pubsub.ledger.storage.schema import (
     insert_sql,
 )
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
+from hansa.pubsub.ledger_records import Claim, EventFilter
 
 ISSUERS: Final = tuple(f"did:key:zBenchmark{number}" for number in range(4))
 TYPE: Final = "ProductOffering"

@@ -37,8 +37,9 @@ from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
-from hansa.pubsub.bus import Bus, CommittedEvent, EventPage
+from hansa.pubsub.bus import Bus
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger_records import CommittedEvent, EventPage
 from hansa.replication import Backlog, Follower, Publisher
 from hansa.replication.announced.bundles import BundledPart
 from hansa.replication.announcement import Announcer

@@ -16,7 +16,8 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import EntityVersion, decode_event, encode_event, event_time
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.pubsub.bus import Bus, Claim, CommittedEvent, EventFilter, EventPage
+from hansa.pubsub.bus import Bus
+from hansa.pubsub.ledger_records import Claim, CommittedEvent, EventFilter, EventPage
 from tests.contract.leagues import MakeBus, buses_of
 from tests.contract.origins import Origin
 

@@ -18,9 +18,10 @@ from hansa.core.governance.signer import GovernanceSigner
 from hansa.core.governance.statements import EndpointSet, KeyRotate
 from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import Bus, Governed
+from hansa.pubsub.bus import Bus
 from hansa.pubsub.league.writing import base_of, expiry
 from hansa.pubsub.ledger.commitments.governance import LEAGUE
+from hansa.pubsub.ledger_records import Governed
 from tests.contract.leagues import MakeBus, buses_of
 from tests.contract.origins import Origin
 

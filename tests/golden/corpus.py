@@ -24,11 +24,11 @@ from typing import Final
 
 import msgspec
 
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger_records import Misbehavior
 
 CORPUS: Final = Path(__file__).with_name("corpus.jsonl.xz")
 LEDGERS: Final = tuple(Path(__file__).with_name(f"ledger-{number}.jsonl.xz") for number in (3, 4))

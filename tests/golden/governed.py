@@ -40,12 +40,12 @@ from hansa.core.trust.certificates import certificate_text
 from hansa.core.trust.changes import AnchorPut, AnchorRemove, IssuerPut, IssuerRemove, PolicySet
 from hansa.core.trust.issuers import CredentialGrant, TrustedIssuer
 from hansa.core.trust.policies import PolicyRow
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules.propose import encode_proposal
 from hansa.pubsub.ledger.state import BlockEffects
+from hansa.pubsub.ledger_records import Misbehavior
 from tests.contract.origins import Origin
 from tests.golden.corpus import LEDGERS, Corpus, Genesis, RecordedBlock, RecordedTransaction, write_corpus
 from tests.support.certificates import authority

@@ -28,7 +28,6 @@ from hansa.core.events import (
     event_time,
 )
 from hansa.core.jws import token_header
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
@@ -36,6 +35,7 @@ from hansa.pubsub.ledger.results import RuleBroken
 from hansa.pubsub.ledger.rules.events import encode_events
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger_records import Misbehavior
 from tests.contract.origins import Origin
 from tests.golden.corpus import (
     CORPUS,

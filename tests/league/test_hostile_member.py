@@ -22,9 +22,9 @@ from hansa.core.events import (
     identified,
 )
 from hansa.core.identifiers import entity_key
-from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.rules import NUMBERED_CODES
 from hansa.pubsub.ledger.rules.events import encode_events
+from hansa.pubsub.ledger_records import EventFilter
 from tests.league.harness import OFFERINGS, League, RunningMember, league, wait_until
 from tests.league.hostile_member import TYPE, HostileMember, offering
 from tests.league.hostile_scene import (

@@ -14,8 +14,8 @@ import pytest
 from hansa.core.clock import SystemClock
 from hansa.core.errors import EXIT_STATUS, Code, HansaError, Unavailable
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import EventPage
 from hansa.pubsub.cometbft import CometBftBus
+from hansa.pubsub.ledger_records import EventPage
 from tests.contract.leagues import STATE, Validator, connected_bus, running_validator
 from tests.contract.origins import Origin
 

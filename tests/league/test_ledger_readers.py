@@ -10,8 +10,8 @@ import pytest
 
 from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, HansaError, Unavailable
-from hansa.pubsub.bus import EventFilter, EventPage
 from hansa.pubsub.cometbft import CometBftBus
+from hansa.pubsub.ledger_records import EventFilter, EventPage
 from tests.contract.leagues import STATE, Validator, connected_bus, running_validator
 from tests.contract.origins import Origin
 

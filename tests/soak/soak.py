@@ -37,10 +37,10 @@ from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
 from hansa.node.folder import CARD, LEDGER, LEDGER_STATE
 from hansa.node.folder.card import read_card
-from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET, address_of
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger_records import EventFilter
 from tests.golden.environments import TOP
 from tests.league.further_engines import double, register_second_engine, stranger
 from tests.league.harness import (

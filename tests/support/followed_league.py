@@ -21,7 +21,6 @@ from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.engine import EngineKey, GenesisValidator, genesis_document
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.history.segment import HistoryBatch, compressed, decode_segment, decompressed
@@ -31,6 +30,7 @@ from hansa.pubsub.ledger.reading.parts import StateParts, encode_parts, read_tag
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
 from hansa.pubsub.ledger.snapshots.taking import take_snapshot
 from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger_records import EventFilter
 from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks
 from hansa.pubsub.light.chain.blocks import LightBlock
 from hansa.pubsub.light.chain.forms import LIGHT_BLOCK, light_block_fields

@@ -20,7 +20,6 @@ from hansa.core.governance.signer import GovernanceSigner
 from hansa.core.governance.statements import MemberAction
 from hansa.core.keys import SigningKey
 from hansa.core.members import Member
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
@@ -35,6 +34,7 @@ from hansa.pubsub.ledger.rules.vote import encode_vote
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state import BlockEffects
 from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger_records import Misbehavior
 
 TIME_MS = 1_767_225_600_000
 BLOCK_MS = 1000

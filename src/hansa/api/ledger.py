@@ -20,8 +20,9 @@ from starlette.responses import Response
 from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
 from hansa.api.responses import json_response
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import BusReads, LedgerStatus
+from hansa.pubsub.bus import BusReads
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger_records import LedgerStatus
 from hansa.pubsub.light.auditing import CHECKPOINT
 from hansa.pubsub.light.chain.forms import encoded
 from hansa.replication.exchange import JSON_LINES

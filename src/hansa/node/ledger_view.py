@@ -8,8 +8,9 @@ from typing import Final
 
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
-from hansa.pubsub.bus import Bus, LedgerStatus
+from hansa.pubsub.bus import Bus
 from hansa.pubsub.ledger.waiting import WaitingFigures
+from hansa.pubsub.ledger_records import LedgerStatus
 
 FRESH_FOR_S: Final = 0.5
 TIMEOUT_S: Final = 2.0

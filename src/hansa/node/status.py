@@ -20,9 +20,9 @@ from hansa.node.settings.loading import Settings
 from hansa.node.tasks import BackgroundTasks, TaskState
 from hansa.node.validator.guard import ValidatorStatus
 from hansa.portal import Overview
-from hansa.pubsub.bus import LedgerStatus, PlannedUpgrade
 from hansa.pubsub.engine import ChildState
 from hansa.pubsub.ledger.commitments.stored import validator_address
+from hansa.pubsub.ledger_records import LedgerStatus, PlannedUpgrade
 from hansa.pubsub.light_member.following import FollowingStatus
 from hansa.replication import OriginProgress, ReplicationCounters, ReplicationProgress, ReplicationView
 from hansa.replication.registry import MemberRegistry

@@ -31,7 +31,6 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import (
     PROPOSAL,
     BlockSigners,
@@ -49,6 +48,7 @@ from hansa.pubsub.ledger.rules import NUMBERED_CODES
 from hansa.pubsub.ledger.waiting import WaitingFigures
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import BACKOFF_MIN_S, StrangersReads, ledger_status
+from hansa.pubsub.ledger_records import LedgerStatus
 from hansa.pubsub.light.capturing import Call
 from hansa.pubsub.named_connector import NamedUnixConnector
 

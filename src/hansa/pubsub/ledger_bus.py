@@ -25,13 +25,13 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import decode_event
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import GovernanceKind, Governed
 from hansa.pubsub.ledger.commitments.governance import SENDER, SenderRecord
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import IssuerBatch, IssuerPositions, content_digest
 from hansa.pubsub.ledger.results import SIZE
 from hansa.pubsub.ledger.rules.events import check_events, encode_events
 from hansa.pubsub.ledger_reads import LedgerReads
+from hansa.pubsub.ledger_records import GovernanceKind, Governed
 
 RESUBMIT_MIN_S: Final = 2.0
 RESUBMIT_MAX_S: Final = 30.0

@@ -19,7 +19,15 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import (
+from hansa.pubsub.league import reports
+from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
+from hansa.pubsub.league.state import LeagueState
+from hansa.pubsub.ledger.commitments.claims import BUCKETS
+from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger.reading import LedgerHead, LedgerReader, ReaderPool, check_filter, time_text
+from hansa.pubsub.ledger.reading.parts import StateParts
+from hansa.pubsub.ledger.rules.rulesets import rules_digest
+from hansa.pubsub.ledger_records import (
     Claim,
     ClaimPage,
     CommittedEvent,
@@ -29,14 +37,6 @@ from hansa.pubsub.bus import (
     NewestPositions,
     RecordPage,
 )
-from hansa.pubsub.league import reports
-from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
-from hansa.pubsub.league.state import LeagueState
-from hansa.pubsub.ledger.commitments.claims import BUCKETS
-from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.reading import LedgerHead, LedgerReader, ReaderPool, check_filter, time_text
-from hansa.pubsub.ledger.reading.parts import StateParts
-from hansa.pubsub.ledger.rules.rulesets import rules_digest
 from hansa.pubsub.proofs import (
     NO_HISTORY,
     ClaimsProof,

@@ -17,7 +17,6 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader
@@ -27,6 +26,7 @@ from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import ledger_status, params_of
+from hansa.pubsub.ledger_records import LedgerStatus
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hansa.core.clock import Clock
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import CommittedEvent
+from hansa.pubsub.ledger_records import CommittedEvent
 from hansa.store.tables.heads import Retrieval
 
 

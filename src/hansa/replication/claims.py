@@ -14,7 +14,8 @@ from typing import Final
 
 from hansa.core.identifiers import entity_key, is_bound_form
 from hansa.core.members import Member, prefix_owner
-from hansa.pubsub.bus import Bus, EventFilter
+from hansa.pubsub.bus import Bus
+from hansa.pubsub.ledger_records import EventFilter
 
 RACE_MAX_S: Final = 5.0
 """A claim that is committed so much later than another member's was not made in ignorance of it: every member

@@ -48,7 +48,8 @@ from hansa.core.events import LifecycleEvent
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
-from hansa.pubsub.bus import Bus, CommittedEvent, EventPage
+from hansa.pubsub.bus import Bus
+from hansa.pubsub.ledger_records import CommittedEvent, EventPage
 from hansa.replication.auditing.losses import record_lost_anchors
 from hansa.replication.auditing.outcomes import EventOutcomes
 from hansa.replication.backlog import Backlog, retrieval_of

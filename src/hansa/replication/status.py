@@ -10,7 +10,7 @@ import msgspec
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.limits import Limits
 from hansa.core.members import Member, MemberStatus
-from hansa.pubsub.bus import LedgerStatus
+from hansa.pubsub.ledger_records import LedgerStatus
 from hansa.replication.confidential.publisher import ConfidentialPublisher
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
 from hansa.replication.continuity.publication_walk import PublicationWalk

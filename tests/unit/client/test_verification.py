@@ -12,7 +12,7 @@ from hansa.client.verification import EventVerifier, MemberKeys
 from hansa.core.batches import event_proofs
 from hansa.core.errors import Code, Refused
 from hansa.core.events import decode_event
-from hansa.pubsub.bus import CommittedEvent
+from hansa.pubsub.ledger_records import CommittedEvent
 from tests.contract.origins import Origin
 
 ORIGIN = Origin("lubeck")

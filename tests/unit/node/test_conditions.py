@@ -23,10 +23,10 @@ from hansa.node.health.conditions import (
 )
 from hansa.node.ledger_view import LedgerView
 from hansa.node.status import Readiness
-from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import EngineProgress
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.waiting import WaitingFigures
+from hansa.pubsub.ledger_records import LedgerStatus
 from hansa.replication import OriginProgress
 from tests.contract.origins import Origin
 

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from hansa.cli.status import facts_of, rows_of_misbehavior
 from hansa.core.clock import ManualClock
 from hansa.node.health import BlockProgress, Condition, HealthReporter
-from hansa.pubsub.bus import LedgerStatus, Misbehavior
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.rules.upgrades import Release
+from hansa.pubsub.ledger_records import LedgerStatus, Misbehavior
 from tests.contract.origins import Origin
 
 LUBECK, BERGEN = Origin("lubeck").member, Origin("bergen").member

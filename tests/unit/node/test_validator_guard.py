@@ -27,7 +27,6 @@ from hansa.node.validator.observing import (
     read_observing,
     write_observing,
 )
-from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import (
     SIGNING_STATE,
     BlockSigners,
@@ -38,6 +37,7 @@ from hansa.pubsub.engine import (
     read_signing_state,
     write_signing_state,
 )
+from hansa.pubsub.ledger_records import LedgerStatus
 
 OURS, OTHERS = "A" * 40, ("B" * 40, "C" * 40, "D" * 40)
 LIMITS = Limits(observe_blocks_min=5, observe_min_s=2.0)

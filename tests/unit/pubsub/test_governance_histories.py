@@ -24,13 +24,13 @@ from hansa.core.governance.forms import LeagueChange
 from hansa.core.governance.proposals import proposal_hash
 from hansa.core.governance.statements import EndpointSet, KeyRotate, Leave
 from hansa.core.keys import SigningKey
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.commitments.histories import ledger_history
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.results import FAULT, RuleBroken
 from hansa.pubsub.ledger.rules.governance.powers import powers
 from hansa.pubsub.ledger.rules.governance.tables import OWNERS, PROPOSALS
 from hansa.pubsub.ledger.rules.propose import encode_proposal
+from hansa.pubsub.ledger_records import Misbehavior
 from tests.support.governance_model import Bounds, GovernanceModel, ProposalModel, Refusal
 from tests.support.governed import PARAMS, TIME_MS, GovernedLeague, Governor, validator_hex
 

@@ -11,9 +11,9 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import encode_event
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import EventPage
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger_bus import RESUBMIT_MAX_S, RESUBMIT_MIN_S
+from hansa.pubsub.ledger_records import EventPage
 from hansa.pubsub.memory import MemoryBus, MemoryLedger
 from tests.contract.origins import Origin
 

@@ -19,7 +19,6 @@ from hansa.core.merkle import (
     root,
     verify_inclusion,
 )
-from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.app_hash import (
     RULESET_3,
     SECTIONS,
@@ -42,6 +41,7 @@ from hansa.pubsub.ledger.commitments.claims import (
 )
 from hansa.pubsub.ledger.commitments.levels import MerkleLevels
 from hansa.pubsub.ledger.commitments.records import RecordTree
+from hansa.pubsub.ledger_records import Claim
 
 DIDS = ("did:web:lubeck.example", "did:web:bergen.example", "did:web:riga.example")
 

@@ -9,7 +9,6 @@ import apsw
 import pytest
 
 from hansa.core.errors import Code, Fatal
-from hansa.pubsub.bus import EventFilter, Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.genesis import LedgerParams
@@ -19,6 +18,7 @@ from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger.storage.compact import register_functions
 from hansa.pubsub.ledger.storage.consistency import find_contradiction
 from hansa.pubsub.ledger.storage.schema import TABLES, HeadRow, select_sql
+from hansa.pubsub.ledger_records import EventFilter, Misbehavior
 from tests.support.ledgers import TIME_MS, Ledger
 
 EDITS = (

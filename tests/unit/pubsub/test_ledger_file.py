@@ -16,12 +16,12 @@ import pytest
 
 from hansa.core.clock import ManualClock, SystemClock
 from hansa.core.errors import Code, Unavailable
-from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState
 from hansa.pubsub.ledger.reading import Lane, LedgerFile, LedgerReader, ReaderPool
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger_records import EventFilter
 from tests.contract.origins import NOW, Origin
 
 TIME_MS = int(NOW.timestamp() * 1000)

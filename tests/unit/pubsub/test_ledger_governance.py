@@ -22,7 +22,6 @@ from hansa.core.governance.statements import (
     NodesSet,
 )
 from hansa.core.keys import SigningKey
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.commitments.histories import ledger_history
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.rules.governance import refusals
@@ -36,6 +35,7 @@ from hansa.pubsub.ledger.rules.governance.tables import (
 )
 from hansa.pubsub.ledger.rules.propose import encode_proposal
 from hansa.pubsub.ledger.rules.vote import encode_vote
+from hansa.pubsub.ledger_records import Misbehavior
 from tests.support.governed import PARAMS, TIME_MS, GovernedLeague, Governor
 
 DAY_S = 86_400

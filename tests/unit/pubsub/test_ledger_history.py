@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
-from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.history.filling import HistoryFiller
@@ -24,6 +23,7 @@ from hansa.pubsub.ledger.history.segment import (
 )
 from hansa.pubsub.ledger.reading import LedgerReader
 from hansa.pubsub.ledger.sqlite_state import SqliteState
+from hansa.pubsub.ledger_records import EventFilter
 from tests.support.ledgers import Ledger
 from tests.unit.pubsub.test_ledger_snapshots import Newcomer, divided, take
 

@@ -9,10 +9,10 @@ import pytest
 
 from hansa.core.errors import Code, Fatal
 from hansa.core.events import decode_event
-from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader
 from hansa.pubsub.ledger.sqlite_state import SqliteState
+from hansa.pubsub.ledger_records import EventFilter
 from tests.support.ledgers import Ledger
 from tests.support.old_states import as_schema_4
 

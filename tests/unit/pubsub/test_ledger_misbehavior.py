@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansa.core.clock import ManualClock
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.app_hash import NEWEST_RULESET
 from hansa.pubsub.ledger.commitments.stored import validator_address
@@ -22,6 +21,7 @@ from hansa.pubsub.ledger.methods import AbciMethods
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state import BlockEffects
 from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger_records import Misbehavior
 from tests.contract.origins import Origin
 
 ORIGINS = tuple(Origin(name) for name in ("lubeck", "bergen", "riga"))

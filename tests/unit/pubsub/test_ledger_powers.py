@@ -12,13 +12,13 @@ from hansa.core.governance.changes import (
     ValidatorPower,
 )
 from hansa.core.governance.statements import Leave
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.rules.governance import refusals
 from hansa.pubsub.ledger.rules.governance.powers import powers
 from hansa.pubsub.ledger.rules.governance.tables import (
     SUSPENSIONS,
 )
 from hansa.pubsub.ledger.rules.propose import encode_proposal
+from hansa.pubsub.ledger_records import Misbehavior
 from tests.support.governed import PARAMS, GovernedLeague
 
 DAY_S = 86_400

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from hansa.core.clock import ManualClock, rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import Metadata, event_time
-from hansa.pubsub.bus import CommittedEvent, EventFilter, EventPage
 from hansa.pubsub.ledger.queries import check_query
 from hansa.pubsub.ledger.reading import LedgerReader, pages, search, time_ms_of, time_text
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
+from hansa.pubsub.ledger_records import CommittedEvent, EventFilter, EventPage
 from hansa.pubsub.memory import MemoryLedger
 from tests.contract.origins import NOW, Origin
 

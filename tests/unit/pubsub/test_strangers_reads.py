@@ -11,10 +11,10 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import EventFilter, EventPage, LedgerStatus
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader, ReaderPool
 from hansa.pubsub.ledger_reads import STATUS_AGE_MAX_S, StrangersReads
+from hansa.pubsub.ledger_records import EventFilter, EventPage, LedgerStatus
 from hansa.pubsub.memory import MemoryBus, MemoryLedger
 from tests.contract.origins import Origin
 from tests.support.conditions import eventually, until

@@ -8,7 +8,7 @@ import msgspec
 
 from hansa.core.batches import EventProof
 from hansa.core.events import LifecycleEvent, entity_location
-from hansa.pubsub.bus import CommittedEvent
+from hansa.pubsub.ledger_records import CommittedEvent
 
 CLOUD_EVENT: Final = "application/cloudevents+json"
 CLOUD_EVENTS: Final = "application/cloudevents-batch+json"

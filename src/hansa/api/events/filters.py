@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from hansa.api.parameters import Parameters, Reader, dids, entity_names, known_types
 from hansa.core.events import event_names
 from hansa.core.identifiers import entity_key, is_entity_key
-from hansa.pubsub.bus import EventFilter
+from hansa.pubsub.ledger_records import EventFilter
 from hansa.replication.registry import MemberRegistry
 
 

@@ -24,7 +24,8 @@ from hansa.api.responses import json_response
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import BusReads, EventFilter, EventPage
+from hansa.pubsub.bus import BusReads
+from hansa.pubsub.ledger_records import EventFilter, EventPage
 from hansa.replication.registry import MemberRegistry
 
 KEEP_ALIVE_S: Final = 15.0

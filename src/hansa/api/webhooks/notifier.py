@@ -42,7 +42,8 @@ from hansa.core.errors import HansaError, Refused
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import BusReads, CommittedEvent, EventFilter
+from hansa.pubsub.bus import BusReads
+from hansa.pubsub.ledger_records import CommittedEvent, EventFilter
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables import subscriptions

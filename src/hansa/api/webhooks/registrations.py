@@ -45,7 +45,8 @@ from hansa.core.errors import Code, Refused
 from hansa.core.http import JSON, HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import BusReads, EventFilter
+from hansa.pubsub.bus import BusReads
+from hansa.pubsub.ledger_records import EventFilter
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables import subscriptions

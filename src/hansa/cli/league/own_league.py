@@ -21,11 +21,12 @@ from hansa.core.keys import SigningKey
 from hansa.core.members import Member
 from hansa.node.folder import LEDGER, LEDGER_STATE, MEMBER_KEY, adopt_member_key
 from hansa.node.settings.loading import Settings, load_settings
-from hansa.pubsub.bus import Bus, GovernanceKind, Governed
+from hansa.pubsub.bus import Bus
 from hansa.pubsub.cometbft import CometBftBus
 from hansa.pubsub.engine import RPC_SOCKET
 from hansa.pubsub.league.state import LeagueState
 from hansa.pubsub.ledger.commitments.governance import LEAGUE
+from hansa.pubsub.ledger_records import GovernanceKind, Governed
 
 
 class OwnLeague(msgspec.Struct, frozen=True):

@@ -16,9 +16,9 @@ import msgspec
 from hansa.core.errors import Code
 from hansa.core.members import Member
 from hansa.core.trust.certificates import KeyCertificate, certificate_state
-from hansa.pubsub.bus import LedgerStatus, PlannedUpgrade
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.reading import time_text
+from hansa.pubsub.ledger_records import LedgerStatus, PlannedUpgrade
 from hansa.replication import OriginProgress
 
 STALLED_AFTER_S: Final = 15.0

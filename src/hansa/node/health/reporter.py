@@ -28,8 +28,8 @@ from hansa.node.health.conditions import (
 from hansa.node.health.following import following_conditions
 from hansa.node.ledger_view import FRESH_FOR_S, LedgerView
 from hansa.node.validator.guard import ValidatorStatus
-from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.rules.upgrades import Release, UpgradePlan
+from hansa.pubsub.ledger_records import LedgerStatus
 from hansa.pubsub.light.captured import LedgerEvidence
 from hansa.pubsub.light.comparing import evidence_text
 from hansa.pubsub.light_member.following import FollowingStatus

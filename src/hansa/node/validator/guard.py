@@ -42,7 +42,6 @@ from hansa.node.validator.observing import (
     remove_observing,
     write_observing,
 )
-from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.engine import (
     PRECOMMIT,
     SIGNING_STATE,
@@ -56,6 +55,7 @@ from hansa.pubsub.engine import (
     read_signing_state,
     write_signing_state,
 )
+from hansa.pubsub.ledger_records import LedgerStatus
 
 POLL_S: Final = 1.0
 BLOCKS_PER_POLL_MAX: Final = 200

@@ -14,7 +14,6 @@ from structlog.typing import FilteringBoundLogger
 
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.stored import ValidatorRecord
 from hansa.pubsub.ledger.messages import PACKAGE, Request, Response, enum_values, message_class
@@ -24,6 +23,7 @@ from hansa.pubsub.ledger.results import CODESPACE, QUERY_NUMBERS, RuleBroken
 from hansa.pubsub.ledger.rules.rulesets import NEWEST, RULESETS, rules_digest
 from hansa.pubsub.ledger.snapshots.methods import snapshot_methods
 from hansa.pubsub.ledger.state_machine import Block
+from hansa.pubsub.ledger_records import Misbehavior
 
 PUBLIC_KEY_FIELDS: Final = {32: "ed25519", 1952: "mldsa65"}
 """Of `tendermint.crypto.PublicKey`, by the size of the key."""

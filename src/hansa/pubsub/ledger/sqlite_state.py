@@ -22,7 +22,6 @@ from hansa.core.database_failures import database_failure
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import MEMBER, Member
-from hansa.pubsub.bus import Claim, Misbehavior
 from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import StateTrees
 from hansa.pubsub.ledger.commitments.stored import (
@@ -53,6 +52,7 @@ from hansa.pubsub.ledger.storage.schema import (
     select_sql,
 )
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
+from hansa.pubsub.ledger_records import Claim, Misbehavior
 
 MEMORY: Final = ":memory:"
 _BUSY_TIMEOUT_MS: Final = 10_000

@@ -22,12 +22,12 @@ import msgspec
 
 from hansa.core.errors import Refused
 from hansa.core.events import LifecycleEvent
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.results import FAULT, RuleBroken
 from hansa.pubsub.ledger.rules.misbehavior import punish
 from hansa.pubsub.ledger.rules.upgrades import SWITCH, apply_switch, is_switch
 from hansa.pubsub.ledger.state import BlockEffects, Overlay, StateView
 from hansa.pubsub.ledger.transactions import TransactionReader
+from hansa.pubsub.ledger_records import Misbehavior
 
 
 class Block(msgspec.Struct, frozen=True):

@@ -18,7 +18,8 @@ from hansa.core.events import CONTENT
 from hansa.core.identifiers import entity_key, is_did, is_entity_key
 from hansa.core.keys import PublicJwk
 from hansa.core.members import Member
-from hansa.pubsub.bus import BusReads, Claim, CommittedEvent, EventFilter
+from hansa.pubsub.bus import BusReads
+from hansa.pubsub.ledger_records import Claim, CommittedEvent, EventFilter
 from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks
 from hansa.pubsub.light.chain.blocks import FOR_BLOCK, LightBlock, has_more_than
 from hansa.pubsub.light.chain.forms import encoded, light_block_fields

@@ -46,10 +46,10 @@ from hansa.core.identifiers import is_entity_key
 from hansa.core.jws import KEY_ID
 from hansa.core.keys import PublicJwk, VerifyingKey
 from hansa.core.merkle import leaf_hash, root_of_path
-from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.app_hash import SECTIONS, counted, event_leaf, verify_section
 from hansa.pubsub.ledger.commitments.claims import CLAIM_SIZE_BYTES, claims_root, decode_claim, issuer_digest
 from hansa.pubsub.ledger.commitments.histories import SECTION as HISTORY_SECTION
+from hansa.pubsub.ledger_records import Claim
 from hansa.pubsub.light.chain.blocks import FOR_BLOCK, LightBlock, power_of
 from hansa.pubsub.light.chain.forms import (
     HASH,

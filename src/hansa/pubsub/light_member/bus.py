@@ -14,13 +14,13 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import GovernanceKind, Governed, LedgerStatus
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading import OWN_LANE, LedgerReader, ReaderPool, strangers_lane
 from hansa.pubsub.ledger.rules.events import EVENTS
 from hansa.pubsub.ledger.waiting import WaitingFigures
 from hansa.pubsub.ledger_bus import LedgerBus, governance_transaction
 from hansa.pubsub.ledger_reads import StrangersReads, ledger_status
+from hansa.pubsub.ledger_records import GovernanceKind, Governed, LedgerStatus
 from hansa.pubsub.light_member.following import FollowingStatus
 
 SAFETY_POLL_S: Final = 5.0

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import structlog
 
 from hansa.core.audit import ANCHOR_TYPE, ranges
-from hansa.pubsub.bus import CommittedEvent
+from hansa.pubsub.ledger_records import CommittedEvent
 from hansa.replication.auditing.anchoring import stored_anchor
 from hansa.store import Transaction
 from hansa.store.tables import audit, publications

@@ -26,7 +26,8 @@ from hansa.core.errors import Code
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
-from hansa.pubsub.bus import BusReads, CommittedEvent
+from hansa.pubsub.bus import BusReads
+from hansa.pubsub.ledger_records import CommittedEvent
 from hansa.replication.auditing.outcomes import EventOutcomes
 from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.conditions.policy import DistributionPolicy

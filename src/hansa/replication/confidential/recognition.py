@@ -21,7 +21,7 @@ from hansa.core.confidential.agreement import AgreementKey, PairwiseSecrets
 from hansa.core.confidential.sealing import EventContext, OpenedEvent, opened, sender_of
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
-from hansa.pubsub.bus import CommittedEvent
+from hansa.pubsub.ledger_records import CommittedEvent
 from hansa.replication.backlog import retrieval_of
 from hansa.store import Transaction
 from hansa.store.tables import evidence

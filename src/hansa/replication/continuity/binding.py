@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from hansa.core.errors import Code, Fatal
-from hansa.pubsub.bus import BusReads, CommittedEvent
+from hansa.pubsub.bus import BusReads
+from hansa.pubsub.ledger_records import CommittedEvent
 from hansa.store import Store, Transaction
 from hansa.store.tables import facts, origins
 

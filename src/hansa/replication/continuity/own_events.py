@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import structlog
 
 from hansa.core.audit import ANCHOR_TYPE
-from hansa.pubsub.bus import CommittedEvent
+from hansa.pubsub.ledger_records import CommittedEvent
 from hansa.replication.continuity.restored_store import Restored, restored
 from hansa.store import Transaction
 from hansa.store.tables import publications

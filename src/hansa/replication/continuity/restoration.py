@@ -32,7 +32,8 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.members import Member
 from hansa.core.retry import Retry
-from hansa.pubsub.bus import BusReads, Claim
+from hansa.pubsub.bus import BusReads
+from hansa.pubsub.ledger_records import Claim
 from hansa.replication.announced.bundles import LINES_MAX
 from hansa.replication.backlog import retrieval_of
 from hansa.replication.conditions.policy import DistributionPolicy, PublishedPart

@@ -42,7 +42,8 @@ from hansa.core.audit import ANCHOR_TYPE
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Code
 from hansa.core.identifiers import entity_key
-from hansa.pubsub.bus import BusReads, Claim, CommittedEvent
+from hansa.pubsub.bus import BusReads
+from hansa.pubsub.ledger_records import Claim, CommittedEvent
 from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.conditions.policy import DistributionPolicy, PublishedPart
 from hansa.replication.conditions.withholding import is_withheld, reason_of

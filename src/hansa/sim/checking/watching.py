@@ -17,7 +17,7 @@ from hansa.core.canonical import hashlink
 from hansa.core.errors import HansaError
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.identifiers import entity_key, is_bound_form
-from hansa.pubsub.bus import CommittedEvent
+from hansa.pubsub.ledger_records import CommittedEvent
 from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH, unpacked
 from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
 from hansa.sim.league import RETAINED_MAX, SimulatedLeague

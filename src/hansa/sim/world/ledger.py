@@ -22,7 +22,6 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.signal import Signal
-from hansa.pubsub.bus import LedgerStatus
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.genesis import AppState, LedgerParams
 from hansa.pubsub.ledger.reading import LedgerReader
@@ -31,6 +30,7 @@ from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import ledger_status, params_of
+from hansa.pubsub.ledger_records import LedgerStatus
 from hansa.sim.world.loop import START, SimulationLoop
 
 BLOCK_SIZE_MAX_BYTES: Final = 1_000_000

@@ -14,15 +14,13 @@ A set has two halves, of the entities that are public and of those that are not:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from hansa.core.cache import Cache
 from hansa.store.index.extraction import IndexKey
-
-if TYPE_CHECKING:
-    from hansa.store.sqlite.totals import Delta
+from hansa.store.sqlite.changes import Delta
 
 GROWTH_BYTES: Final = 4096
 SLICE_BYTES: Final = 512

@@ -21,24 +21,11 @@ import msgspec
 
 from hansa.core.cache import Cache
 from hansa.store.index.extraction import IndexKey
+from hansa.store.sqlite.changes import Delta, Kind
 from hansa.store.sqlite.number_sets import NumberSets
 
 POSTINGS_MAX: Final = 20_000
 """So many postings have their numbers in memory."""
-
-Kind = tuple[str, bool, bool, str | None]
-"""Collection, is ours, is public, status."""
-
-
-class Delta(msgspec.Struct, frozen=True):
-    """An entity is added to the store, or removed; a change is both."""
-
-    kind: Kind
-    postings: tuple[IndexKey, ...]
-    difference: int
-    """1 or -1."""
-    number: int
-    """Of the entity."""
 
 
 class PostingCount(msgspec.Struct, frozen=True):

@@ -17,8 +17,8 @@ from hansa.core.events import decode_event
 from hansa.core.governance.statements import EndpointSet, Leave
 from hansa.core.histories import LedgerHistory
 from hansa.core.keys import SigningKey
-from hansa.pubsub.bus import CommittedEvent, EventFilter
 from hansa.pubsub.ledger.commitments.app_hash import RULESET_3
+from hansa.pubsub.ledger_records import CommittedEvent, EventFilter
 from hansa.pubsub.light.histories.keys import ProvedKeys
 from hansa.pubsub.light.receipts import VerifiedReceipt, verify_receipt
 from tests.contract.origins import Origin

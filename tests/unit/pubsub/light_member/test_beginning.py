@@ -11,10 +11,10 @@ import pytest
 
 from hansa.core.errors import Code
 from hansa.core.http import HttpRequest, HttpResponse
-from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.history.segment import decompressed
 from hansa.pubsub.ledger.snapshots.manifest import StateManifest, read_manifest
 from hansa.pubsub.ledger.sqlite_state import SqliteState
+from hansa.pubsub.ledger_records import EventFilter
 from hansa.pubsub.light_member import following
 from hansa.pubsub.light_member.trust import PinnedBlock
 from tests.support.conditions import until

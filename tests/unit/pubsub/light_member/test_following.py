@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.http import HttpRequest, HttpResponse
-from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.sqlite_state import SqliteState
+from hansa.pubsub.ledger_records import EventFilter
 from hansa.pubsub.light.captured import CapturedBlocks
 from hansa.pubsub.light.comparing import FORGERY, FORK
 from hansa.pubsub.light_member.trust import PinnedBlock

@@ -32,8 +32,8 @@ from hansa.core.canonical import digest_of_hashlink, hashlink_of_digest
 from hansa.core.errors import Code, Fatal
 from hansa.core.identifiers import is_entity_key
 from hansa.core.merkle import inclusion_proof, leaf_hash, root_of_path
-from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.levels import LevelsUpdate, MerkleLevels
+from hansa.pubsub.ledger_records import Claim
 
 BUCKETS: Final = 65_536
 CLAIM_SIZE_BYTES: Final = 121

@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 
 from hansa.core.merkle import Frontier
-from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.app_hash import Sections, counted, events_section, record_sections
 from hansa.pubsub.ledger.commitments.claims import ClaimsTree, ClaimsUpdate
 from hansa.pubsub.ledger.commitments.records import RecordsUpdate, RecordTree
 from hansa.pubsub.ledger.commitments.tiles import TileEdge, TilesUpdate, appended
+from hansa.pubsub.ledger_records import Claim
 
 REGISTRY: Final = "registry"
 ISSUERS: Final = "issuers"

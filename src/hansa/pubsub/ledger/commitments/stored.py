@@ -15,7 +15,7 @@ from hansa.core.closed_json import Integer, Record, Text
 from hansa.core.closed_structs import StructForm
 from hansa.core.identifiers import DID_PATTERN
 from hansa.core.members import POWER_MAX, VALIDATOR_KEY_PATTERN, VALIDATOR_KEY_PATTERN_3
-from hansa.pubsub.bus import Misbehavior
+from hansa.pubsub.ledger_records import Misbehavior
 
 _NUMBER: Final = Integer(0, 2**53 - 1)
 _ADDRESS: Final = Text("[0-9a-f]{40}")

@@ -15,9 +15,9 @@ import msgspec
 
 from hansa.core.batches import EventProof, event_proofs
 from hansa.core.events import committed_event
-from hansa.pubsub.bus import CommittedEvent
 from hansa.pubsub.ledger.reading.times import time_text
 from hansa.pubsub.ledger.storage.compact import expanded_content, expanded_jws
+from hansa.pubsub.ledger_records import CommittedEvent
 
 PAGE_SIZE_MAX_BYTES: Final = 1_048_576
 HASHED_MAX_BYTES: Final = 4_194_304

@@ -24,16 +24,6 @@ from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.members import MEMBER, Member
 from hansa.core.trust.certificates import CERTIFICATES, read_key_certificate
-from hansa.pubsub.bus import (
-    Claim,
-    ClaimPage,
-    CommittedEvent,
-    EventFilter,
-    EventPage,
-    Misbehavior,
-    PlannedUpgrade,
-    RecordPage,
-)
 from hansa.pubsub.league.state import NOT_OF_LEAGUE, TYPED, LeagueState, RegistryState
 from hansa.pubsub.ledger.commitments.app_hash import SECTIONS, Sections, record_sections
 from hansa.pubsub.ledger.commitments.claims import (
@@ -62,6 +52,16 @@ from hansa.pubsub.ledger.rules import upgrades
 from hansa.pubsub.ledger.storage.compact import expanded_jws
 from hansa.pubsub.ledger.storage.schema import MissingRow
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
+from hansa.pubsub.ledger_records import (
+    Claim,
+    ClaimPage,
+    CommittedEvent,
+    EventFilter,
+    EventPage,
+    Misbehavior,
+    PlannedUpgrade,
+    RecordPage,
+)
 from hansa.pubsub.proofs import (
     NO_HISTORY,
     ClaimsProof,

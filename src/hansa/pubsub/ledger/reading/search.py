@@ -27,12 +27,12 @@ import msgspec
 from hansa.core.errors import Code, Refused
 from hansa.core.events import Metadata
 from hansa.core.identifiers import is_entity_key
-from hansa.pubsub.bus import EventFilter
 from hansa.pubsub.ledger.commitments.claims import bucket_of, first_position_of, records_on
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.reading.times import time_ms_of
 from hansa.pubsub.ledger.storage.compact import expanded_content
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
+from hansa.pubsub.ledger_records import EventFilter
 
 SCANNED_POSITIONS_MAX: Final = 100_000
 VISITED_MAX: Final = 10_000

@@ -21,12 +21,12 @@ from typing import Final
 
 import msgspec
 
-from hansa.pubsub.bus import Misbehavior
 from hansa.pubsub.ledger.commitments.app_hash import record_sections
 from hansa.pubsub.ledger.commitments.stored import ValidatorRecord, validator_address
 from hansa.pubsub.ledger.rules.governance.history import retire_validator_key, validator_key_owner
 from hansa.pubsub.ledger.rules.governance.powers import note_powers
 from hansa.pubsub.ledger.state import Overlay
+from hansa.pubsub.ledger_records import Misbehavior
 
 HISTORY: Final = "history"
 """Rule sets with this section know whose a validator was before."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hansa.core.members import Member
 from hansa.core.merkle import Frontier
-from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.state_trees import (
     StateTrees,
 )
@@ -18,6 +17,7 @@ from hansa.pubsub.ledger.commitments.stored import (
 from hansa.pubsub.ledger.genesis import PARAMETERS, AppState, LedgerParams
 from hansa.pubsub.ledger.state.overlay import Overlay
 from hansa.pubsub.ledger.state.view import BlockEffects, Head
+from hansa.pubsub.ledger_records import Claim
 
 
 class EmptyState:

@@ -12,7 +12,6 @@ from hansa.core.batches import Batch
 from hansa.core.errors import Refused
 from hansa.core.events import LifecycleEvent
 from hansa.core.members import MEMBER, Member
-from hansa.pubsub.bus import Claim, Misbehavior
 from hansa.pubsub.ledger.commitments.app_hash import RULESET_3, event_leaf_hashes, record_sections
 from hansa.pubsub.ledger.commitments.state_trees import (
     ISSUERS,
@@ -31,6 +30,7 @@ from hansa.pubsub.ledger.commitments.stored import (
 )
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams
 from hansa.pubsub.ledger.state.view import BlockEffects, Head, NewBatch, NewEvent, StateView
+from hansa.pubsub.ledger_records import Claim, Misbehavior
 
 _TYPED: Final = frozenset({REGISTRY, ISSUERS, VALIDATORS, MISBEHAVIOR_SECTION})
 

@@ -11,7 +11,6 @@ from hansa.core.errors import Refused
 from hansa.core.events import LifecycleEvent
 from hansa.core.members import Member
 from hansa.core.merkle import Frontier
-from hansa.pubsub.bus import Claim, Misbehavior
 from hansa.pubsub.ledger.commitments.state_trees import (
     Records,
     StateTrees,
@@ -22,6 +21,7 @@ from hansa.pubsub.ledger.commitments.stored import (
     ValidatorRecord,
 )
 from hansa.pubsub.ledger.genesis import LedgerParams
+from hansa.pubsub.ledger_records import Claim, Misbehavior
 
 
 class Head(msgspec.Struct, frozen=True):

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import msgspec
 
 from hansa.core.events import LifecycleEvent, event_time_ms
-from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.rules.kind import Sender
 from hansa.pubsub.ledger.state import NOTHING, Load, StateView
+from hansa.pubsub.ledger_records import Claim
 
 
 class LastVersion(NamedTuple):

@@ -12,7 +12,6 @@ import msgspec
 from hansa.core.cache import Cache
 from hansa.core.errors import Code
 from hansa.core.events import LifecycleEvent
-from hansa.pubsub.bus import Claim
 from hansa.pubsub.ledger.commitments.stored import IssuerState
 from hansa.pubsub.ledger.genesis import LedgerParams
 from hansa.pubsub.ledger.results import BUSY_SEQUENCE, IN_VAIN, QUEUE_FULL, RuleBroken
@@ -34,6 +33,7 @@ from hansa.pubsub.ledger.waiting.entry import (
 )
 from hansa.pubsub.ledger.waiting.figures import QueueFigures
 from hansa.pubsub.ledger.waiting.refused import RefusedTransactions
+from hansa.pubsub.ledger_records import Claim
 
 QUEUE_TRANSACTIONS_MAX: Final = 16
 QUEUE_SIZE_MAX_BYTES: Final = 1_000_000

@@ -11,11 +11,11 @@ import msgspec
 
 from hansa.store.index.extraction import IndexedFields, Indexes
 from hansa.store.records import Entity, EntityDraft, Operation
+from hansa.store.sqlite.changes import Delta
 from hansa.store.sqlite.commit.added_rows import INSERT_ADDED
 from hansa.store.sqlite.commit.group import Changes, CommitGroup
 from hansa.store.sqlite.database.rows import entity_row, stored
 from hansa.store.sqlite.index_tail import TailEntity, index_rows
-from hansa.store.sqlite.totals import Delta
 
 
 def add_entity(

@@ -19,10 +19,10 @@ import apsw
 
 from hansa.core.cache import CacheFigures
 from hansa.store.sql import Parameter, Row, statements_for
+from hansa.store.sqlite.changes import Delta
 from hansa.store.sqlite.commit import added_rows
 from hansa.store.sqlite.commit.reference_index import ReferenceTail
 from hansa.store.sqlite.index_tail import IndexTail, TailEntity
-from hansa.store.sqlite.totals import Delta
 
 GENERATION_MAX: Final = 10_000
 """From so many identifiers on, the younger generation of the cache of collections becomes the older one."""

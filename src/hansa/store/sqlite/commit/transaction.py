@@ -22,6 +22,7 @@ from hansa.store.records import (
     fitting,
 )
 from hansa.store.sql import Parameter, Row, SqlWrite, insert, placeholders, statements_for, upsert
+from hansa.store.sqlite.changes import Delta
 from hansa.store.sqlite.commit import reference_index
 from hansa.store.sqlite.commit.added_rows import INSERT_FINGERPRINTS
 from hansa.store.sqlite.commit.additions import add_entity, decoded, indexed_fields
@@ -48,7 +49,6 @@ from hansa.store.sqlite.index_tail import (
     TailEntity,
     index_rows,
 )
-from hansa.store.sqlite.totals import Delta
 from hansa.store.tables import announced
 
 _DELETE_ENTITY: Final = f"DELETE FROM entity WHERE id = ? RETURNING {ENTITY_COLUMNS}, number"  # noqa: S608 - constants

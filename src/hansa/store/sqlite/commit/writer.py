@@ -19,6 +19,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.store.index.extraction import Indexes
 from hansa.store.sql import Parameter
+from hansa.store.sqlite.changes import Delta
 from hansa.store.sqlite.commit import added_rows
 from hansa.store.sqlite.commit.added_rows import Run
 from hansa.store.sqlite.commit.group import Changes, CollectionCache, CommitGroup, RowNumbers
@@ -28,7 +29,7 @@ from hansa.store.sqlite.commit.transaction import SqliteTransaction
 from hansa.store.sqlite.commit.write_lock import WriteLock
 from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.index_tail import IndexTail
-from hansa.store.sqlite.totals import Delta, Totals
+from hansa.store.sqlite.totals import Totals
 
 THREAD_MEMBERS_MIN: Final = 4
 """A group of so many members or more is committed in a thread."""
