@@ -55,6 +55,8 @@ class LogCopier:
             with contextlib.closing(connection):
                 connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
                 connection.pragma("wal_autocheckpoint", 0)
+                # Before its first reading a connection does not know that there is a log, and copies nothing.
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
                 while self._is_due.wait() and not self._is_closed:
                     self._is_due.clear()
                     with self._copying, contextlib.suppress(apsw.Error):
