@@ -25,11 +25,18 @@ class RecordColumns(Generic[T]):
         self.sql = ", ".join([expressions.get(field, field) for field in fields])
         """As a SELECT names them, in the order of the fields."""
         types = get_type_hints(record)
-        self._converters: tuple[Callable[[Any], Any] | None, ...] = tuple(
-            [bool if types[field] is bool else bytes.hex if field == "key" else None for field in fields]
+        self._conversions: tuple[tuple[int, Callable[[Any], Any]], ...] = tuple(
+            [
+                (place, bool if types[field] is bool else bytes.hex)
+                for place, field in enumerate(fields)
+                if types[field] is bool or field == "key"
+            ]
         )
 
     def record(self, row: Sequence[Any]) -> T:
         """The record of a row of these columns."""
-        values = zip(self._converters, row, strict=True)
-        return self._record(*[value if convert is None else convert(value) for convert, value in values])
+        values = list(row)
+        assert len(values) == len(self._record.__struct_fields__), "a row has the columns of its record"
+        for place, convert in self._conversions:
+            values[place] = convert(values[place])
+        return self._record(*values)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from hansa.cli.app import app
 from hansa.core.clock import ManualClock
 from hansa.core.errors import EXIT_STATUS, Code
-from hansa.node.folder import OBSERVING, init_member
+from hansa.node.folder import OBSERVING, RESTORED, init_member
 
 runner = CliRunner()
 
@@ -67,3 +67,29 @@ def test_signing_at_once_has_to_be_confirmed(folder: Path, tmp_path: Path) -> No
     done = runner.invoke(app, ["restore", str(file), str(tmp_path / "restored"), "--sign-now", "--yes"])
     assert done.exit_code == 0, done.output
     assert not (tmp_path / "restored" / OBSERVING).exists()
+
+
+@pytest.mark.parametrize("takes_newer", [False, True])
+def test_a_restored_folder_takes_newer_versions_from_the_league_on_request_alone(
+    folder: Path, tmp_path: Path, *, takes_newer: bool
+) -> None:
+    file, restored = tmp_path / "b", tmp_path / "restored"
+    runner.invoke(app, ["backup", str(folder), str(file)])
+    options = ["--from-league"] if takes_newer else []
+    shown = runner.invoke(app, ["restore", str(file), str(restored), *options])
+    assert shown.exit_code == 0, shown.output
+    assert (restored / RESTORED).exists() == takes_newer
+    assert ("--from-league" in shown.stderr) == takes_newer
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["F"], ["F", "D", "--withdraw-missing"], ["--withdraw-missing"], ["--from-league", "--sign-now"]],
+    ids=" ".join,
+)
+def test_half_a_command_line_restores_nothing(arguments: list[str], tmp_path: Path) -> None:
+    result = runner.invoke(
+        app, ["restore", *(str(tmp_path / one) if one.isalpha() else one for one in arguments)]
+    )
+    assert result.exit_code == EXIT_STATUS[Code.INVALID]
+    assert list(tmp_path.iterdir()) == []

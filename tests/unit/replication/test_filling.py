@@ -93,3 +93,34 @@ async def test_a_newcomer_reads_heads_and_fills_its_store_from_whoever_has_it(st
 async def is_filled(league: League) -> bool:
     _, bergen, riga, _ = league.marketplaces
     return riga.is_running and await riga.catalogue() == await bergen.catalogue()
+
+
+@pytest.mark.usefixtures("_much_is_little")
+async def test_a_filling_says_how_fast_it_is_and_how_long_the_rest_takes() -> None:
+    async with League(["lubeck", "riga"], has_pushes=False) as league:
+        lubeck, riga = league.marketplaces
+        lubeck.start()
+        for n in range(COUNT):
+            await lubeck.put(str(n), n=n)
+        await league.settle(lubeck)
+        league.network.delays_s[lubeck.endpoint] = 2.0
+        riga.start()
+        filling = riga.retriever.sources.filling
+        assert filling.progress(5) is None
+        await league.until(lambda: filling.progress(COUNT) is not None)
+        begun = filling.progress(COUNT)
+        assert begun is not None
+        assert (begun.pending, begun.rate_per_s, begun.left_s) == (COUNT, 0.0, None)
+        await league.run(1)
+        await league.until(lambda: is_received(riga))
+        await league.settle()
+        await league.run(5)
+        assert await riga.catalogue() == await lubeck.catalogue()
+        assert filling.progress(0) is None
+
+
+async def is_received(riga: Marketplace) -> bool:
+    """Whether something came, with a rate and a time that is left."""
+    progress = riga.retriever.sources.filling.progress(COUNT)
+    is_over = len(await riga.catalogue()) == COUNT
+    return is_over or (progress is not None and progress.rate_per_s > 0 and progress.left_s is not None)
