@@ -35,8 +35,9 @@ setup: $(STAMPS)/hansa ## set up .venv, with the locked packages and the engine
 demo: setup ## run a league of four marketplaces here, with sample data (Ctrl-C stops it)
 	@$(BIN)/hansa demo $(ARGS)
 
-test: setup ## run all tests that need nothing else
-	@$(BIN)/pytest -q $(ARGS)
+test: setup ## run all tests that need nothing else: on all cores, and then those with real processes
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not league" $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/pytest -q -m "league and not slow" $(ARGS) || [ $$? -eq 5 ]
 
 lint: setup ## check style, types and the layers' contract
 	@$(BIN)/ruff check .

@@ -60,7 +60,9 @@ async def test_members_of_some_size_may_be_many() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [BODY, gzip.compress(BODY)[:-4], gzip.compress(BODY)[:12], zlib.compress(BODY)]
+    "raw",
+    [BODY, gzip.compress(BODY)[:-4], gzip.compress(BODY)[:12], zlib.compress(BODY)],
+    ids=["plain", "cut short", "a head alone", "zlib"],
 )
 async def test_a_body_that_is_no_gzip_is_refused(business: Business, raw: bytes) -> None:
     answer = await business.operator.post(OFFERINGS, body=raw, headers=GZIP)

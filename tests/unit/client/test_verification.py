@@ -50,7 +50,7 @@ async def test_an_event_as_it_is_handed_out_verifies() -> None:
         (("proof",), None),
         (("event",), None),
     ],
-    ids=str,
+    ids=["time", "hashlink", "issuer", "surprise", "index", "a text", "path", "jws", "no proof", "no event"],
 )
 async def test_an_event_that_was_changed_does_not_verify(path: tuple[str, ...], value: Any) -> None:
     changed = document()

@@ -54,7 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
             {"data/cs.wal/wal", "data/blockstore.db/1", "data/state.db/1", "state.db", "state.db-wal"},
         ),
     ],
-    ids=str,
+    ids=["the log", "the ledger", "the blocks"],
 )
 def test_what_is_in_the_way_is_moved_and_nothing_else(
     folder: Path, options: dict[str, bool], moved: set[str]

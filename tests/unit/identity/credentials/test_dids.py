@@ -101,6 +101,7 @@ COMPRESSED = did_key(HOLDER)
         "did:example:1",
         "ana",
     ],
+    ids=list(range(17)),
 )
 async def test_a_did_that_shows_no_key_has_none(did: str) -> None:
     assert await key_of(did, None) is None
