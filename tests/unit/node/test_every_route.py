@@ -41,13 +41,17 @@ CONFIDENTIAL = "/league/v1/confidential"
 `tests/unit/replication/test_confidential.py`."""
 RETRY = "/league/v1/replicas/retry"
 RESYNC = "/league/v1/resync"
+OF_LOST = ("/league/v1/lost/restore", "/league/v1/lost/withdraw")
 SUBSCRIPTIONS = "/league/v1/subscriptions"
 LIGHT = "/league/v1/light"
 TRANSACTIONS = "/league/v1/ledger/transactions"
 OF_PEERS = {f"/league/v1/peers/{{did}}/{what}" for what in ("pause", "resume")}
 """Take no body; what is wrong with requests is tried in `tests/unit/replication/test_pauses.py`."""
 OF_SUBSCRIPTIONS = {f"{SUBSCRIPTIONS}/{{id}}/{what}" for what in ("resend", "resume", "secret", "test")}
-WRITES = [*writes(MODELS), ("POST", ENTITIES), ("POST", RETRY), ("POST", RESYNC), ("POST", SUBSCRIPTIONS)]
+WRITES = [
+    *writes(MODELS),
+    *(("POST", path) for path in (ENTITIES, RETRY, RESYNC, SUBSCRIPTIONS, *OF_LOST)),
+]
 LIMITS = {limit[:9]: limit for limit in ("-1", "many", "9" * 5000, "1.5", "%D9%A1", "%FF%FE", "")}
 TEN_MEGABYTES = 10_485_760
 ODD_SEGMENTS = (
@@ -103,6 +107,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         ENTITIES,
         RETRY,
         RESYNC,
+        *OF_LOST,
         LIGHT,
         TRANSACTIONS,
         SUBSCRIPTIONS,
@@ -138,6 +143,7 @@ async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
         ENTITIES,
         RETRY,
         RESYNC,
+        *OF_LOST,
         LIGHT,
         TRANSACTIONS,
         *OF_PEERS,
