@@ -59,6 +59,8 @@ async def test_a_killed_member_catches_up_with_the_others(four: League, role: Ro
 async def test_a_member_whose_engine_hangs_is_back_by_itself(tmp_path: Path) -> None:
     async with league(tmp_path / "league", 4, {"engine_stall_s": 2.0}) as members:
         victim, witness = members[0], members[1]
+        before = await victim.create_offering(name="before")
+        await members.wait_until_visible(f"{OFFERINGS}/{before}")  # an engine may be long silent at its start
         await victim.hang("cometbft")
         created = await witness.create_offering(name="meanwhile")
         await members.wait_until_visible(f"{OFFERINGS}/{created}", timeout_s=60)

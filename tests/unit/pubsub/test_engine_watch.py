@@ -160,6 +160,15 @@ async def test_an_engine_that_falls_silent_is_started_again(watched: Watched) ->
     await watched.check_starts(2)
 
 
+async def test_an_engine_that_falls_silent_a_second_after_its_start_is_started_again(
+    watched: Watched,
+) -> None:
+    await watched.for_s(1.0)
+    watched.reported.now = None
+    await watched.for_s(2 * STALL_S)
+    await watched.check_starts(2)
+
+
 async def test_an_engine_may_take_its_time_before_its_first_answer(watched: Watched) -> None:
     watched.reported.now = None
     await watched.for_s(100 * STALL_S)

@@ -5,7 +5,7 @@ that each of its peers believes to have sent, or its peers wait for something th
 It never recovers from that by itself, and it logs nothing. A restart helps, because then all peers exchange
 their states anew.
 
-States, checked every `CHECK_S`:
+States, checked every `CHECK_S`, and every `FIRST_CHECK_S` until it has answered since its start:
 
     progressing  it has moved since the last check, by a block or by a step towards one, or there is nothing
                  to move for
@@ -44,6 +44,8 @@ from hansa.core.errors import Unavailable
 from hansa.pubsub.engine.process import Supervised
 
 CHECK_S: Final = 5.0
+FIRST_CHECK_S: Final = 0.2
+"""One that stops between its first answer and the next check is not known to have answered at all."""
 ANSWER_TIMEOUT_S: Final = 5.0
 STALL_MAX_S: Final = 3600.0
 HEARTBEATS_MISSED_MAX: Final = 3
@@ -141,7 +143,8 @@ class EngineWatch:
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
-            await self._clock.sleep(min(CHECK_S, self._stall_s))
+            pause_s = FIRST_CHECK_S if self._before is None else CHECK_S
+            await self._clock.sleep(min(pause_s, self._stall_s))
             stalled_for_s = self._stalled_for_s(await self._query())
             if stalled_for_s is not None:
                 self._restart(stalled_for_s)
