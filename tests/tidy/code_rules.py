@@ -21,6 +21,7 @@ NAMES_WITHOUT_MEANING: Final = frozenset(
     {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "shared", "stuff"}
 )
 QUANTITY_WITHOUT_UNIT: Final = re.compile(r"(?:^|_)(?:timeout|interval|delay|backoff|ttl|duration|latency)$")
+UNDECODED: Final = frozenset({"msgspec.DecodeError", "UnicodeDecodeError", "RecursionError"})
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -361,6 +362,17 @@ def _imported(source: Source, name: str) -> Iterator[str]:
             yield node.value.partition(":")[0]
 
 
+def undecoded(source: Source) -> Iterator[Violation]:
+    """A list of what decoding JSON raises, which is easily one name short."""
+    if source.area != "src":
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Tuple):
+            names = {ast.unparse(each) for each in node.type.elts}
+            if len(names & UNDECODED) > 1:
+                yield source.wrong("undecoded", node.lineno, "say UNREADABLE (hansa.core.bounded_json)")
+
+
 CODE_RULES: Final = (
     banned_names,
     module_length,
@@ -371,4 +383,5 @@ CODE_RULES: Final = (
     unit_last,
     test_asserts,
     test_name,
+    undecoded,
 )

@@ -89,6 +89,12 @@ def test_benchmarks_measure_with_whatever_clock_they_like() -> None:
     assert rules_broken("import time\nprint(time.perf_counter())", "benchmarks/rounds.py") == set()
 
 
+def test_what_decoding_raises_is_said_by_its_one_name() -> None:
+    decoding = "try:\n    x = 1\nexcept ({}):\n    x = 2\n"
+    assert rules_broken(decoding.format("msgspec.DecodeError, UnicodeDecodeError, OSError")) == {"undecoded"}
+    assert rules_broken(decoding.format("*UNREADABLE, OSError")) == set()
+
+
 def test_a_module_of_501_lines_is_too_long() -> None:
     assert rules_broken("x = 1\n" * 499) == set()
     assert rules_broken("x = 1\n" * 500) == {"module-length"}

@@ -23,6 +23,7 @@ from hansa.api.callers import answer_headers, signing_member
 from hansa.api.parameters import Parameters
 from hansa.api.responses import JSON, response_of
 from hansa.core.audit import AuditNotes
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import is_hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.events import HASHLINK_PARAMETER
@@ -209,7 +210,7 @@ class EntitiesApi:
 def _requested(body: bytes, count_max: int) -> tuple[RequestedEntity, ...]:
     try:
         requested = _decoder.decode(body).entities
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(
             Code.MALFORMED, 'The body is not of the form {"entities": [{"key": …, "hashlink": …}]}.'
         ) from error

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from hansa.api.bodies import json_body
 from hansa.api.parameters import POSITION_MAX, Parameters, whole_number
 from hansa.api.responses import JSON
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.pubsub.light.chain.blocks import LightBlock
@@ -97,7 +98,7 @@ class LightApi:
         body = await json_body(request, BODY_SIZE_MAX_BYTES)
         try:
             called = _decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise Refused(Code.MALFORMED, "The body is not one call in JSON-RPC 2.0.") from error
         try:
             return _answer(called.id, await self._reads.light_result(read_call(called.method, called.params)))

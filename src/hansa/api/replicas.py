@@ -32,6 +32,7 @@ from hansa.api.parameters import (
 )
 from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
@@ -217,5 +218,5 @@ class ReplicasApi:
         body = await json_body(request, size_max_bytes)
         try:
             return decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise Refused(Code.MALFORMED, f"The body is not of the form {form}.") from error

@@ -16,6 +16,7 @@ import msgspec
 from yarl import URL
 
 from hansa import __version__
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.foreign_text import printable
 from hansa.core.members import normal_endpoint
@@ -39,7 +40,7 @@ class ClientResponse(msgspec.Struct, frozen=True):
         """The body, decoded; None when it is not JSON."""
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return None
 
 

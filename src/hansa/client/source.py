@@ -20,6 +20,7 @@ import msgspec
 
 from hansa.client.connection import MarketplaceConnection, Parameters
 from hansa.core.backoff import Backoff
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.identifiers import Entropy
@@ -191,5 +192,5 @@ def _decoded(data: str) -> Document | None:
         return None
     try:
         return msgspec.json.decode(data, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.MALFORMED, "The stream has something else than events.") from error

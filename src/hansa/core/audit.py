@@ -28,6 +28,7 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import NONCE_SIZE_BYTES, bound_entity_id
@@ -317,7 +318,7 @@ _LOSS_MAX: Final = 1_000_000
 def _lost_positions(record: AuditRecord) -> Iterator[int]:
     try:
         loss = msgspec.json.decode(record.content, type=_Loss)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise invalid_log(f"record {record.seq} tells of a loss in an unknown form") from error
     if sum(last - first for first, last in loss.positions) > _LOSS_MAX:
         raise invalid_log(f"record {record.seq} tells of more losses than there can be")
@@ -366,7 +367,7 @@ def read_start(raw: bytes) -> LogStart:
     """
     try:
         return msgspec.json.decode(raw, type=LogStart)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise invalid_log("its first line does not say where it begins") from error
 
 
@@ -402,7 +403,7 @@ def read_line(raw: bytes) -> AuditRecord:
     try:
         line = _line_decoder.decode(raw)
         record = AuditRecord(line.seq, line.time, line.kind, bytes(line.content), bytes.fromhex(line.hash))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (*UNREADABLE, ValueError) as error:
         raise invalid_log("a line is not of the form of a record") from error
     if not 0 < record.seq < 2**63:
         raise invalid_log("a line is not of the form of a record")

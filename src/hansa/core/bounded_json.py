@@ -14,6 +14,9 @@ import msgspec
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no JSON, not of their form, not UTF-8, or nested too deeply."""
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -49,7 +52,7 @@ def read_json(raw: bytes, limits: Limits) -> Any:
         raise _too_many_nodes(limits)
     try:
         value = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         if isinstance(error, RecursionError):
             raise Refused(Code.MALFORMED, "The body is nested too deeply.") from None
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).rstrip(".")

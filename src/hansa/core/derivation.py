@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import read_file
 
@@ -56,7 +57,7 @@ class DerivationSecret:
         try:
             jwk = msgspec.json.decode(read_file(path), type=_SecretJwk)
             secret = base64.urlsafe_b64decode(jwk.k + "=" * (-len(jwk.k) % 4))
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        except (*UNREADABLE, ValueError) as error:
             raise _unusable(path) from error
         if jwk.kty != "oct" or len(secret) != SECRET_SIZE_BYTES:
             raise _unusable(path)

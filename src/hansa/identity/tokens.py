@@ -23,6 +23,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.access import ANONYMOUS, READERS, Caller
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
@@ -181,7 +182,7 @@ class TokenAuthenticate:
             raise _unauthenticated("The bearer token was not issued by this marketplace.") from error
         try:
             claims = _decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise _unauthenticated("The bearer token is malformed.") from error
         if claims.aud != self._audience or claims.iss != self._audience:
             raise _unauthenticated("The bearer token was issued for another marketplace.")

@@ -12,6 +12,7 @@ import base64
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused
 
 
@@ -72,6 +73,6 @@ def read_genesis_parts(raw: bytes) -> GenesisParts:
             )
             for one in document.validators
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (*UNREADABLE, ValueError) as error:
         raise Refused(Code.INVALID, f"It is not a readable genesis: {error}.") from error
     return GenesisParts(document.chain_id, document.genesis_time, validators, bytes(document.app_state))

@@ -28,6 +28,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import ENTITIES_PATH
 from hansa.core.http import (
@@ -114,7 +115,7 @@ def _read_line(raw: bytes, key: str) -> ResponseLine:
     """
     try:
         return _line_decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         before, after = _ENTITY_LINE[0] + key.encode() + _ENTITY_LINE[1], b"}"
         if raw.startswith(before) and raw.endswith(after):
             return ResponseLine(key, "found", msgspec.Raw(raw[len(before) : -len(after)]))

@@ -45,6 +45,7 @@ import msgspec
 import structlog
 
 from hansa.core.backoff import backoff_s
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock
 from hansa.core.entity_form import form_violation, size_violation
@@ -142,7 +143,7 @@ def verify(
     try:
         entity = msgspec.json.decode(body)
         is_canonical = canonical_json(entity) == body
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused):
+    except (*UNREADABLE, Refused):
         return Rejection(Code.ENTITY_INVALID, "The bytes are not JSON that can be stored.")
     violation = form_violation(body, entity) if is_canonical else "is not in canonical form"
     if violation is not None:

@@ -22,6 +22,7 @@ from hansa.api.parameters import Parameters, page_size, position
 from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
 from hansa.core.audit import AuditNotes
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.http import CallerCheck
 from hansa.core.identifiers import is_entity_key
@@ -181,7 +182,7 @@ class ConfidentialApi:
 def _keys(body: bytes) -> tuple[str, ...]:
     try:
         keys = _decoder.decode(body).keys
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.MALFORMED, 'The body is not of the form {"keys": […]}.') from error
     if not 1 <= len(keys) <= KEYS_MAX or not all(map(is_entity_key, keys)):
         raise Refused(Code.INVALID, f"A request names 1 to {KEYS_MAX} events by their keys, in hex.")

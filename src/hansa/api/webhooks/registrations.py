@@ -40,6 +40,7 @@ from hansa.business.hub.registrations import (
 )
 from hansa.business.hub.test_events import EVENT_TYPE, TestEvents
 from hansa.core.access import OPERATOR, Authenticate, Caller
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
 from hansa.core.http import JSON, HttpClient
@@ -409,7 +410,7 @@ def _test_event(endpoint: str, event_id: str, time: str) -> Mapping[str, object]
 def _read(raw: bytes, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.INVALID, f"The body cannot be used: {error}") from error
 
 

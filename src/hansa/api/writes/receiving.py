@@ -22,6 +22,7 @@ from hansa.api.parameters import Parameters
 from hansa.api.responses import json_response
 from hansa.core.access import PROVIDER, Caller
 from hansa.core.audit import AuditNotes
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.forwarding import (
@@ -216,7 +217,7 @@ def _read(body: bytes, claims: DelegationClaims) -> ForwardedWrite:
     """
     try:
         write = _write_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.MALFORMED, "The body is not a forwarded write.") from error
     if (claims.htm, claims.htu) != (write.method, write.path):
         raise Refused(Code.UNAUTHENTICATED, f"The {DELEGATION_HEADER} header is for another write.")

@@ -9,6 +9,7 @@ import msgspec
 
 from hansa.api.catalogue import CatalogueEntry, CataloguePage
 from hansa.cli.client import Client, refusal
+from hansa.core.bounded_json import UNREADABLE
 
 PATH: Final = "/league/v1/catalogue"
 PAGE_SIZE: Final = 1000
@@ -28,7 +29,7 @@ async def entries(client: Client, types: Sequence[str] = ()) -> AsyncIterator[Ca
             raise refusal(response, client.url)
         try:
             page = msgspec.json.decode(response.body, type=CataloguePage)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise client.not_a_marketplace() from error
         for entry in page.entities:
             if entry.id <= after:

@@ -12,6 +12,7 @@ from hansa.business.models import load as load_models
 from hansa.business.visibility import PublicParts
 from hansa.cli.local import CLOCK, ENVIRONMENT
 from hansa.cli.output import Output
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.files import read_file
@@ -94,7 +95,7 @@ def run_test(
 def _fields(path: Path) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(read_file(path, "Name the file of an entity."))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.INVALID, f"{path} is not JSON: {error}.") from error
     if not isinstance(fields, dict) or not isinstance(fields.get("@type"), str):
         raise Refused(Code.INVALID, f"{path} is no entity: a JSON object with @type.")

@@ -17,6 +17,7 @@ import msgspec
 from hansa.cli.client import Client, PatientClient, refusal
 from hansa.cli.output import Output
 from hansa.cli.progress import ItemProgress
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.foreign_text import printable
@@ -195,7 +196,7 @@ async def _post(client: Client, path: str, content: Any, answer: type[T], clock:
             if attempt == ATTEMPTS:
                 raise
             await clock.sleep(max(RETRY_S, error.retry_after_s))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise client.not_a_marketplace() from error
     raise AssertionError("the last attempt returns or raises")
 

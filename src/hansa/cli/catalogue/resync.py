@@ -17,6 +17,7 @@ from hansa.cli.catalogue.restoring import RestoreReport, restore_lost
 from hansa.cli.client import Client, PatientClient, refusal
 from hansa.cli.output import Output
 from hansa.cli.progress import ItemProgress
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.foreign_text import printable
@@ -138,7 +139,7 @@ async def _part(client: Client, walk: Walk, after: str, report: ResyncReport, cl
             if attempt == ATTEMPTS:
                 raise
             await clock.sleep(max(RETRY_S, error.retry_after_s))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise client.not_a_marketplace() from error
     raise AssertionError("the last attempt returns or raises")
 

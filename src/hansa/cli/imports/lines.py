@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.identifiers import kebab
@@ -76,7 +77,7 @@ def parse_line(raw: bytes, file: str, number: int) -> EntityLine | BadLine:
         return BadLine(file, number, f"longer than {LINE_SIZE_MAX_BYTES:,} bytes", str(Code.TOO_LARGE))
     try:
         body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON ({_cause_of(error)})"
         return BadLine(file, number, reason, str(Code.MALFORMED))
     if not isinstance(body, dict):

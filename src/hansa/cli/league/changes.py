@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.cli.durations import seconds_of
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json
 from hansa.core.errors import Code, Refused
 from hansa.core.files import read_file
@@ -204,7 +205,7 @@ def _content_of(path: str, whole: str) -> dict[str, Any]:
         return {"certificate": "".join(pem[1].split())}
     try:
         content = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(
             Code.INVALID, f"{path} holds neither JSON nor a certificate in PEM: {error}."
         ) from error

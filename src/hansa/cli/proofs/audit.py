@@ -21,6 +21,7 @@ from hansa.cli.proofs.keys import proved_keys
 from hansa.cli.proofs.witnesses import Testimony, testimony
 from hansa.client.source import PAGE_SIZE_MAX
 from hansa.client.verification import EventVerifier
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.closed_json import Integer, ListOf, Record
 from hansa.core.errors import Code, Refused
 from hansa.core.files import is_missing, read_file, write_file
@@ -247,7 +248,7 @@ def _read_remembered(path: Path, chain_id: str) -> tuple[Trusted, Frontier]:
     try:
         remembered = msgspec.json.decode(read_file(path), type=_Remembered)
         fields = REMEMBERED.read(remembered.content.encode())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused) as error:
+    except (*UNREADABLE, Refused) as error:
         raise Refused(Code.INVALID, f"{path} is not what an earlier audit remembered.") from error
     if remembered.chain_id != chain_id:
         raise Refused(Code.INVALID, f"{path} is of the league {remembered.chain_id!r}, not of {chain_id!r}.")

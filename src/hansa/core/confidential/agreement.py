@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.cache import Cache
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import read_file
@@ -68,7 +69,7 @@ class AgreementKey:
         try:
             jwk = msgspec.json.decode(content, type=_PrivateJwk)
             key = cls(decoded_key(jwk.d))
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        except (*UNREADABLE, ValueError) as error:
             raise _unusable(path) from error
         if (jwk.kty, jwk.crv, jwk.x) != ("OKP", "X25519", key.public):
             raise _unusable(path)

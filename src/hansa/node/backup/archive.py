@@ -25,6 +25,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.node.backup.contents import REQUIRED, is_restorable
 
@@ -115,7 +116,7 @@ def decode_manifest(content: bytes, shown: Path) -> Manifest:
                 f"{VERSION}).",
             )
         manifest = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise _invalid(shown, "its manifest cannot be read") from error
     if encode_manifest(manifest) != content or manifest.format != FORMAT or manifest.version != VERSION:
         raise _invalid(shown, "its manifest is not of the form that Hansa writes")

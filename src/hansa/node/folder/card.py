@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import read_file
 from hansa.core.members import Member
@@ -29,7 +30,7 @@ def read_card(path: Path) -> MemberCard:
     content = read_file(path, "Its member has it: it is the file member.json in the marketplace's folder.")
     try:
         return msgspec.json.decode(content, type=MemberCard)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{path} is not a readable member card: {reason_of(error)}."
         ) from error

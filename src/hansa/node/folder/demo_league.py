@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.access import OPERATOR
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import write_file
@@ -96,7 +97,7 @@ def create_or_resume_league(
 def _check_same(folder: Path, requested: DemoLeague) -> None:
     try:
         existing = msgspec.json.decode((folder / LEAGUE).read_bytes(), type=DemoLeague)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise Refused(
             Code.CONFLICT, f"{folder} is not empty and holds no league. Choose another folder with --dir."
         ) from error

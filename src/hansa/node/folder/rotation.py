@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import is_missing, read_file, sync_folder, write_failure, write_file
 from hansa.core.keys import SigningKey
@@ -61,7 +62,7 @@ def finish_rotation(folder: Path) -> None:
         return
     try:
         rotation = msgspec.json.decode(read_file(path), type=Rotation)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{path} is damaged. Remove it, and rotate the key again."
         ) from error

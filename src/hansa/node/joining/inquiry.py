@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from hansa.api.newcomers.bootstrap import BOOTSTRAP_PATH, GENESIS_PATH, Bootstrap
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest
@@ -243,7 +244,7 @@ async def _get(http: HttpClient, url: str, size_max_bytes: int) -> bytes:
 def _decoded(raw: bytes, form: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=form)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.MALFORMED, "The answer has another form.") from error
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import is_missing, read_file, write_file
 from hansa.node.folder import JOINING
@@ -52,7 +53,7 @@ def read_joining(folder: Path) -> Joining | None:
         return None
     try:
         return msgspec.json.decode(read_file(path), type=Joining)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Fatal(
             Code.SETTINGS_INVALID, f"{path} is damaged. Restore it, or join again with a new folder."
         ) from error

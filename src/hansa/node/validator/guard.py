@@ -25,6 +25,7 @@ from typing import Final, Protocol
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Fatal, HansaError
 from hansa.core.files import is_missing, read_file
@@ -344,7 +345,7 @@ class ValidatorGuard:
         try:
             answer = await http.send(request)
             report = msgspec.json.decode(answer.body, type=_ReportedPeers)
-        except (HansaError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (HansaError, *UNREADABLE):
             return False
         return self._name in report.peer_names
 

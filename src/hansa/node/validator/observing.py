@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.files import is_missing, read_file, sync_folder, write_failure, write_file
 from hansa.node.folder import OBSERVING
 from hansa.pubsub.engine import SigningState
@@ -65,7 +66,7 @@ def read_observing(folder: Path) -> Observing | None:
     content = read_file(path)
     try:
         return msgspec.json.decode(content, type=Observing)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return Observing("unknown", Reason.MEMORY_LOST)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Fatal
 
 FOLDER: Final = Path(__file__).with_name("bin")
@@ -45,7 +46,7 @@ def engine_build(folder: Path = FOLDER) -> EngineBuild:
     engine_binary(folder)
     try:
         return msgspec.json.decode((folder / "engine.json").read_bytes(), type=EngineBuild)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise missing("The description of the consensus engine is missing or damaged") from error
 
 

@@ -18,6 +18,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import RESTORE_IT, read_file
 from hansa.pubsub.engine import ml_dsa
@@ -145,7 +146,7 @@ def read_key(path: Path) -> EngineKey:
         private = msgspec.json.decode(content)["priv_key"]
         raw = base64.b64decode(private["value"], validate=True)
         key = _parsed(private["type"], raw)
-    except (msgspec.DecodeError, RecursionError, KeyError, TypeError, ValueError) as error:
+    except (*UNREADABLE, KeyError, TypeError, ValueError) as error:
         raise Fatal(
             Code.SETTINGS_INVALID,
             f"{path} does not hold a key of the engine. {RESTORE_IT}",

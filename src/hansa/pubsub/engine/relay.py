@@ -14,6 +14,8 @@ from typing import Any, Final
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
+from hansa.core.bounded_json import UNREADABLE
+
 LineRelay = Callable[[str], None]
 """Takes one line of a child's output, without its end."""
 
@@ -65,7 +67,7 @@ def parse_line(line: str) -> dict[str, Any] | None:
         return None
     try:
         decoded = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return decoded if isinstance(decoded, dict) else None
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import read_file, write_file
 from hansa.pubsub.engine.keys import document
@@ -104,7 +105,7 @@ def parse_signing_state(content: bytes) -> SigningState | None:
     try:
         fields: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
         height, round_, step = fields["height"], fields.get("round", 0), fields.get("step", 0)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+    except (*UNREADABLE, KeyError):
         return None
     if not (isinstance(height, str) and height.isascii() and height.isdigit() and len(height) <= DIGITS_MAX):
         return None

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.batches import EVENTS_MAX
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.closed_json import Form, Integer, Record
 from hansa.core.closed_structs import StructForm
 from hansa.core.curve_points import is_ed25519_point
@@ -171,7 +172,7 @@ def read_app_state(raw: bytes) -> AppState:
     check_ruleset(raw)
     try:
         document = _decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise _unusable(str(error)) from error
     state = AppState(document.members, _params(document.params, document.ruleset), document.ruleset)
     if not all(member.is_current for member in state.members):
@@ -207,7 +208,7 @@ def check_ruleset(raw: bytes) -> None:
     """
     try:
         ruleset = msgspec.json.decode(raw, type=_NamedRuleset).ruleset
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return  # it is no document at all, which is said later
     if ruleset not in SECTIONS:
         own = ", ".join(SECTIONS)

@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from hansa.core.backoff import Backoff
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.pubsub.light.captured import BlockRetention, CapturedBlocks, Gap, Progress
@@ -245,5 +246,5 @@ def _is_retained(header: Header, previous: Progress, transactions: int) -> bool:
 def _decoded(raw: bytes, type: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=type)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Unavailable(Code.UNAVAILABLE, "The engine's answer is not of the expected form.") from error

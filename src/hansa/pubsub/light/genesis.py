@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused
 from hansa.core.keys import PublicJwk
 from hansa.pubsub.genesis import read_genesis_parts
@@ -41,7 +42,7 @@ def read_trusted_genesis(raw: bytes) -> tuple[Trusted, KnownKeys]:
         ordered = ValidatorSet(tuple(sorted(validators, key=lambda one: (-one.power, one.address))))
         ordered.check()
         trusted = trusted_genesis(genesis.chain_id, time_ns_of(genesis.genesis_time), ordered)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, Refused) as error:
+    except (*UNREADABLE, KeyError, Refused) as error:
         raise Refused(Code.INVALID, "This is no genesis of a league.") from error
     keys = {(member.did, key.kid): key for member in state.members for key in member.keys}
     return trusted, KnownKeys(keys)

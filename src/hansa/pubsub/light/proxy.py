@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.admission import Admission
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
@@ -141,7 +142,7 @@ class LightProxy:
             sync = msgspec.json.decode(status)["sync_info"]
             network = msgspec.json.decode(status)["node_info"]["network"]
             self._newest_height = int(sync["latest_block_height"])
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        except (*UNREADABLE, KeyError, TypeError, ValueError) as error:
             raise Unavailable(Code.UNAVAILABLE, "The engine's answer is not of the expected form.") from error
         if call.method == "status":
             return msgspec.json.encode({"node_info": {"network": network}, "sync_info": sync})

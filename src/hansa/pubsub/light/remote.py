@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest, HttpResponse
 from hansa.pubsub.light.chain.blocks import LightBlock
@@ -109,7 +110,7 @@ class RemoteMember:
         response = await self._send(f"{LIGHT_PATH}/{method}{query}", ANSWER_SIZE_MAX_BYTES)
         try:
             answer = msgspec.json.decode(response.body, type=_Answer)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise Refused(Code.PROOF_INVALID, f"{self.endpoint} does not answer as a member does.") from error
         if answer.error is not None:
             raise Refused(Code.NOT_FOUND, (answer.error.data or answer.error.message)[:200])

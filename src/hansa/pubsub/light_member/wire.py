@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused
 
 STATE_PATH: Final = "/league/v1/ledger/state"
@@ -62,7 +63,7 @@ def read_verdict(raw: bytes) -> SubmissionVerdict:
     """
     try:
         verdict = _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.PROOF_INVALID, "The verdict is not in its form.") from error
     wait_s = min(max(verdict.wait_s, 0.0), WAIT_MAX_S)
     return msgspec.structs.replace(verdict, wait_s=wait_s)
@@ -76,6 +77,6 @@ def read_heights(raw: bytes) -> tuple[int, ...]:
     """
     try:
         heights = _heights_decoder.decode(raw).heights
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.PROOF_INVALID, "The list of snapshots is not in its form.") from error
     return tuple(sorted((one for one in heights if one > 0), reverse=True))

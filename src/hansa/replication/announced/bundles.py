@@ -21,6 +21,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import is_hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import is_entity_key
@@ -81,7 +82,7 @@ def unpacked(raw: bytes) -> tuple[BundledPart, ...]:
         raise Refused(Code.TOO_LARGE, f"A bundle has at most {LINES_MAX} lines.")
     try:
         parts = tuple([_decoder.decode(line) for line in content.split(b"\n")])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.MALFORMED, "A line of the bundle is not of its form.") from error
     if not all(is_entity_key(part.key) and is_hashlink(part.hashlink) for part in parts):
         raise Refused(Code.MALFORMED, "A key is a SHA-256 in hex, a hashlink begins with hl:.")

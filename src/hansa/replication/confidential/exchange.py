@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused
 from hansa.core.http import HttpClient, HttpRequest, RequestSigner
 from hansa.core.limits import Limits
@@ -67,7 +68,7 @@ def read_part_lines(body: bytes, keys: Sequence[str]) -> tuple[PartLine, ...]:
         raise _invalid(f"{len(keys)} parts were requested, {len(raw)} lines came")
     try:
         lines = tuple([_decoder.decode(one) for one in raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise _invalid("a line is not of the form of a response") from error
     for line, key in zip(lines, keys, strict=True):
         if line.key != key or (line.status == "sent") != (line.part is not None):

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import hashlink
 from hansa.core.entity_form import form_violation, size_violation
 from hansa.core.errors import HTTP_STATUS, Code, Refused, Unavailable
@@ -142,7 +143,7 @@ class OriginWrites:
             raise _wrong_form()
         try:
             answer = _answer_decoder.decode(response.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise _wrong_form() from error
         if not _is_about(answer, write):
             raise _wrong_form()
@@ -166,7 +167,7 @@ def _is_about(answer: OriginAnswer, write: ForwardedWrite) -> bool:
         return False
     try:
         body = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return form_violation(answer.body, body) is None and body["id"] == answer.id
 
@@ -190,7 +191,7 @@ def _code(response: HttpResponse) -> Code | None:
         return None
     try:
         code = Code(_error_decoder.decode(response.body).code)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+    except (*UNREADABLE, ValueError):
         return None
     return code if HTTP_STATUS.get(code) == response.status else None
 

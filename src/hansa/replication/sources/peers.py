@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest, RequestSigner
 from hansa.core.members import Member, MemberStatus
@@ -148,5 +149,5 @@ class PeerView:
         self._ranking.is_alive(member.did)
         try:
             return msgspec.json.decode(response.body, type=FollowerProgress), None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return None, str(Code.RETRIEVAL_ANSWER_INVALID)

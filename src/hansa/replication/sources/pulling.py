@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import hashlink
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
@@ -82,7 +83,7 @@ class BundlePull:
         body = await self._get(origin, f"{BUNDLES_PATH}?after={after}", LIST_MAX_BYTES)
         try:
             return _list_decoder.decode(body).bundles
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise Refused(Code.RETRIEVAL_ANSWER_INVALID, "A list of bundles is not of its form.") from error
 
     async def _held_in(

@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.batches import BatchSigner
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
@@ -163,7 +164,7 @@ class Liar:
             for line in exchanged.response.body.splitlines():
                 try:
                     self._learn(bytes(msgspec.json.encode(msgspec.json.decode(line).get("entity"))))
-                except (msgspec.DecodeError, AttributeError):
+                except (*UNREADABLE, AttributeError):
                     continue
 
     def _learn(self, body: bytes) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused
 from hansa.core.trust.issuers import TRUSTED_ISSUER, AllowedClaim, CredentialGrant, TrustedIssuer
 from hansa.identity.credentials.times import CLOCK_LEEWAY_S
@@ -72,7 +73,7 @@ def read_issuers(content: bytes) -> tuple[TrustedIssuer, ...]:
         )
         rows = values if isinstance(values, list) else [values]
         return tuple(TRUSTED_ISSUER.read(_canonical(row)) for row in rows)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused) as error:
+    except (*UNREADABLE, Refused) as error:
         raise Refused(Code.INVALID, f"It does not hold trusted issuers: {error}") from error
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 import apsw
-import msgspec
 import structlog
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Unavailable
 from hansa.pubsub.ledger.reading.pages import StateDamaged
 from hansa.pubsub.ledger.reading.reader import LedgerReader
@@ -65,7 +65,7 @@ class LedgerFile:
         except apsw.Error as error:
             self.close()
             raise self._unavailable(error) from error
-        except (StateDamaged, UnicodeDecodeError, msgspec.DecodeError) as error:
+        except (StateDamaged, *UNREADABLE) as error:
             self.close()
             raise self._damaged(error) from error
         self._is_reported = False

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused
 from hansa.pubsub.ledger.commitments.app_hash import Sections, record_sections
 from hansa.pubsub.ledger.storage.tree_tables import TreeTables
@@ -110,5 +111,5 @@ def decode_parts(raw: bytes) -> StateParts:
     """
     try:
         return _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(Code.PROOF_INVALID, "The parts of a state are not in their form.") from error

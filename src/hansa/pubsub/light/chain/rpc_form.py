@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused
 from hansa.pubsub.light.chain.blocks import ABSENT, Commit, LightBlock, SignedVote
 from hansa.pubsub.light.chain.header import BlockId, Header
@@ -331,7 +332,7 @@ def _decoded(raw: bytes, type: type[_T]) -> _T:
         raise _malformed("it is too large")
     try:
         return msgspec.json.decode(raw, type=type)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise _malformed("it is not of the form of the engine's RPC") from error
 
 
