@@ -7,7 +7,6 @@ neither the secret nor another one of its keys.
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from hansa.core.base64url import from_base64url, to_base64url
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import read_file
@@ -56,7 +56,7 @@ class DerivationSecret:
         """
         try:
             jwk = msgspec.json.decode(read_file(path), type=_SecretJwk)
-            secret = base64.urlsafe_b64decode(jwk.k + "=" * (-len(jwk.k) % 4))
+            secret = from_base64url(jwk.k)
         except (*UNREADABLE, ValueError) as error:
             raise _unusable(path) from error
         if jwk.kty != "oct" or len(secret) != SECRET_SIZE_BYTES:
@@ -65,8 +65,7 @@ class DerivationSecret:
 
     def document(self) -> bytes:
         """The secret as a JSON Web Key, for a file that its owner alone reads."""
-        k = base64.urlsafe_b64encode(self._secret).rstrip(b"=").decode("ascii")
-        return msgspec.json.encode(_SecretJwk(k, "oct")) + b"\n"
+        return msgspec.json.encode(_SecretJwk(to_base64url(self._secret), "oct")) + b"\n"
 
     def key(self, purpose: bytes) -> bytes:
         """The key for a purpose: another one for every purpose, the same whenever it is derived.

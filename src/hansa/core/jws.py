@@ -11,12 +11,12 @@ s), only the one with the lower s is one, so nobody can make another transaction
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Any, Final
 
 import msgspec
 
+from hansa.core.base64url import from_base64url, to_base64url
 from hansa.core.closed_json import Integer, Record, Text
 from hansa.core.curve_points import ED25519_ORDER, P256_ORDER
 from hansa.core.errors import Code, Refused
@@ -28,7 +28,6 @@ KEY_ID: Final = Text(r"[A-Za-z0-9._~:#/+=-]{1,256}")
 _ALGORITHM: Final = Text("ES256|Ed25519")
 NUMERIC_DATE: Final = Integer(0, 253_402_300_799)
 """Seconds from 1970 to the end of the year 9999."""
-_BASE64URL: Final = re.compile("[A-Za-z0-9_-]*", re.ASCII)
 
 
 def token_header(typ: str) -> Record:
@@ -62,13 +61,13 @@ class CompactJws(msgspec.Struct, frozen=True):
 
 def signing_input(header: Record, fields: dict[str, Any], payload: bytes) -> bytes:
     """What a signature with that header is made over."""
-    return b"%b.%b" % (_encoded(header.write(fields)), _encoded(payload))
+    return f"{to_base64url(header.write(fields))}.{to_base64url(payload)}".encode("ascii")
 
 
 def compact_jws(signed: bytes, signature: bytes) -> str:
     """The compact form of a signing input and its signature."""
     assert len(signature) == SIGNATURE_SIZE_BYTES, "both algorithms have signatures of 64 bytes"
-    return (signed + b"." + _encoded(signature)).decode("ascii")
+    return f"{signed.decode('ascii')}.{to_base64url(signature)}"
 
 
 def read_compact(compact: str, header: Record) -> CompactJws:
@@ -98,18 +97,12 @@ def is_canonical_signature(algorithm: str, signature: bytes) -> bool:
     return int.from_bytes(signature[32:], "little") < ED25519_ORDER
 
 
-def _encoded(raw: bytes) -> bytes:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
-
-
 def _decoded(text: str) -> bytes:
     """The bytes that a text is the one base64url form of."""
-    if _BASE64URL.fullmatch(text) is None or len(text) % 4 == 1:
-        raise _malformed()
-    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if _encoded(raw) != text.encode("ascii"):
-        raise _malformed()
-    return raw
+    try:
+        return from_base64url(text)
+    except ValueError as error:
+        raise _malformed() from error
 
 
 def _malformed() -> Refused:

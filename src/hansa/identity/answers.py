@@ -13,12 +13,12 @@ whatever stands between may have made it.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
+from hansa.core.base64url import to_base64url
 from hansa.core.clock import Clock
 from hansa.core.closed_json import FreeText, Integer, Record, Text
 from hansa.core.errors import Code, Refused
@@ -79,7 +79,7 @@ class MemberAnswerSigner:
             iat=int(self._clock.now().timestamp()),
             request=body_digest(request_token.encode("ascii", "replace")),
             status=status,
-            digest=base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            digest=to_base64url(digest),
         )
         payload = _CLAIMS.write(msgspec.structs.asdict(claims))
         return {MEMBER_ANSWER_HEADER: self._key.sign(payload, TOKEN_HEADER, typ=TOKEN_TYPE)}

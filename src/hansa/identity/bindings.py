@@ -5,10 +5,11 @@ Requests between members and delegations of writes say this alike, and are check
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 from typing import Protocol
+
+from hansa.core.base64url import to_base64url
 
 
 class BoundClaims(Protocol):
@@ -33,7 +34,7 @@ class BoundClaims(Protocol):
 
 def body_digest(body: bytes) -> str:
     """The `digest` of a body."""
-    return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
+    return to_base64url(hashlib.sha256(body).digest())
 
 
 def violation(claims: BoundClaims, did: str, body: bytes, now_s: float, age_max_s: float) -> str | None:

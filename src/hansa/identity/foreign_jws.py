@@ -14,9 +14,7 @@ Signatures are computed where those of certificates are (`hansa.core.certificate
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -24,6 +22,7 @@ from typing import Any, Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from hansa.core.base64url import from_base64url, to_base64url
 from hansa.core.bounded_json import read_object
 from hansa.core.certificates import CHAIN_LENGTH_MAX, Certificate, VerifiedChain, verify_chain
 from hansa.core.certificates.algorithms import (
@@ -54,7 +53,6 @@ _ECDSA_SIZES_BYTES: Final = {"P-256": 64, "P-384": 96}
 _HEADER_LIMITS: Final = Limits(
     body_depth_max=8, body_nodes_max=1000, array_length_max_items=64, string_length_max_chars=16_384
 )
-_BASE64URL: Final = re.compile("[A-Za-z0-9_-]*", re.ASCII)
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _KEYS_CACHED_MAX: Final = 256
 
@@ -92,7 +90,7 @@ def read_foreign_jws(compact: str, size_max_bytes: int) -> ForeignJws:
     parts = compact.split(".")
     if len(parts) != 3 or not parts[1]:
         raise malformed_jws("it is not compact, or its payload is elsewhere")
-    raw, payload, signature = map(from_base64url, parts)
+    raw, payload, signature = map(decoded_part, parts)
     if len(raw) > HEADER_SIZE_MAX_BYTES:
         raise malformed_jws(f"its header is longer than {HEADER_SIZE_MAX_BYTES} bytes")
     try:
@@ -190,39 +188,32 @@ _JWK_TEXTS: Final = ("kty", "crv", "x", "y", "n", "e", "use", "alg")
 def _public_key(kty: str, crv: str, x: str, y: str, n: str, e: str) -> CertifiedKey:
     if kty == "EC" and crv in {"P-256", "P-384"}:
         size = _ECDSA_SIZES_BYTES[crv] // 2
-        a, b = from_base64url(x), from_base64url(y)
+        a, b = decoded_part(x), decoded_part(y)
         is_point = is_p256_point if crv == "P-256" else is_p384_point
         if len(a) == len(b) == size and is_point(a, b):
             return CertifiedKey("P-256" if crv == "P-256" else "P-384", a + b)
     elif kty == "OKP" and crv == "Ed25519" and not y:
-        raw = from_base64url(x)
+        raw = decoded_part(x)
         if len(raw) == 32 and is_ed25519_point(raw):
             return CertifiedKey("Ed25519", raw)
-    elif kty == "RSA" and int.from_bytes(from_base64url(e)) == EXPONENT:
-        modulus = from_base64url(n)
+    elif kty == "RSA" and int.from_bytes(decoded_part(e)) == EXPONENT:
+        modulus = decoded_part(n)
         bits = int.from_bytes(modulus).bit_length()
         if RSA_BITS_MIN <= bits <= RSA_BITS_MAX and modulus[:1] != b"\0" and modulus[-1] & 1:
             return CertifiedKey("RSA", modulus)
     raise malformed_jws("a key is of a kind that is not allowed, or no valid key")
 
 
-def to_base64url(raw: bytes) -> str:
-    """The base64url form of some bytes, without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
-
-
-def from_base64url(text: str) -> bytes:
-    """The bytes that a text is the one base64url form of.
+def decoded_part(text: str) -> bytes:
+    """The bytes of a part, of which it is the one base64url form.
 
     Raises:
         Refused: `Code.MALFORMED`.
     """
-    if _BASE64URL.fullmatch(text) is None or len(text) % 4 == 1:
-        raise malformed_jws("a part is no base64url")
-    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if to_base64url(raw) != text:
-        raise malformed_jws("a part is not in its one base64url form")
-    return raw
+    try:
+        return from_base64url(text)
+    except ValueError as error:
+        raise malformed_jws(f"a part {error}") from error
 
 
 def malformed_jws(what: str) -> Refused:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from hansa.core.base64url import to_base64url
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.cache import Cache
 from hansa.core.errors import Code, Fatal
@@ -48,7 +49,7 @@ class AgreementKey:
         assert len(private) == KEY_SIZE_BYTES, "a private key of X25519 has 32 bytes"
         self._private = X25519PrivateKey.from_private_bytes(private)
         self.public_bytes: Final = self._private.public_key().public_bytes_raw()
-        self.public: Final = _encoded(self.public_bytes)
+        self.public: Final = to_base64url(self.public_bytes)
         """As the registry has it: base64url without padding."""
 
     @classmethod
@@ -77,7 +78,7 @@ class AgreementKey:
 
     def private_document(self) -> bytes:
         """The private JWK, for a file that its owner alone reads."""
-        jwk = _PrivateJwk("X25519", _encoded(self._private.private_bytes_raw()), "OKP", self.public)
+        jwk = _PrivateJwk("X25519", to_base64url(self._private.private_bytes_raw()), "OKP", self.public)
         return msgspec.json.encode(jwk) + b"\n"
 
     def agreed(self, public: bytes) -> bytes:
@@ -148,10 +149,6 @@ def decoded_key(text: str) -> bytes:
     if len(raw) != KEY_SIZE_BYTES:
         raise ValueError(f"a key has {KEY_SIZE_BYTES} bytes, not {len(raw)}")
     return raw
-
-
-def _encoded(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
 def _unusable(path: Path) -> Fatal:

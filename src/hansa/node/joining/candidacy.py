@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 from joserfc.jwk import OKPKey
 
+from hansa.core.base64url import to_base64url
 from hansa.core.governance.possession import (
     CANDIDACY,
     UNCERTIFIED,
@@ -61,8 +61,5 @@ def candidacy_of(
 def engine_signing_key(key: EngineKey) -> SigningKey:
     """An Ed25519 key of the engine, to sign a proof of its possession with."""
     assert key.key_type == "ed25519", "possession of other keys is not proved"
-    x, d = (
-        base64.urlsafe_b64encode(part).rstrip(b"=").decode()
-        for part in (key.public, key.private[:SEED_SIZE_BYTES])
-    )
+    x, d = to_base64url(key.public), to_base64url(key.private[:SEED_SIZE_BYTES])
     return SigningKey(OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": x, "d": d}))

@@ -6,7 +6,6 @@ goes into the candidacy that a member proposes.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from hansa.core.base64url import to_base64url
 from hansa.core.certificates import organization_identifier_of, read_certificate
 from hansa.core.certificates.algorithms import SignatureAlgorithm, is_signature
 from hansa.core.errors import Code, Refused
@@ -100,7 +100,7 @@ def certification_of(
         if certified.raw != raw_public_key(key.public):
             raise Refused(Code.CERTIFICATE_INVALID, f"The first certificate is not for the key {key.kid}.")
         return Certification(x5c)
-    text = base64.urlsafe_b64encode(seal).rstrip(b"=").decode("ascii")
+    text = to_base64url(seal)
     kind: Literal["PSS", "PKCS1"] = "PSS" if algorithm == "PS256" else "PKCS1"
     signed = sealed_bytes(did, key.public, league, algorithm)
     if not is_signature(certified, SignatureAlgorithm(kind, "SHA256"), signed, seal):

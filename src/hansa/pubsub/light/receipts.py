@@ -28,7 +28,6 @@ docs/integrators/receipts.md for what that means.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -36,6 +35,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.base64url import from_base64url
 from hansa.core.batches import EventProof, read_batch, verify_event
 from hansa.core.canonical import canonical_json
 from hansa.core.closed_json import Form, Integer, ListOf, Record, Text, WithBytes
@@ -427,10 +427,11 @@ def _check_together(events: Sequence[ProvedEvent], key: str | None, claims: Sequ
 
 
 def _bucket(text: str) -> bytes:
-    raw = b""
-    if len(text) % 4 != 1:
-        raw = decoded(text)
-    if base64.urlsafe_b64encode(raw).rstrip(b"=") != text.encode("ascii") or len(raw) % CLAIM_SIZE_BYTES:
+    try:
+        raw = from_base64url(text)
+    except ValueError as error:
+        raise _invalid("Its claims are not in their one form") from error
+    if len(raw) % CLAIM_SIZE_BYTES:
         raise _invalid("Its claims are not in their one form")
     return raw
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import random
 from typing import Final
@@ -11,6 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 
+from hansa.core.base64url import to_base64url
 from hansa.core.confidential.agreement import AgreementKey
 from hansa.core.derivation import DerivationSecret
 from hansa.core.keys import SigningKey
@@ -53,8 +53,8 @@ def identity(name: str, drawn: random.Random) -> Identity:
     fields: dict[str, str | list[str]] = {
         "kty": "OKP",
         "crv": "Ed25519",
-        "d": _base64url(private),
-        "x": _base64url(public),
+        "d": to_base64url(private),
+        "x": to_base64url(public),
     }
     key = SigningKey(OKPKey.import_key(fields))
     agreement_key = AgreementKey.generate(drawn.randbytes)
@@ -68,7 +68,3 @@ def settings_of(one: Identity, limits: Limits) -> Settings:
     values = {setting.key: setting.default for setting in OWN_SETTINGS}
     values |= {"name": one.name, "did": one.did, "endpoint": one.endpoint, "write_delegations": ("* * *",)}
     return Settings(**values, limits=limits)  # type: ignore[arg-type] # the schema's defaults have their types
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -10,7 +10,6 @@ Nothing that it does may change what the others have of one another, or stop the
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import itertools
 import random
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.base64url import from_base64url
 from hansa.core.batches import BatchSigner
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
@@ -125,7 +125,7 @@ class Liar:
         if not token:
             return []
         claims = token.split(".")[1]
-        caller = msgspec.json.decode(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["iss"]
+        caller = msgspec.json.decode(from_base64url(claims))["iss"]
         digest = hashlib.sha256(content).digest()
         signed = self._answers.headers(caller, token, status, digest)
         return [(name.lower().encode(), value.encode()) for name, value in signed.items()]

@@ -21,12 +21,13 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.base64url import to_base64url
 from hansa.core.bounded_json import read_json
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
 from hansa.identity.credentials.formats.document import DEPTH_MAX
 from hansa.identity.credentials.refusals import malformed
-from hansa.identity.foreign_jws import from_base64url, to_base64url
+from hansa.identity.foreign_jws import decoded_part
 
 DISCLOSURES_MAX: Final = 512
 DIGESTS_MAX: Final = 4000
@@ -89,7 +90,7 @@ def disclosed_claims(claims: Mapping[str, Any], disclosures: Sequence[str]) -> d
 
 def _read_disclosure(text: str) -> Disclosure:
     try:
-        parts = read_json(from_base64url(text), _LIMITS)
+        parts = read_json(decoded_part(text), _LIMITS)
     except Refused as error:
         raise malformed(f"a disclosure cannot be read: {error.message}") from error
     if not isinstance(parts, list) or len(parts) not in {2, 3} or not isinstance(parts[0], str):

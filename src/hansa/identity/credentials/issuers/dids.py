@@ -29,7 +29,7 @@ from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.identifiers import is_did
 from hansa.core.limits import Limits
-from hansa.identity.foreign_jws import from_base64url, key_of_jwk
+from hansa.identity.foreign_jws import decoded_part, key_of_jwk
 
 DOCUMENT_SIZE_MAX_BYTES: Final = 65_536
 DOCUMENT_LIFE_S: Final = 300
@@ -184,7 +184,7 @@ def key_of_multibase(text: str) -> CertifiedKey:
 
 
 def _key_of_did_jwk(did: str) -> CertifiedKey:
-    return key_of_jwk(read_object(from_base64url(did.removeprefix("did:jwk:")), _LIMITS))
+    return key_of_jwk(read_object(decoded_part(did.removeprefix("did:jwk:")), _LIMITS))
 
 
 def _keys_of_document(did: str, document: Mapping[str, Any]) -> dict[Relationship, tuple[_Method, ...]]:

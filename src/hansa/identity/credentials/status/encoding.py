@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code, Refused
-from hansa.identity.foreign_jws import from_base64url
+from hansa.identity.foreign_jws import decoded_part
 
 LIST_SIZE_MAX_BYTES: Final = 4_194_304
 """Of one list, inflated: 33 million credentials with a bit for each."""
@@ -75,7 +75,7 @@ def _inflated(text: object, window_bits: int) -> bytes:
         raise unknown("the list is no text")
     stream = zlib.decompressobj(window_bits)
     try:
-        content = stream.decompress(from_base64url(text), LIST_SIZE_MAX_BYTES + 1)
+        content = stream.decompress(decoded_part(text), LIST_SIZE_MAX_BYTES + 1)
     except (zlib.error, Refused) as error:
         raise unknown(f"the list cannot be unpacked: {error}") from error
     if len(content) > LIST_SIZE_MAX_BYTES:

@@ -19,12 +19,12 @@ fingerprint by other means. Other DID methods have no certificates.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
+from hansa.core.base64url import from_base64url
 from hansa.core.certificates import is_elsi, organization_identifier_of, verify_chain
 from hansa.core.certificates.algorithms import CertifiedKey, SignatureAlgorithm, is_signature
 from hansa.core.errors import Code, Refused
@@ -141,10 +141,10 @@ def _check_seal(did: str, proof: Possession, certified: CertifiedKey) -> None:
 
 def _seal_signature(text: str) -> bytes | None:
     """The bytes of a seal's signature; None for what is not their one base64url form."""
-    if len(text) % 4 == 1:
+    try:
+        return from_base64url(text)
+    except ValueError:
         return None
-    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    return raw if base64.urlsafe_b64encode(raw).rstrip(b"=") == text.encode("ascii") else None
 
 
 def _is_same_key(certified: CertifiedKey, jwk: PublicJwk) -> bool:

@@ -30,6 +30,8 @@ from typing import Any, Final
 import apsw
 import zstandard
 
+from hansa.core.base64url import to_base64url
+
 _DEFLATED: Final = b"\x01"
 _FRAME: Final = b"\x03"
 _JWS: Final = b"\x02"
@@ -128,7 +130,7 @@ def expanded_jws(stored: bytes) -> str:
     if len(signed) != header_size + payload_size:
         return ""
     signature = stored[begin : begin + signature_size]
-    return ".".join(map(_encoded, (signed[:header_size], signed[header_size:], signature)))
+    return ".".join(map(to_base64url, (signed[:header_size], signed[header_size:], signature)))
 
 
 def register_functions(connection: apsw.Connection) -> None:
@@ -150,12 +152,8 @@ def _decoded(jws: str) -> tuple[bytes, bytes, bytes] | None:
     except (ValueError, binascii.Error):
         return None
     is_fitting = max(len(header), len(payload), len(signature)) < 1 << 16
-    is_same = ".".join(map(_encoded, (header, payload, signature))) == jws
+    is_same = ".".join(map(to_base64url, (header, payload, signature))) == jws
     return (header, payload, signature) if is_fitting and is_same else None
-
-
-def _encoded(part: bytes) -> str:
-    return base64.urlsafe_b64encode(part).rstrip(b"=").decode("ascii")
 
 
 def _deflated(raw: bytes) -> bytes:

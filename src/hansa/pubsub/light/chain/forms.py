@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hansa.core.base64url import to_base64url
 from hansa.core.closed_json import Integer, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
 from hansa.pubsub.light.chain.blocks import (
@@ -155,7 +156,7 @@ def read_light_block(fields: Mapping[str, Any], chain_id: str) -> LightBlock:
 
 def encoded(raw: bytes) -> str:
     """Bytes as base64url without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return to_base64url(raw)
 
 
 def decoded(text: str) -> bytes:

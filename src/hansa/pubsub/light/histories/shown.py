@@ -12,13 +12,13 @@ remember no history, the members are those of the genesis for ever; then `member
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
 
+from hansa.core.base64url import from_base64url
 from hansa.core.closed_json import Integer, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
 from hansa.core.governance.forms import DID
@@ -117,12 +117,10 @@ def read_history(fields: Mapping[str, Any], ruleset: str) -> ShownHistory:
 
 
 def _bytes(text: str) -> bytes:
-    if len(text) % 4 == 1:
-        raise _invalid("A record is no base64url")
-    raw = decoded(text)
-    if base64.urlsafe_b64encode(raw).rstrip(b"=") != text.encode("ascii"):
-        raise _invalid("A record is not in its one form")
-    return raw
+    try:
+        return from_base64url(text)
+    except ValueError as error:
+        raise _invalid(f"A record {error}") from error
 
 
 def _invalid(reason: str) -> Refused:

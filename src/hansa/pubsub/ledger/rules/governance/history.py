@@ -11,12 +11,12 @@ event, and the signature of an old batch, stay what they were.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from typing import Final
 
 import msgspec
 
+from hansa.core.base64url import to_base64url
 from hansa.core.canonical import canonical_json
 from hansa.core.keys import PublicJwk
 from hansa.pubsub.ledger.commitments.governance import KeyRecord, LocationRecord, Owner
@@ -87,7 +87,7 @@ def validator_material(public_key: str) -> str:
     """The same of a validator's key."""
     if len(public_key) != _ED25519_HEX_DIGITS:
         return hashlib.sha256(b"validator\x00" + public_key.encode("ascii")).hexdigest()
-    x = base64.urlsafe_b64encode(bytes.fromhex(public_key)).decode("ascii").rstrip("=")
+    x = to_base64url(bytes.fromhex(public_key))
     return key_material(PublicJwk("validator", "OKP", "Ed25519", x))
 
 
