@@ -9,7 +9,7 @@ on the bus at most once, and what breaks a rule of the ledger is refused with th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol
 
 from hansa.core.batches import BatchSigner
@@ -235,6 +235,22 @@ class BusReads(Protocol):
         Blocks that come while an item is being used count as one. There can be items without a new block, and
         while the ledger cannot be reached.
         """
+
+
+async def all_events_at(bus: BusReads, positions: Iterable[int]) -> list[CommittedEvent]:
+    """The events at some positions, in ledger order, in as many readings as it takes.
+
+    Raises:
+        Unavailable: `Code.UNAVAILABLE`.
+    """
+    events: list[CommittedEvent] = []
+    rest = sorted(positions)
+    while rest:
+        some = await bus.events_at(rest)
+        assert some, "a reading has one event at least"
+        events += some
+        rest = rest[len(some) :]
+    return events
 
 
 class Bus(BusReads, Protocol):

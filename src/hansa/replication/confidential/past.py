@@ -16,6 +16,7 @@ decided in one transaction. An interruption repeats the walk, which changes noth
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -27,12 +28,12 @@ from hansa.core.errors import Code
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
-from hansa.pubsub.bus import BusReads
+from hansa.pubsub.bus import BusReads, all_events_at
 from hansa.replication.auditing.outcomes import EventOutcomes, code_with_condition
 from hansa.replication.backlog import Backlog
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import reason_of
-from hansa.replication.confidential.recognition import Recognition, remove_replica, without_bytes
+from hansa.replication.confidential.recognition import Recognition, without_bytes
 from hansa.store import Store, Transaction
 from hansa.store.tables import facts
 from hansa.store.tables.confidential import received
@@ -109,13 +110,14 @@ class AddressedPast:
             Unavailable: The bus does not answer.
         """
         page = await received.walk(self._store, after, HEADS_MAX)
-        opened = [await self._opened(head) for head in page]
+        opened = await self._opened(page)
         outcomes = EventOutcomes()
         async with self._store.transaction() as tx:
-            for seen, again in zip(page, opened, strict=True):
+            for seen in page:
                 head = await received.of_entity(tx, seen.issuer, seen.entity_key)
                 if head != seen:
                     continue  # another version has come, which is decided about by itself
+                again = opened.get((seen.issuer, seen.entity_key))
                 if again is not None:
                     await received.record(tx, again)
                 elif head.state in {"stored", "pending"} and head.type in self._policy.types:
@@ -126,25 +128,31 @@ class AddressedPast:
             await outcomes.append(tx)
         return None if is_end else (page[-1].issuer, page[-1].entity_key)
 
-    async def _opened(self, head: ReceivedHead) -> ReceivedHead | None:
-        """What a condition keeps out, to be retrieved again; None of everything else."""
-        if head.state != "skipped" or head.problem != Code.CONDITION_UNMET:
-            return None
-        page = await self._bus.search(head.position - 1, limit=1)
-        events = [one for one in page.events if one.event.entity.key == head.key]
-        for one in self._recognition.recognised(events):
-            if one.opened is not None and one.opened.notice.entity_key == head.entity_key:
-                return msgspec.structs.replace(
-                    head,
-                    state="pending",
-                    content_key=one.opened.content_key,
-                    attempts=0,
-                    due_ms=0,
-                    problem=None,
-                    reason=None,
-                )
-        log.warning("sealed_event_unreadable", issuer=head.issuer, position=head.position)
-        return None
+    async def _opened(self, page: Sequence[ReceivedHead]) -> dict[tuple[str, bytes], ReceivedHead]:
+        """What a condition keeps out of some entities, to be retrieved again, by issuer and entity."""
+        skipped = [one for one in page if (one.state, one.problem) == ("skipped", Code.CONDITION_UNMET)]
+        events = await all_events_at(self._bus, [one.position for one in skipped])
+        contents = {
+            (one.committed.position, one.opened.notice.entity_key): one.opened
+            for one in self._recognition.recognised(events)
+            if one.opened is not None
+        }
+        opened: dict[tuple[str, bytes], ReceivedHead] = {}
+        for head in skipped:
+            content = contents.get((head.position, head.entity_key))
+            if content is None:
+                log.warning("sealed_event_unreadable", issuer=head.issuer, position=head.position)
+                continue
+            opened[head.issuer, head.entity_key] = msgspec.structs.replace(
+                head,
+                state="pending",
+                content_key=content.content_key,
+                attempts=0,
+                due_ms=0,
+                problem=None,
+                reason=None,
+            )
+        return opened
 
     async def _decide(self, tx: Transaction, head: ReceivedHead, outcomes: EventOutcomes) -> None:
         """Remove a replica that a condition keeps out now."""
@@ -154,7 +162,7 @@ class AddressedPast:
         unmet = self._policy.accepts_addressed(entity)
         if unmet is None:
             return
-        await remove_replica(tx, head)
+        await tx.delete(entity.id)
         if head.state == "pending":  # the newer version decides
             await received.record(tx, msgspec.structs.replace(head, entity_id=None, size_bytes=0))
             return

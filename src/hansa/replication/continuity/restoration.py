@@ -32,7 +32,7 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.members import Member
 from hansa.core.retry import Retry
-from hansa.pubsub.bus import BusReads
+from hansa.pubsub.bus import BusReads, all_events_at
 from hansa.pubsub.ledger_records import Claim
 from hansa.replication.announced.bundles import LINES_MAX
 from hansa.replication.backlog import retrieval_of
@@ -189,18 +189,12 @@ class EntityRestoration:
                 lost.ended.append(claim.key)
             else:
                 claims[claim.last_position] = claim
-        positions = sorted(claims)
-        while positions:
-            events = await self._bus.events_at(positions)
-            if not events:
-                break
-            for committed in events:
-                version, claim = retrieval_of(committed), claims[committed.position]
-                lost.versions[claim.key] = version
-                lost.ends[claim.key] = ChainEnd(
-                    claim.version, claim.hashlink, claim.first_position, claim.last_position
-                )
-            positions = positions[len(events) :]
+        for committed in await all_events_at(self._bus, claims):
+            claim = claims[committed.position]
+            lost.versions[claim.key] = retrieval_of(committed)
+            lost.ends[claim.key] = ChainEnd(
+                claim.version, claim.hashlink, claim.first_position, claim.last_position
+            )
 
     # -- what the others have ------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ from hansa.core.audit import ANCHOR_TYPE
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Code
 from hansa.core.identifiers import entity_key
-from hansa.pubsub.bus import BusReads
+from hansa.pubsub.bus import BusReads, all_events_at
 from hansa.pubsub.ledger_records import Claim, CommittedEvent
 from hansa.replication.backlog import Backlog, retrieval_of
 from hansa.replication.conditions.policy import DistributionPolicy, PublishedPart
@@ -185,17 +185,9 @@ class Resync:
 
     async def _compare_newest(self, claims: Sequence[Claim], *, is_repair: bool) -> list[StoreDifference]:
         """Compare the newest events of some claims, one by one."""
-        events: list[CommittedEvent] = []
-        positions = sorted(one.last_position for one in claims)
-        while positions:
-            some = await self._bus.events_at(positions)
-            if not some:
-                break  # they are fetched still
-            events += some
-            positions = positions[len(some) :]
         newest = [
             one
-            for one in events
+            for one in await all_events_at(self._bus, [one.last_position for one in claims])
             if one.event.sealed is None and one.event.entity.type != ANCHOR_TYPE  # it is on the ledger alone
         ]
         differences: list[StoreDifference] = []
@@ -300,13 +292,11 @@ class Resync:
 
     async def _compare_entities(self, after: str, cursor: int, *, is_repair: bool) -> ComparedPart:
         compared, differences = 0, list[StoreDifference]()
-        next_after: str | None = after
         async for page in self._store.scan(public_only=False, after_id=after, limit=AT_ONCE):
             differences += await self._compare_replicas(page, is_repair=is_repair)
             compared += len(page)
-            next_after = page[-1].id
             if compared >= KEYS_MAX:
-                return ComparedPart("store", compared, tuple(differences), next_after, cursor)
+                return ComparedPart("store", compared, tuple(differences), page[-1].id, cursor)
         return ComparedPart("store", compared, tuple(differences), None, cursor)
 
     async def _compare_replicas(self, page: Sequence[Entity], *, is_repair: bool) -> list[StoreDifference]:
@@ -315,30 +305,28 @@ class Resync:
         for entity in page:
             if entity.origin is not None and entity.public:
                 by_issuer.setdefault(entity.origin, {})[entity_key(entity.origin, entity.id)] = entity
-        suspects: list[Entity] = []
+        suspects: dict[tuple[str, str], Entity] = {}
         for issuer, replicas in by_issuer.items():
             places = await head_places.places(self._store, issuer, list(replicas))
-            suspects += [
-                entity
+            suspects |= {
+                (issuer, key): entity
                 for key, entity in replicas.items()
                 if (place := places.get(key)) is None or place.proved_hashlink != hashlink(entity.body)
-            ]
+            }
         if not suspects:
             return []
-        claims = await self._claims(
-            [(one.origin or "", entity_key(one.origin or "", one.id)) for one in suspects]
-        )
+        claims = await self._claims(list(suspects))
         wrong = [
-            (entity, claim)
-            for entity in suspects
-            if not self._is_of(
-                claim := claims.get((entity.origin or "", entity_key(entity.origin or "", entity.id))), entity
-            )
+            (entity, claims.get(name))
+            for name, entity in suspects.items()
+            if not self._is_of(claims.get(name), entity)
         ]
-        events = [await self._newest_event(claim) for _, claim in wrong]
+        positions = {claim.last_position for _, claim in wrong if claim is not None}
+        newest = {one.position: one for one in await all_events_at(self._bus, positions)}
         differences: list[StoreDifference] = []
         async with self._store.transaction() as tx:
-            for (entity, _), event in zip(wrong, events, strict=True):
+            for entity, claim in wrong:
+                event = newest[claim.last_position] if claim is not None else None
                 difference = await self._compare_replica(tx, entity, event, is_repair=is_repair)
                 differences += [difference] if difference is not None else []
         return differences
@@ -347,13 +335,6 @@ class Resync:
     def _is_of(claim: Claim | None, entity: Entity) -> bool:
         """Whether a replica is the newest version that its origin published."""
         return claim is not None and not claim.is_deleted and hashlink(entity.body) == claim.hashlink
-
-    async def _newest_event(self, claim: Claim | None) -> CommittedEvent | None:
-        if claim is None:
-            return None
-        page = await self._bus.search(claim.last_position - 1, limit=1)
-        assert page.events, "a claim is on the ledger"
-        return page.events[0]
 
     async def _compare_replica(
         self, tx: Transaction, scanned: Entity, event: CommittedEvent | None, *, is_repair: bool
