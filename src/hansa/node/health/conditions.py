@@ -405,13 +405,13 @@ def retrieval_conditions(origins: Sequence[OriginProgress]) -> tuple[Condition, 
         if origin.rejected:
             message = f"{origin.rejected} entities of {origin.name} are not valid"
             conditions.append(Condition(ConditionCode.REPLICAS_REJECTED, message))
+        if origin.paused_since is not None:
+            continue
         if origin.problem == Code.HOST_NOT_ALLOWED and origin.failing_since is not None:
             code, why = ConditionCode.RETRIEVALS_NOT_ALLOWED, "its endpoint's address is not one to send to"
         elif origin.failing_since is not None and origin.attempts >= FAILING_ATTEMPTS_MIN:
             code, why = ConditionCode.RETRIEVALS_FAIL, f"since {origin.failing_since}"
         else:
-            continue
-        if origin.paused_since is not None:
             continue
         message = f"retrievals from {origin.name} fail ({origin.problem}): {why}"
         conditions.append(Condition(code, message))

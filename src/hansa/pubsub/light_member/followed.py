@@ -57,10 +57,10 @@ DISTRUSTED_MAX_S: Final = 3600.0
 LATE_AFTER_S: Final = 10.0
 REASON_LENGTH_MAX_CHARS: Final = 300
 
+T = TypeVar("T")
 Behavior = Literal["current", "late", "lies", "silent", "unknown", "upgraded", "withholds"]
 _DISTRUSTED: Final[frozenset[Behavior]] = frozenset({"lies", "withholds"})
 _STAYING: Final[frozenset[Behavior]] = _DISTRUSTED | {"upgraded"}
-T = TypeVar("T")
 """That a header alone does not change."""
 _WRONG: Final = frozenset(
     {Code.PROOF_INVALID, Code.MALFORMED, Code.RETRIEVAL_TOO_LARGE, Code.LEDGER_FORKED, Code.INVALID}

@@ -129,8 +129,6 @@ class BundlePusher:
         self._offered: deque[Sequence[Outgoing]] = deque(maxlen=OFFERED_MAX)
         self._added = Signal(clock)
         self._lanes: dict[str, _Lane] = {}
-        self._paused: frozenset[str] = frozenset()
-        """Members to which the operator has nothing sent."""
         self._counters = PusherCounters()
 
     @property
@@ -147,7 +145,7 @@ class BundlePusher:
 
     def offer(self, batch: Sequence[Outgoing]) -> None:
         """A batch is submitted: push its bytes, and retain them for who misses them. Does not wait."""
-        if batch and self._other_members():
+        if batch and self._registry.others(self._did):
             self._offered.append(batch)
             self._added.notify()
 
@@ -162,24 +160,28 @@ class BundlePusher:
                     await self._push(tasks, self._offered.popleft())
                 await self._added.wait(seen)
 
-    def _other_members(self) -> list[Member]:
-        return [one for one in self._registry.known() if one.did != self._did and one.is_current]
-
     def _ready_members(self) -> list[Member]:
         """The members that have room for a bundle now."""
         now_s = self._clock.monotonic()
-        return [one for one in self._other_members() if self._has_room(self._lanes.get(one.did), now_s)]
+        return [
+            one for one in self._registry.others(self._did) if self._has_room(self._lanes.get(one.did), now_s)
+        ]
 
     @staticmethod
     def _has_room(lane: _Lane | None, now_s: float) -> bool:
         return lane is None or (lane.in_flight < IN_FLIGHT_MAX and lane.due_s <= now_s)
 
     async def _push(self, tasks: asyncio.TaskGroup, batch: Sequence[Outgoing]) -> None:
-        bundle = await self._bundle(batch)
+        try:
+            bundle = await self._bundle(batch)
+            paused = await origins.paused(self._store) if bundle is not None else ()
+        except Unavailable as error:
+            log.info("bundle_not_made", code=str(error.code), events=len(batch))
+            return
         if bundle is None:
             return
         for member in self._ready_members():
-            if member.did in self._paused:
+            if member.did in paused:
                 continue
             lane = self._lanes.get(member.did) or self._new_lane(member.did)
             lane.in_flight += 1
@@ -191,12 +193,7 @@ class BundlePusher:
 
     async def _bundle(self, batch: Sequence[Outgoing]) -> tuple[bytes, int] | None:
         """The bundle of a batch, and how many parts it has; None when nothing of it is to be pushed."""
-        try:
-            self._paused = await origins.paused(self._store)
-            parts = await self._parts([one for one in batch if _is_shareable(one)])
-        except Unavailable as error:
-            log.info("bundle_not_made", code=str(error.code), events=len(batch))
-            return None
+        parts = await self._parts([one for one in batch if _is_shareable(one)])
         if not parts:
             return None
         is_small = sum(len(bytes(part.entity)) for part in parts) <= SMALL_MAX_BYTES
