@@ -16,7 +16,8 @@ went on alone with its own verdict would have another ledger than the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -26,8 +27,10 @@ from hansa.pubsub.ledger.results import FAULT, RuleBroken
 from hansa.pubsub.ledger.rules.misbehavior import punish
 from hansa.pubsub.ledger.rules.upgrades import SWITCH, apply_switch, is_switch
 from hansa.pubsub.ledger.state import BlockEffects, Overlay, StateView
-from hansa.pubsub.ledger.transactions import TransactionReader
+from hansa.pubsub.ledger.transactions import LedgerTransaction, TransactionReader
 from hansa.pubsub.ledger_records import Misbehavior
+
+T = TypeVar("T")
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -41,18 +44,36 @@ class Block(msgspec.Struct, frozen=True):
     """Evidence that the engine has verified; no transaction's verdict depends on it."""
 
 
-def apply_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> None:
-    """Apply a transaction to an overlay: all of it or nothing.
+def refusal_of(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBroken | None:
+    """Apply a transaction to an overlay, all of it or nothing, or say why not.
 
-    Args:
-        state: Changed when the transaction is valid, else not.
-        raw: The transaction.
-        reader: Reads it.
-
-    Raises:
-        RuleBroken: the first rule that the transaction breaks.
+    A fault of ours refuses it too.
     """
-    transaction = reader.read(raw, state)
+    return _verdict(lambda: _apply(state, reader.read(raw, state), reader))
+
+
+def verdict_of(
+    state: Overlay, raw: bytes, reader: TransactionReader
+) -> Sequence[LifecycleEvent] | RuleBroken:
+    """The events that a transaction commits by its check, or why an overlay does not take it.
+
+    The overlay may be changed, and is good for nothing else afterwards.
+    """
+
+    def events() -> Sequence[LifecycleEvent]:
+        transaction = reader.read(raw, state)
+        kind = transaction.kind
+        if kind.events is None:
+            _apply(state, transaction, reader)
+            return ()
+        (step,) = transaction.steps
+        kind.check(state, step, reader.context)
+        return kind.events(step)
+
+    return _verdict(events)
+
+
+def _apply(state: Overlay, transaction: LedgerTransaction, reader: TransactionReader) -> None:
     kind = transaction.kind
     if kind.events is not None:
         (step,) = transaction.steps
@@ -66,39 +87,16 @@ def apply_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> 
     state.absorb(upper)
 
 
-def check_transaction(state: Overlay, raw: bytes, reader: TransactionReader) -> Sequence[LifecycleEvent]:
-    """Check whether an overlay, which may be changed, takes a transaction; the events that this commits.
-
-    Raises:
-        RuleBroken: the first rule that the transaction breaks.
-        Exception: a fault of ours.
-    """
-    transaction = reader.read(raw, state)
-    kind = transaction.kind
-    if kind.events is None:
-        apply_transaction(state, raw, reader)
-        return ()
-    (step,) = transaction.steps
-    kind.check(state, step, reader.context)
-    return kind.events(step)
-
-
-def refusal_of(state: Overlay, raw: bytes, reader: TransactionReader) -> RuleBroken | None:
-    """Apply a transaction to an overlay, or say why not; a fault of ours refuses it too."""
+def _verdict(check: Callable[[], T]) -> T | RuleBroken:
+    """What a check gives, or the first rule that is broken."""
     try:
-        apply_transaction(state, raw, reader)
+        return check()
     except RuleBroken as broken:
         return broken
     except Exception as error:  # noqa: BLE001 - no bytes of a stranger may end the process
-        return fault_of(error)
-    return None
-
-
-def fault_of(error: Exception) -> RuleBroken:
-    """The refusal of a transaction that this software fails to judge."""
-    fault = FAULT.broken("This member failed to judge the transaction.")
-    fault.__cause__ = error
-    return fault
+        fault = FAULT.broken("This member failed to judge the transaction.")
+        fault.__cause__ = error
+        return fault
 
 
 def begin_block(
@@ -187,7 +185,7 @@ def finalize_block(view: StateView, block: Block, reader: TransactionReader) -> 
     refusals: list[Refused | None] = [None] * (len(block.transactions) - len(transactions))
     for raw in transactions:
         try:
-            apply_transaction(state, raw, reader)
+            _apply(state, reader.read(raw, state), reader)
             refusals.append(None)
         except Refused as refusal:
             refusals.append(refusal)

@@ -19,7 +19,7 @@ from hansa.pubsub.ledger.rules.governance.tables import SENDERS
 from hansa.pubsub.ledger.rules.kind import GOVERNANCE_LANE, Sender
 from hansa.pubsub.ledger.rules.quotas import check_quotas, is_within_quotas, spend
 from hansa.pubsub.ledger.state import NOTHING, BlockEffects, Load, Overlay, StateView
-from hansa.pubsub.ledger.state_machine import Proposal, check_transaction, fault_of
+from hansa.pubsub.ledger.state_machine import Proposal, verdict_of
 from hansa.pubsub.ledger.transactions import TransactionReader
 from hansa.pubsub.ledger.waiting.entry import (
     LastVersion,
@@ -200,12 +200,7 @@ class WaitingTransactions:
         def verdict(predecessors: Sequence[Claim]) -> Sequence[LifecycleEvent] | RuleBroken:
             state = Overlay(view, view.head.height + 1, time_ms)
             state.presume(issuer, predecessors)
-            try:
-                return check_transaction(state, raw, reader)
-            except RuleBroken as broken:
-                return broken
-            except Exception as error:  # noqa: BLE001 - no bytes of a stranger may end the process
-                return fault_of(error)
+            return verdict_of(state, raw, reader)
 
         result = verdict(())
         if isinstance(result, RuleBroken) and result.code is Code.EVENT_VERSION_BROKEN:
