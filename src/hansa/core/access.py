@@ -26,6 +26,17 @@ READERS: Final = frozenset({OPERATOR, PROVIDER, READER})
 WRITERS: Final = frozenset({OPERATOR, PROVIDER})
 
 
+class GrantedPower(msgspec.Struct, frozen=True):
+    """One power of the credential behind a caller (`hansa.identity.credentials.mandate.Power`)."""
+
+    domain: str
+    """As `DOME`, in capital letters."""
+    function: str
+    """As `ProductOffering`."""
+    actions: tuple[str, ...]
+    """As `Create`, in alphabetical order."""
+
+
 class Caller(msgspec.Struct, frozen=True):
     """The authenticated party behind a request; `ANONYMOUS` when there is none."""
 
@@ -34,6 +45,13 @@ class Caller(msgspec.Struct, frozen=True):
     member: str | None = None
     """DID of the member that forwards for this caller, whom it knows by a pseudonym; None: a client of
     ours."""
+    organization: str | None = None
+    """The organisation that the caller acts for, by its verified identifier (EN 319 412-1), as
+    `VATES-12345678`; None: of no organisation, as the holder of a token of the operator."""
+    powers: tuple[GrantedPower, ...] = ()
+    """What the organisation's credential lets the caller do in its name."""
+    is_machine: bool = False
+    """Whether it is a machine of the organisation that acts, not an employee."""
 
     @property
     def is_authenticated(self) -> bool:
