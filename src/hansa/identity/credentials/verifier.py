@@ -82,6 +82,8 @@ class VerifiedCredential(msgspec.Struct, frozen=True):
     """Whether its holder presented it, for the request."""
     steps: tuple[str, ...]
     """What was checked, for the operator."""
+    holder_did: str = ""
+    """DID of the one to whom it was issued, whose keys count; empty when it names the key itself."""
 
 
 class CredentialVerifier:
@@ -290,4 +292,5 @@ def _result(
         has_status=has_status,
         is_presented=is_presented,
         steps=steps.noted,
+        holder_did=document.holder.did,
     )
