@@ -32,14 +32,27 @@ def inflated(raw: bytes, size_max_bytes: int) -> bytes:
     Raises:
         Refused: `Code.TOO_LARGE` or `Code.MALFORMED`.
     """
-    bound_bytes = content_max_bytes(raw, size_max_bytes)
-    stream = zlib.decompressobj()
+    return inflated_to(raw, content_max_bytes(raw, size_max_bytes), zlib.MAX_WBITS)
+
+
+def inflated_to(raw: bytes, bound_bytes: int, window_bits: int) -> bytes:
+    """The content of a stream, whatever the ratio.
+
+    Args:
+        raw: All of the stream, and nothing after it.
+        bound_bytes: Of the content.
+        window_bits: As zlib has them: `zlib.MAX_WBITS` for zlib (RFC 1950), 16 more for gzip (RFC 1952).
+
+    Raises:
+        Refused: `Code.TOO_LARGE` or `Code.MALFORMED`.
+    """
+    stream = zlib.decompressobj(window_bits)
     try:
         content = stream.decompress(raw, bound_bytes + 1)
     except zlib.error as error:
-        raise Refused(Code.MALFORMED, "The bytes are no zlib stream (RFC 1950).") from error
+        raise Refused(Code.MALFORMED, "The bytes are no such stream.") from error
     if len(content) > bound_bytes:
         raise Refused(Code.TOO_LARGE, "The stream decompresses to more than it may.")
     if not stream.eof or stream.unused_data:
-        raise Refused(Code.MALFORMED, "The bytes are not one whole zlib stream.")
+        raise Refused(Code.MALFORMED, "The bytes are not one whole stream.")
     return content

@@ -20,6 +20,7 @@ from hansa.identity.credentials.refusals import CredentialRefused
 from hansa.identity.credentials.replay import PresentationMemory, RecentPresentations
 from hansa.identity.credentials.status.lists import StatusLists
 from hansa.identity.credentials.verifier import (
+    CredentialFormat,
     CredentialVerifier,
     PresentationRequest,
     VerifiedCredential,
@@ -29,6 +30,7 @@ from hansa.identity.credentials.verifier import (
 
 __all__ = [
     "CREDENTIAL_SIZE_MAX_BYTES",
+    "CredentialFormat",
     "CredentialRefused",
     "CredentialVerifier",
     "DidKeys",

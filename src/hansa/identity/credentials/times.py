@@ -84,12 +84,38 @@ class Validity:
             )
 
 
-def check_fresh(signed_at_s: int, now_s: int, age_max_s: int) -> None:
-    """Check that a presentation was signed now, and not some time ago or in the future.
+def addressee(
+    claims: Mapping[str, Any], signed_at_names: Iterable[str], now_s: int, age_max_s: int
+) -> tuple[Any, Any]:
+    """For whom and for which request a presentation is, that was signed just now.
+
+    Args:
+        claims: Of what its holder signed.
+        signed_at_names: The first of them that is there says when it was signed.
+        now_s: Seconds since 1970.
+        age_max_s: How long ago it may have been signed.
+
+    Returns:
+        `aud` and `nonce`, as they are written.
 
     Raises:
-        Refused: `Code.PRESENTATION_EXPIRED`.
+        Refused: `Code.PRESENTATION_EXPIRED` or `Code.CREDENTIAL_MALFORMED`.
     """
+    times = [numeric_date(claims, name) for name in signed_at_names]
+    signed_at_s = next((time for time in times if time is not None), None)
+    if signed_at_s is None:
+        raise malformed("the presentation does not say when it was signed (`iat`)")
+    _check_fresh(signed_at_s, now_s, age_max_s)
+    validity = Validity((numeric_date(claims, "nbf"),), (numeric_date(claims, "exp"),))
+    try:
+        validity.check(now_s)
+    except Refused as error:
+        raise Refused(Code.PRESENTATION_EXPIRED, f"the presentation: {error.message}") from error
+    return claims.get("aud"), claims.get("nonce")
+
+
+def _check_fresh(signed_at_s: int, now_s: int, age_max_s: int) -> None:
+    """Check that a presentation was signed now, and not some time ago or in the future."""
     if not now_s - age_max_s - CLOCK_LEEWAY_S <= signed_at_s <= now_s + CLOCK_LEEWAY_S:
         raise Refused(
             Code.PRESENTATION_EXPIRED,

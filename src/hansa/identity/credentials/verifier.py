@@ -124,13 +124,9 @@ class CredentialVerifier:
         steps, now_s = Steps(), self._now_s()
         try:
             document = _bare_credential(text, format)
-            issuer, mandate, validity = await self._verified(document, now_s, steps)
-            has_status = await self._status.check(document.status, issuer, now_s, steps)
+            return await self._result(format, document, now_s, steps)
         except Refused as error:
             raise refused_after(steps, error) from error
-        return _result(
-            format, document, issuer, mandate, validity, has_status, is_presented=False, steps=steps
-        )
 
     async def presentation(
         self, text: str, format: CredentialFormat, request: PresentationRequest
@@ -157,12 +153,7 @@ class CredentialVerifier:
         assert binding is not None, "it was checked"
         steps.note("the key in `cnf` signed the presentation and all that is disclosed")
         _check_request(audience, nonce, request)
-        issuer, mandate, validity = await self._verified(document, now_s, steps)
-        has_status = await self._status.check(document.status, issuer, now_s, steps)
-        self._use(binding.jws.signing_input, now_s)
-        return _result(
-            SD_JWT_FORMAT, document, issuer, mandate, validity, has_status, is_presented=True, steps=steps
-        )
+        return await self._result(SD_JWT_FORMAT, document, now_s, steps, signed=binding.jws.signing_input)
 
     async def _jwt_presentation(
         self, text: str, request: PresentationRequest, now_s: int, steps: Steps
@@ -170,13 +161,51 @@ class CredentialVerifier:
         presentation = read_jwt_presentation(text)
         audience, nonce = check_presentation_claims(presentation.claims, now_s, self._age_max_s)
         _check_request(audience, nonce, request)
-        document = presentation.credential
+        return await self._result(
+            *(JWT_VC_FORMAT, presentation.credential, now_s, steps),
+            signed=presentation.jws.signing_input,
+            presentation=presentation,
+        )
+
+    async def _result(
+        self,
+        format: CredentialFormat,
+        document: CredentialDocument,
+        now_s: int,
+        steps: Steps,
+        *,
+        signed: bytes | None = None,
+        presentation: JwtPresentation | None = None,
+    ) -> VerifiedCredential:
+        """A credential that holds; and the presentation, when there is one.
+
+        Args:
+            format: Of the credential.
+            document: What it says.
+            now_s: Seconds since 1970.
+            steps: What was checked before.
+            signed: What the holder signed to present it; None: it is not presented.
+            presentation: Whose signature is still to be checked.
+        """
         issuer, mandate, validity = await self._verified(document, now_s, steps)
-        await self._check_holder(presentation, document.holder, now_s, steps)
+        if presentation is not None:
+            await self._check_holder(presentation, document.holder, now_s, steps)
         has_status = await self._status.check(document.status, issuer, now_s, steps)
-        self._use(presentation.jws.signing_input, now_s)
-        return _result(
-            JWT_VC_FORMAT, document, issuer, mandate, validity, has_status, is_presented=True, steps=steps
+        if signed is not None:
+            self._memory.use(signed, now_s, now_s + self._age_max_s + 2 * CLOCK_LEEWAY_S + 1)
+        return VerifiedCredential(
+            format=format,
+            types=document.types,
+            id=document.id,
+            issuer=issuer,
+            claims=msgspec.json.encode(document.claims),
+            mandate=mandate,
+            begin_s=validity.begin_s,
+            end_s=validity.end_s,
+            has_status=has_status,
+            is_presented=signed is not None,
+            steps=steps.noted,
+            holder_did=document.holder.did,
         )
 
     async def _verified(
@@ -216,9 +245,6 @@ class CredentialVerifier:
                 Code.PRESENTATION_UNBOUND, f"the key of {presentation.holder} did not sign the presentation"
             )
         steps.note(f"{presentation.holder} signed the presentation")
-
-    def _use(self, signed: bytes, now_s: int) -> None:
-        self._memory.use(signed, now_s, now_s + self._age_max_s + 2 * CLOCK_LEEWAY_S + 1)
 
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())
@@ -267,30 +293,3 @@ def _check_request(audience: object, nonce: object, request: PresentationRequest
         )
     if nonce != request.nonce:
         raise Refused(Code.PRESENTATION_FOREIGN, "its nonce is not that of the request")
-
-
-def _result(
-    format: CredentialFormat,
-    document: CredentialDocument,
-    issuer: ProvedIssuer,
-    mandate: Mandate | None,
-    validity: Validity,
-    has_status: bool,
-    *,
-    is_presented: bool,
-    steps: Steps,
-) -> VerifiedCredential:
-    return VerifiedCredential(
-        format=format,
-        types=document.types,
-        id=document.id,
-        issuer=issuer,
-        claims=msgspec.json.encode(document.claims),
-        mandate=mandate,
-        begin_s=validity.begin_s,
-        end_s=validity.end_s,
-        has_status=has_status,
-        is_presented=is_presented,
-        steps=steps.noted,
-        holder_did=document.holder.did,
-    )

@@ -14,7 +14,7 @@ from hansa.core.errors import Refused
 from hansa.core.limits import Limits
 from hansa.identity.credentials.refusals import malformed
 from hansa.identity.credentials.times import Validity
-from hansa.identity.foreign_jws import ForeignJws, check_critical, read_foreign_jws
+from hansa.identity.foreign_jws import ForeignJws, check_critical, key_of_jwk, read_foreign_jws
 
 CREDENTIAL_SIZE_MAX_BYTES: Final = 131_072
 DEPTH_MAX: Final = 24
@@ -49,6 +49,18 @@ class CredentialDocument(msgspec.Struct, frozen=True):
     status: tuple[Any, ...] = ()
     """What it says about where its status is, as it is written."""
     id: str = ""
+
+
+def bound_to_jwk(jwk: object) -> HolderBinding:
+    """The binding to the key in `cnf` (RFC 7800).
+
+    Raises:
+        Refused: `Code.CREDENTIAL_MALFORMED`.
+    """
+    try:
+        return HolderBinding(key=key_of_jwk(jwk))
+    except Refused as error:
+        raise malformed(f"`cnf`: {error.message}") from error
 
 
 @lru_cache(4)

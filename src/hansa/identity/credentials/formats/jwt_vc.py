@@ -22,15 +22,15 @@ from hansa.identity.credentials.formats.document import (
     TYPES_MAX,
     CredentialDocument,
     HolderBinding,
+    bound_to_jwk,
     check_header,
     read_claims,
     read_jws,
     text_claim,
 )
-from hansa.identity.credentials.formats.sd_jwt import check_presentation_times
 from hansa.identity.credentials.refusals import malformed
-from hansa.identity.credentials.times import Validity, check_fresh, date_time, numeric_date
-from hansa.identity.foreign_jws import ForeignJws, key_of_jwk
+from hansa.identity.credentials.times import Validity, addressee, date_time, numeric_date
+from hansa.identity.foreign_jws import ForeignJws
 from hansa.identity.jades import SIGNING_TIME, signing_time_s
 
 JWT_VC_FORMAT: Final = "jwt_vc_json"
@@ -146,13 +146,7 @@ def check_presentation_claims(claims: Mapping[str, Any], now_s: int, age_max_s: 
     Raises:
         Refused: `Code.PRESENTATION_EXPIRED` or `Code.CREDENTIAL_MALFORMED`.
     """
-    times = [numeric_date(claims, "iat"), numeric_date(claims, "nbf")]
-    signed_at_s = next((time for time in times if time is not None), None)
-    if signed_at_s is None:
-        raise malformed("the presentation does not say when it was signed (`iat`)")
-    check_fresh(signed_at_s, now_s, age_max_s)
-    check_presentation_times(claims, now_s)
-    return claims.get("aud"), claims.get("nonce")
+    return addressee(claims, ("iat", "nbf"), now_s, age_max_s)
 
 
 def _content(claims: Mapping[str, Any], name: str, marker: str) -> Mapping[str, Any]:
@@ -211,10 +205,7 @@ def _holder(
     confirmation = _confirmation(claims, content)
     if confirmation is not None:
         if confirmation.keys() == {"jwk"}:
-            try:
-                return HolderBinding(key=key_of_jwk(confirmation["jwk"]))
-            except Refused as error:
-                raise malformed(f"`cnf`: {error.message}") from error
+            return bound_to_jwk(confirmation["jwk"])
         kid = text_claim(confirmation, "kid")
         if confirmation.keys() != {"kid"} or kid is None or not is_did(kid.partition("#")[0]):
             raise malformed("`cnf` names neither one key as a JWK nor one of a DID")

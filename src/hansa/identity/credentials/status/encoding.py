@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.errors import Code, Refused
+from hansa.core.inflating import inflated_to
 from hansa.identity.foreign_jws import decoded_part
 
 LIST_SIZE_MAX_BYTES: Final = 4_194_304
@@ -73,16 +74,10 @@ def bitstring_status_array(text: object) -> StatusArray:
 def _inflated(text: object, window_bits: int) -> bytes:
     if not isinstance(text, str):
         raise unknown("the list is no text")
-    stream = zlib.decompressobj(window_bits)
     try:
-        content = stream.decompress(decoded_part(text), LIST_SIZE_MAX_BYTES + 1)
-    except (zlib.error, Refused) as error:
-        raise unknown(f"the list cannot be unpacked: {error}") from error
-    if len(content) > LIST_SIZE_MAX_BYTES:
-        raise unknown(f"the list has more than {LIST_SIZE_MAX_BYTES} bytes")
-    if not stream.eof or stream.unused_data:
-        raise unknown("the list is cut off, or something follows it")
-    return content
+        return inflated_to(decoded_part(text), LIST_SIZE_MAX_BYTES, window_bits)
+    except Refused as error:
+        raise unknown(f"the list cannot be unpacked: {error.message}") from error
 
 
 def unknown(what: str) -> Refused:
