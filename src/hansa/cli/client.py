@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from hansa.client.connection import (
     ClientResponse,
@@ -12,6 +14,7 @@ from hansa.client.connection import (
     retry_after_s,
 )
 from hansa.client.connection import refusal as reported_error
+from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock, SystemClock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 
@@ -21,6 +24,7 @@ __all__ = [
     "Parameters",
     "PatientClient",
     "PatientReads",
+    "post_part",
     "reason_of",
     "refusal",
     "retry_after_s",
@@ -29,6 +33,12 @@ __all__ = [
 PATIENCE_S: Final = 15.0
 """So long a read is repeated that a marketplace postpones: its engine has started again by then."""
 POSTPONED: Final = frozenset({429, 503})
+PART_ATTEMPTS: Final = 8
+PART_RETRY_S: Final = 1.0
+PART_TIMEOUT_S: Final = 300.0
+"""A part may wait for every member that does not answer."""
+
+T = TypeVar("T")
 
 
 class Client(MarketplaceConnection):
@@ -72,6 +82,35 @@ class PatientReads(MarketplaceConnection):
 
 class PatientClient(PatientReads, Client):
     """The client of commands that read a lot: a marketplace that is busy for a moment ends none of them."""
+
+
+async def post_part(client: Client, path: str, content: Any, answer: type[T], clock: Clock) -> T:
+    """One part of long work, asked for again while the marketplace is busy or its ledger does not answer.
+
+    Args:
+        client: Of the marketplace.
+        path: Takes a POST that may be repeated.
+        content: Of the request, as JSON.
+        answer: Type of what status 200 brings.
+        clock: Waits.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached for longer, or refuses.
+    """
+    body = msgspec.json.encode(content)
+    for attempt in range(1, PART_ATTEMPTS + 1):
+        try:
+            response = await client.request("POST", path, body=body, timeout_s=PART_TIMEOUT_S)
+            if response.status != 200:
+                raise refusal(response, client.url)
+            return msgspec.json.decode(response.body, type=answer)
+        except Unavailable as error:
+            if attempt == PART_ATTEMPTS:
+                raise
+            await clock.sleep(max(PART_RETRY_S, error.retry_after_s))
+        except UNREADABLE as error:
+            raise client.not_a_marketplace() from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 def refusal(response: ClientResponse, url: str) -> HansaError:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from hansa.cli.catalogue.member_names import name_with_status
 from hansa.cli.client import Client
 from hansa.cli.durations import duration_text
 from hansa.cli.output import Output
@@ -169,7 +170,7 @@ def rows_of_origins(report: Report) -> list[list[str]]:
     """A row for each other member."""
     return [
         [
-            _with_status(text_of(origin.get("name") or origin.get("did")), origin.get("status")),
+            name_with_status(text_of(origin.get("name") or origin.get("did")), origin.get("status")),
             *(
                 number(origin, name)
                 for name in ("lag", "stored", "pending", "failed", "deferred", "rejected")
@@ -184,11 +185,6 @@ def _problem_of(origin: Report) -> str:
     """Why nothing of a member comes, if that is so."""
     paused_since = origin.get("paused_since")
     return f"paused since {text_of(paused_since)}" if paused_since else text_of(origin.get("problem") or "")
-
-
-def _with_status(name: str, status: object) -> str:
-    """The name of a member, marked when it is not an active one: `riga (left)`."""
-    return name if status in {None, "active"} else f"{name} ({text_of(status)})"
 
 
 def rows_of_followed(report: Report) -> list[list[str]]:

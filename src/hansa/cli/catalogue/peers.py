@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from hansa.cli.catalogue.member_names import member_named
 from hansa.cli.client import PatientClient, refusal
 from hansa.cli.output import Output
 from hansa.core.errors import Code, Refused
@@ -64,15 +65,15 @@ async def _act(
         HansaError: when a name is none, or the marketplace refuses.
     """
     if actions.pause is not None:
-        peer = _peer(peers, actions.pause, "--pause")
+        peer = member_named(peers, actions.pause, "--pause")
         await _post(client, f"{PATH}/{quote(peer['did'], safe=':')}/pause")
         output.message(f"{printable(actions.pause)} is paused: what it announces waits until --resume.")
     if actions.resume is not None:
-        peer = _peer(peers, actions.resume, "--resume")
+        peer = member_named(peers, actions.resume, "--resume")
         await _post(client, f"{PATH}/{quote(peer['did'], safe=':')}/resume")
         output.message(f"{printable(actions.resume)} is requested again.")
     if actions.retry_now is not None:
-        peer = _peer(peers, actions.retry_now, "--retry-now")
+        peer = member_named(peers, actions.retry_now, "--retry-now")
         if (peer["origin"] or {}).get("paused_since") and actions.resume is None:
             raise Refused(Code.CONFLICT, f"{printable(actions.retry_now)} is paused; give --resume.")
         body = msgspec.json.encode({"origin": peer["did"], "states": ["pending"]})
@@ -84,14 +85,6 @@ async def _post(client: PatientClient, path: str, body: bytes = b"") -> None:
     response = await client.request("POST", path, body=body)
     if response.status != 200:
         raise refusal(response, client.url)
-
-
-def _peer(peers: Sequence[Mapping[str, Any]], name: str, option: str) -> Mapping[str, Any]:
-    named = [peer for peer in peers if name in {peer["did"], peer["name"]}]
-    if len(named) != 1:
-        known = ", ".join(sorted(printable(str(peer["name"])) for peer in peers))
-        raise Refused(Code.INVALID, f"{option}: not the name or DID of one member ({known}).")
-    return named[0]
 
 
 def _row(peer: Mapping[str, Any]) -> list[str]:

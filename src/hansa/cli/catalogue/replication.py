@@ -10,18 +10,17 @@ from urllib.parse import quote
 
 import msgspec
 
+from hansa.cli.catalogue.lost import lost_table
+from hansa.cli.catalogue.member_names import member_named, name_with_status
 from hansa.cli.client import Client, PatientClient, refusal
 from hansa.cli.output import Output
-from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
+from hansa.store.tables.publications import LostEntity
 
 PATH: Final = "/league/v1/replicas"
 PAGE_SIZE: Final = 1000
 KEY_SHOWN_CHARS: Final = 16
 HEADINGS: Final = ("origin", "state", "entity", "version", "attempts", "next attempt", "code", "reason")
-
-LOST_FIELDS: Final = ("type", "key", "version", "position", "time")
-LOST_HEADINGS: Final = ("type", "ledger key", "version", "position", "published")
 
 Members = Mapping[str, Mapping[str, Any]]
 """Members by their DIDs."""
@@ -35,13 +34,7 @@ async def _members(client: Client) -> Members:
 
 def _did(members: Members, origin: str | None) -> str | None:
     """The DID of a member, given that or its name."""
-    if origin is None or origin in members:
-        return origin
-    dids = [did for did, one in members.items() if one["name"] == origin]
-    if len(dids) != 1:
-        known = ", ".join(sorted(str(one["name"]) for one in members.values()))
-        raise Refused(Code.INVALID, f"--origin {origin}: not the name or DID of one member ({known}).")
-    return dids[0]
+    return None if origin is None else str(member_named(tuple(members.values()), origin, "--origin")["did"])
 
 
 def run_list(
@@ -126,24 +119,27 @@ def run_lost(url: str, token: str | None, output: Output) -> None:
         HansaError: when the marketplace cannot be reached or refuses.
     """
 
-    async def run() -> list[Any]:
-        lost: list[Any] = []
+    async def run() -> list[LostEntity]:
+        lost: list[LostEntity] = []
         async with PatientClient(url, token) as client:
             while page := await client.get("/league/v1/lost", _after(lost)):
-                lost += page
+                try:
+                    lost += msgspec.convert(page, list[LostEntity])
+                except msgspec.ValidationError as error:
+                    raise client.not_a_marketplace() from error
         return lost
 
     lost = asyncio.run(run())
     if output.as_json:
         output.document(lost)
     elif lost:
-        output.table(LOST_HEADINGS, [[printable(str(one[name])) for name in LOST_FIELDS] for one in lost])
+        lost_table(lost, output)
     else:
         output.message("None.")
 
 
-def _after(lost: Sequence[Any]) -> list[tuple[str, str]]:
-    return [("after", str(lost[-1]["position"] if lost else 0)), ("limit", str(PAGE_SIZE))]
+def _after(lost: Sequence[LostEntity]) -> list[tuple[str, str]]:
+    return [("after", str(lost[-1].position if lost else 0)), ("limit", str(PAGE_SIZE))]
 
 
 def _show(heads: Sequence[Any], members: Members, output: Output) -> None:
@@ -169,7 +165,7 @@ def _row(head: Mapping[str, Any], members: Members) -> list[str]:
     member, status = members.get(str(head["issuer"])), _status(members, head)
     name = str(head["issuer"] if member is None else member["name"])
     return [
-        printable(name if status in {None, "active"} else f"{name} ({status})"),
+        name_with_status(name, status),
         printable(str(head["state"])),
         printable(str(entity)),
         str(head["version"]),

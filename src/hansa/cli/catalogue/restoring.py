@@ -10,16 +10,16 @@ missing once more.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
-from hansa.cli.client import Client, PatientClient, refusal
+from hansa.cli.catalogue.lost import lost_table
+from hansa.cli.client import Client, PatientClient, post_part
 from hansa.cli.output import Output
 from hansa.cli.progress import ItemProgress
-from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
 from hansa.replication.continuity.restoration import RestoredPart
 from hansa.store.tables.publications import LostEntity
@@ -27,22 +27,15 @@ from hansa.store.tables.publications import LostEntity
 STATUS_PATH: Final = "/league/v1/status"
 RESTORE_PATH: Final = "/league/v1/lost/restore"
 WITHDRAW_PATH: Final = "/league/v1/lost/withdraw"
-PART_TIMEOUT_S: Final = 300.0
-"""A part waits for every member that does not answer."""
-ATTEMPTS: Final = 8
 RETRY_S: Final = 1.0
 PASSES_MAX: Final = 5
 MISSING_MAX: Final = 1000
 """So many are listed; all are counted."""
 WITHDRAWN_AT_ONCE: Final = 1000
-KEY_SHOWN_CHARS: Final = 16
-HEADINGS: Final = ("type", "ledger key", "version", "position", "published")
 NOT_ON_THE_LEDGER: Final = (
     "Drafts, private entities, private attributes of public ones, and confidential entities are not among what "
     "other members have for everybody: those that were lost are in a backup, or nowhere."
 )
-
-T = TypeVar("T")
 
 
 class SourceTotals(msgspec.Struct):
@@ -139,7 +132,7 @@ async def restore_lost(client: Client, report: RestoreReport, output: Output, cl
             report.missing, report.missing_entities = 0, []
             after: int | None = 0
             while after is not None:
-                part = await _post(client, RESTORE_PATH, {"after": after}, RestoredPart, clock)
+                part = await post_part(client, RESTORE_PATH, {"after": after}, RestoredPart, clock)
                 _add(report, part)
                 progress.advance(part.restored + part.rewritten + part.ended)
                 for one in part.sources:
@@ -169,7 +162,7 @@ async def _withdraw(client: Client, report: RestoreReport, clock: Clock) -> None
     keys = [one.key for one in report.missing_entities]
     for start in range(0, len(keys), WITHDRAWN_AT_ONCE):
         some = keys[start : start + WITHDRAWN_AT_ONCE]
-        answer = await _post(client, WITHDRAW_PATH, {"keys": some}, dict[str, int], clock)
+        answer = await post_part(client, WITHDRAW_PATH, {"keys": some}, dict[str, int], clock)
         report.withdrawn += answer["withdrawn"]
     report.missing -= report.withdrawn
 
@@ -181,24 +174,6 @@ async def _status(client: Client) -> dict[str, Any]:
             Code.FORBIDDEN, f"{client.url} shows what it has lost to its operator alone: give a token of one."
         )
     return status
-
-
-async def _post(client: Client, path: str, content: Any, answer: type[T], clock: Clock) -> T:
-    """An answer, requested again while the marketplace is busy or its ledger does not answer."""
-    body = msgspec.json.encode(content)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            response = await client.request("POST", path, body=body, timeout_s=PART_TIMEOUT_S)
-            if response.status != 200:
-                raise refusal(response, client.url)
-            return msgspec.json.decode(response.body, type=answer)
-        except Unavailable as error:
-            if attempt == ATTEMPTS:
-                raise
-            await clock.sleep(max(RETRY_S, error.retry_after_s))
-        except UNREADABLE as error:
-            raise client.not_a_marketplace() from error
-    raise AssertionError("the last attempt returns or raises")
 
 
 def show(report: RestoreReport, output: Output) -> None:
@@ -216,15 +191,9 @@ def show(report: RestoreReport, output: Output) -> None:
             "From whom",
         )
     if report.missing_entities:
-        output.table(
-            HEADINGS,
-            [
-                [
-                    *(printable(one.type), f"{one.key[:KEY_SHOWN_CHARS]}…", str(one.version)),
-                    *(str(one.position), printable(one.time)),
-                ]
-                for one in report.missing_entities
-            ],
+        lost_table(
+            report.missing_entities,
+            output,
             "Withdrawn: no member has them" if report.withdrawn else "Still lost: no member has them",
         )
     rewritten = f", {report.rewritten:,} written again here meanwhile" if report.rewritten else ""

@@ -14,12 +14,11 @@ from typing import Final
 import msgspec
 
 from hansa.cli.catalogue.restoring import RestoreReport, restore_lost
-from hansa.cli.client import Client, PatientClient, refusal
+from hansa.cli.client import Client, PatientClient, post_part
 from hansa.cli.output import Output
 from hansa.cli.progress import ItemProgress
-from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.foreign_text import printable
 from hansa.pubsub.ledger.commitments.claims import BUCKETS
 from hansa.replication.continuity.resync import WALKS, ComparedPart, StoreDifference, Walk
@@ -27,8 +26,6 @@ from hansa.replication.continuity.resync import WALKS, ComparedPart, StoreDiffer
 PATH: Final = "/league/v1/resync"
 DIFFERENCES_MAX: Final = 1000
 """So many differences are listed; all are counted."""
-ATTEMPTS: Final = 8
-RETRY_S: Final = 1.0
 HEADINGS: Final = ("difference", "entity", "issuer", "repaired")
 KEY_SHOWN_CHARS: Final = 16
 
@@ -112,7 +109,8 @@ async def _walk(
     done = int(after or 0) if walk == "ledger" else 0
     while next_after is not None:
         report.place = f"{walk}:{next_after}"
-        part = await _part(client, walk, next_after, report, clock)
+        content = {"walk": walk, "after": next_after, "is_repair": report.is_repair}
+        part = await post_part(client, PATH, content, ComparedPart, clock)
         report.compared += part.compared
         for one in part.differences:
             report.counts[one.kind] = report.counts.get(one.kind, 0) + 1
@@ -124,24 +122,6 @@ async def _walk(
             bucket = int(next_after or BUCKETS)
             progress.advance(max(0, bucket - done))
             done = bucket
-
-
-async def _part(client: Client, walk: Walk, after: str, report: ResyncReport, clock: Clock) -> ComparedPart:
-    """One part, asked for again while the marketplace is busy or its ledger does not answer."""
-    body = msgspec.json.encode({"walk": walk, "after": after, "is_repair": report.is_repair})
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            response = await client.request("POST", PATH, body=body)
-            if response.status != 200:
-                raise refusal(response, client.url)
-            return msgspec.json.decode(response.body, type=ComparedPart)
-        except Unavailable as error:
-            if attempt == ATTEMPTS:
-                raise
-            await clock.sleep(max(RETRY_S, error.retry_after_s))
-        except UNREADABLE as error:
-            raise client.not_a_marketplace() from error
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _show(report: ResyncReport, output: Output) -> None:

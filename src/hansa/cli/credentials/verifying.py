@@ -16,6 +16,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.trust.issuers import TrustedIssuer
 from hansa.identity.credentials import (
     CREDENTIAL_SIZE_MAX_BYTES,
+    CredentialFormat,
     CredentialVerifier,
     DidKeys,
     IssuerTrust,
@@ -76,8 +77,7 @@ def verified_file(
     parts = None if power is None else power.split("/")
     if parts is not None and len(parts) != 3:
         raise Refused(Code.INVALID, f"{power!r} is no power: domain, function and action, parted by /.")
-    text = read_input(file, _text)
-    format, is_presentation = read_input(file, lambda _: format_of(text))
+    text, format, is_presentation = read_input(file, _credential)
     request = None
     if is_presentation:
         if not audience or not nonce:
@@ -98,11 +98,15 @@ def verified_file(
     return credential
 
 
-def _text(content: bytes) -> str:
-    """A credential as a file holds it; a line break at the end is no part of it."""
+def _credential(content: bytes) -> tuple[str, CredentialFormat, bool]:
+    """A credential as a file holds it, its format, and whether it is a presentation of one.
+
+    A line break at the end is no part of it.
+    """
     if len(content) > CREDENTIAL_SIZE_MAX_BYTES or not content.isascii():
         raise Refused(Code.CREDENTIAL_MALFORMED, "It is no credential in text form, or too long.")
-    return content.decode("ascii").strip()
+    text = content.decode("ascii").strip()
+    return text, *format_of(text)
 
 
 @asynccontextmanager
