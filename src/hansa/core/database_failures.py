@@ -23,6 +23,36 @@ def is_damage(error: apsw.Error) -> bool:
     )
 
 
+def schema_version(
+    connection: apsw.Connection, path: str, application_id: int, newest: int, what: str
+) -> int:
+    """The version of the schema that a file has; 0 for one that is new and empty.
+
+    Args:
+        connection: To the file.
+        path: Of the file, as messages name it.
+        application_id: Written into files of this kind, as SQLite's `application_id`.
+        newest: The version that this release writes.
+        what: Files of this kind hold, for the message.
+
+    Raises:
+        Fatal: `Code.STORE_DAMAGED`, for the file of something else; `Code.STORE_NEWER`.
+    """
+    version, application, tables = (
+        int(str(connection.execute(sql).fetchall()[0][0]))
+        for sql in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
+    )
+    if application not in {0, application_id} or (tables and not (version and application)):
+        raise Fatal(Code.STORE_DAMAGED, f"{path} is a database of something else, not {what}.")
+    if version > newest:
+        raise Fatal(
+            Code.STORE_NEWER,
+            f"{path} was written by a newer release (its schema is {version}, this release knows {newest}). "
+            "Run that release, or restore a backup made by this one.",
+        )
+    return version
+
+
 def database_failure(error: apsw.Error, path: str, if_damaged: str) -> Fatal | None:
     """The error that ends a process or command; None for a mistake in our SQL.
 

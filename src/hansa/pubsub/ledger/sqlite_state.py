@@ -18,7 +18,7 @@ import apsw
 import msgspec
 
 from hansa.core.closed_structs import StructForm, StructT
-from hansa.core.database_failures import database_failure
+from hansa.core.database_failures import database_failure, schema_version
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.file_lock import acquire_file_lock
 from hansa.core.members import MEMBER, Member
@@ -330,16 +330,9 @@ class SqliteState:
     # -- the file --------------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        version = self._number("PRAGMA user_version", ())
-        application = self._number("PRAGMA application_id", ())
-        if version > SCHEMA_VERSION:
-            raise Fatal(
-                Code.STORE_NEWER,
-                f"{self.path} was written by a newer version of Hansa (schema {version}; this one knows {SCHEMA_VERSION}).",
-            )
-        has_tables = bool(self._number("SELECT count(*) FROM sqlite_master", ()))
-        if application not in {0, APPLICATION_ID} or (has_tables and not version):
-            raise Fatal(Code.STORE_DAMAGED, f"{self.path} is not the state of a ledger.")
+        version = schema_version(
+            self.connection, str(self.path), APPLICATION_ID, SCHEMA_VERSION, "the state of a ledger"
+        )
         if 0 < version < SCHEMA_OLDEST:
             raise Fatal(
                 Code.LEDGER_OLDER,

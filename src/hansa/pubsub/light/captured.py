@@ -27,7 +27,7 @@ import apsw
 import msgspec
 
 from hansa.core.clock import Clock
-from hansa.core.database_failures import database_failure
+from hansa.core.database_failures import database_failure, schema_version
 from hansa.core.errors import Code, Fatal, Unavailable
 from hansa.pubsub.light.chain.blocks import Commit, LightBlock, SignedVote
 from hansa.pubsub.light.chain.header import BlockId, Header
@@ -271,13 +271,9 @@ class CapturedBlocks:
     # -- the file --------------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        application = self._connection.pragma("application_id")
-        version = self._connection.pragma("user_version")
-        has_tables = bool(self._rows("SELECT count(*) FROM sqlite_master")[0][0])
-        if application not in {0, APPLICATION_ID} or (has_tables and not version):
-            raise Fatal(Code.STORE_DAMAGED, f"{self.path} is not a file of light blocks.")
-        if version > SCHEMA_VERSION:
-            raise Fatal(Code.STORE_NEWER, f"{self.path} was written by a newer release of Hansa.")
+        version = schema_version(
+            self._connection, str(self.path), APPLICATION_ID, SCHEMA_VERSION, "one of light blocks"
+        )
         self._connection.pragma("journal_mode", "wal")
         self._connection.pragma("synchronous", "normal")
         if version == 0:

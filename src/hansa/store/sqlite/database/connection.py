@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import apsw
 
-from hansa.core.database_failures import database_failure, is_damage
+from hansa.core.database_failures import database_failure, is_damage, schema_version
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable
 from hansa.core.files import RESTORE_IT
 from hansa.store.sqlite.database.schema import APPLICATION_ID, MIGRATIONS
@@ -82,17 +82,7 @@ def open_for_writing(
 def _prepare(
     connection: apsw.Connection, path: Path, synchronous: Synchronous, migrations: Sequence[str]
 ) -> None:
-    version = _number(connection, "PRAGMA user_version")
-    application = _number(connection, "PRAGMA application_id")
-    is_new = not (version or application or _number(connection, "SELECT count(*) FROM sqlite_master"))
-    if not is_new and application != APPLICATION_ID:
-        raise Fatal(Code.STORE_DAMAGED, f"{path} is a database of something else, not a catalogue store.")
-    if version > len(migrations):
-        raise Fatal(
-            Code.STORE_NEWER,
-            f"{path} was written by a newer release (its schema is {version}, this release knows "
-            f"{len(migrations)}). Run that release, or restore a backup made by this one.",
-        )
+    version = schema_version(connection, str(path), APPLICATION_ID, len(migrations), "a catalogue store")
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
@@ -104,8 +94,3 @@ def _prepare(
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     if version < len(migrations):  # a conversion can be larger than the log may be in the long run
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def _number(connection: apsw.Connection, sql: str) -> int:
-    ((value,),) = connection.execute(sql).fetchall()
-    return int(str(value))
