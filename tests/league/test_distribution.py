@@ -20,11 +20,11 @@ import pytest_asyncio
 from hansa.core.canonical import hashlink
 from hansa.core.identifiers import entity_key
 from tests.league.harness import CLOCK, OFFERINGS, League, RunningMember, league, wait_until
+from tests.league.offerings import PATIENCE_S, name_at, named, shared
 
 pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 
 SPECIFICATIONS = OFFERINGS.replace("productOffering", "productSpecification")
-PATIENCE_S = 60.0
 CHANGES_PER_S = 25
 CHANGES = 75
 EVENTS_MIN = 5
@@ -39,25 +39,6 @@ NO_SPECIFICATIONS = '@id("none") forbid (principal, action, resource == Type::"P
 async def members(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[League]:
     async with league(tmp_path_factory.mktemp("distribution"), 3) as made:
         yield made
-
-
-async def shared(members: League, **attributes: Any) -> str:
-    """An offering of the first member that all have; its path."""
-    path = f"{OFFERINGS}/{await members[0].create_offering(**attributes)}"
-    await members.wait_until_visible(path, PATIENCE_S)
-    return path
-
-
-async def name_at(member: RunningMember, path: str) -> str | None:
-    answer = await member.get(path)
-    return answer.json()["name"] if answer.status == 200 else None
-
-
-async def named(member: RunningMember, path: str, name: str | None) -> None:
-    async def is_so() -> bool:
-        return await name_at(member, path) == name
-
-    await wait_until(is_so, f"{path} is called {name} at {member.name}", PATIENCE_S, [member])
 
 
 async def change(member: RunningMember, path: str, **attributes: Any) -> Any:

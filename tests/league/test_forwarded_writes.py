@@ -20,7 +20,8 @@ import pytest_asyncio
 from hansa.core.errors import EXIT_STATUS, Code
 from hansa.core.identifiers import entity_key
 from hansa.node.folder.demo_league import HOST
-from tests.league.harness import OFFERINGS, Answer, League, RunningMember, league, wait_until
+from tests.league.harness import Answer, League, RunningMember, league, wait_until
+from tests.league.offerings import PATIENCE_S, name_at, named, shared
 
 pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
 
@@ -30,32 +31,12 @@ SETTINGS: dict[str, Any] = {
     "audit_anchor_interval_s": 2.0,
     "audit_notes_interval_s": 0.2,
 }
-PATIENCE_S = 20.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def members(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[League]:
     async with league(tmp_path_factory.mktemp("distribution"), 3, SETTINGS) as made:
         yield made
-
-
-async def shared(members: League, name: str) -> str:
-    """An offering of the first member that all have; its path."""
-    path = f"{OFFERINGS}/{await members[0].create_offering(name=name)}"
-    await members.wait_until_visible(path)
-    return path
-
-
-async def name_at(member: RunningMember, path: str) -> str | None:
-    answer = await member.get(path)
-    return answer.json()["name"] if answer.status == 200 else None
-
-
-async def named(member: RunningMember, path: str, name: str | None) -> None:
-    async def is_so() -> bool:
-        return await name_at(member, path) == name
-
-    await wait_until(is_so, f"{path} is called {name} at {member.name}", PATIENCE_S, [member])
 
 
 async def write(member: RunningMember, path: str, name: str, **headers: str) -> Answer:
@@ -85,7 +66,7 @@ async def hansa(*arguments: str) -> tuple[int, str]:
 
 
 async def test_a_write_to_a_replica_is_seen_everywhere_and_a_stale_one_refused(members: League) -> None:
-    path = await shared(members, "first")
+    path = await shared(members, name="first")
     version = (await members[1].get(path)).headers["etag"]
     answer = await write(members[1], path, "second", if_match=version)
     assert answer.status == 200, answer.body
@@ -99,7 +80,7 @@ async def test_a_write_to_a_replica_is_seen_everywhere_and_a_stale_one_refused(m
 
 
 async def test_a_write_whose_connection_was_killed_is_repeated_and_done_once(members: League) -> None:
-    path = await shared(members, "before")
+    path = await shared(members, name="before")
     body = b'{"name":"after"}'
     request = (
         f"PATCH {path} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {members[1].token}\r\n"
@@ -118,7 +99,7 @@ async def test_a_write_whose_connection_was_killed_is_repeated_and_done_once(mem
 
 
 async def test_an_origin_that_is_away_is_written_to_when_it_is_back(members: League) -> None:
-    path = await shared(members, "here")
+    path = await shared(members, name="here")
     await members[0].hang("serve")
     try:
         refused = await write(members[1], path, "now")
@@ -145,7 +126,7 @@ async def test_an_origin_that_is_away_is_written_to_when_it_is_back(members: Lea
 async def test_what_happened_is_in_the_audit_log_and_cannot_be_cut_off(
     members: League, tmp_path: Path
 ) -> None:
-    path = await shared(members, "audited")
+    path = await shared(members, name="audited")
     answer = await write(members[1], path, "changed")
     assert answer.status == 200, answer.body
     file = tmp_path / "audit.jsonl"

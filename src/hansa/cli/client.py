@@ -63,8 +63,10 @@ class PatientReads(MarketplaceConnection):
     Source: RFC 9110, section 10.2.3.
     """
 
-    def __init__(self, *arguments: Any, clock: Clock | None = None, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self, url: str, token: str | None = None, connections_max: int = 32, *, clock: Clock | None = None
+    ) -> None:
+        super().__init__(url, token, connections_max)
         self._clock = SystemClock() if clock is None else clock
 
     async def request(self, method: str, path: str, **options: Any) -> ClientResponse:
