@@ -36,6 +36,7 @@ from hansa.business.patches import JSON_PATCH, MEDIA_TYPES
 from hansa.business.routes import api_routes
 from hansa.core.cache import HasFigures
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable, drop_tracebacks
+from hansa.core.http import has_credentials
 from hansa.core.request_id import HEADER as REQUEST_ID
 from hansa.core.request_id import request_id_header
 
@@ -90,7 +91,7 @@ class BusinessApp:
         request = Request(scope, receive, self._limits, in_work, self._large_work)
         is_open = False
         if in_work.count >= in_work.strangers_max and not in_work.has_room(
-            is_stranger=b"authorization" not in request.headers
+            is_stranger=not has_credentials(request.headers)
         ):
             return self._finished(scope, request, error_response(_overloaded()))
         in_work.count += 1
@@ -124,7 +125,7 @@ class BusinessApp:
 
     async def _compressed(self, headers: Mapping[bytes, bytes], response: Response) -> Response:
         """A response in the coding that the client takes, when everybody may read it."""
-        if b"authorization" in headers or not accepts_gzip(headers.get(b"accept-encoding")):
+        if has_credentials(headers) or not accepts_gzip(headers.get(b"accept-encoding")):
             return response
         if response.status == 304 and b"W/" in headers.get(b"if-none-match", b""):
             return response.with_other_headers(map(weakened, response.headers))
@@ -143,7 +144,7 @@ class BusinessApp:
         if response.status >= 400 or REQUEST_ID in headers:
             response = response.with_headers(request_id_header(scope, self._entropy))
         return response.with_shared(
-            self._shared.block(headers.get(b"origin"), has_token=b"authorization" in headers, is_open=is_open)
+            self._shared.block(headers.get(b"origin"), has_token=has_credentials(headers), is_open=is_open)
         )
 
     def _without_handler(self, request: Request, match: Match, methods: Mapping[str, Handle]) -> Response:

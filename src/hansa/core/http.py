@@ -12,6 +12,20 @@ JSON: Final = "application/json"
 MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header, not a secret
 """Proves which member sends a request (`hansa.identity.requests`)."""
 
+SESSION_COOKIE_PREFIX: Final = "__Host-hansa-"
+"""Names of cookies with a session begin so (`hansa.identity.sessions`)."""
+
+_COOKIE_START: Final = SESSION_COOKIE_PREFIX.encode("ascii")
+
+
+def has_credentials(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a client says who it is, by a token or by the cookie of a session; valid or not.
+
+    Args:
+        headers: Of the request, names in lower case.
+    """
+    return b"authorization" in headers or (b"cookie" in headers and _COOKIE_START in headers[b"cookie"])
+
 
 class HttpRequest(msgspec.Struct, frozen=True):
     """One outgoing request."""

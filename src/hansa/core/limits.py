@@ -177,6 +177,10 @@ class Limits(msgspec.Struct, frozen=True):
     clock_skew_max_s: float = 300.0
     # Trust in clients.
     token_lifetime_max_s: float = 7_776_000.0
+    sessions_max: int = 50_000
+    sessions_per_subject_max: int = 10
+    session_idle_s: float = 3600.0
+    session_lifetime_s: float = 43_200.0
     # The machine.
     cache_max_bytes: int = 27 * _SHARE_BYTES
     disk_free_min_bytes: int = 67_108_864

@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from hansa.core.access import OPERATOR, PROVIDER
+from hansa.core.access import OPERATOR, PROVIDER, Caller, GrantedPower
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates.elsi import ELSI_PREFIX
 from hansa.core.errors import Code
@@ -115,6 +115,17 @@ def principal_of(presentation: VerifiedCredential, rules: RoleRules) -> Principa
         roles=rules.roles(kind, organization.identifier, mandate),
         credential_id=presentation.id,
         credential_expires_s=presentation.end_s,
+    )
+
+
+def caller_of(principal: Principal) -> Caller:
+    """The caller that somebody is who is logged in."""
+    return Caller(
+        subject=principal.subject,
+        roles=principal.roles,
+        organization=principal.organization,
+        powers=tuple(GrantedPower(one.domain, one.function, one.actions) for one in principal.powers),
+        is_machine=principal.kind == "machine",
     )
 
 

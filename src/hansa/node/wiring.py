@@ -42,7 +42,7 @@ from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
 from hansa.core.own_identifiers import OwnIdentifiers
-from hansa.identity import MemberCallerCheck, TokenAuthenticate
+from hansa.identity import MemberCallerCheck
 from hansa.node.allowed_origins import ListenerOrigins, MemberOrigins, NamedOrigins
 from hansa.node.folder import (
     GENESIS,
@@ -51,7 +51,6 @@ from hansa.node.folder import (
     RESTORED,
     SNAPSHOTS,
     STORE,
-    TOKEN_KEY,
     member_secret,
     read_genesis,
 )
@@ -71,6 +70,7 @@ from hansa.node.outbound import OutboundClient
 from hansa.node.parts.auditing import Auditing, auditing
 from hansa.node.parts.business import business_context
 from hansa.node.parts.forwarding import forwarding, received_writes
+from hansa.node.parts.identity import IdentityParts
 from hansa.node.parts.replication import Replication, replication_parts
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
@@ -95,12 +95,6 @@ log = structlog.get_logger("hansa.node")
 
 Run = Callable[[], Awaitable[None]]
 Tasks = tuple[tuple[str, Run], ...]
-
-
-def _authenticate(settings: Settings, clock: Clock) -> TokenAuthenticate:
-    """What knows the tokens of this marketplace's clients."""
-    key = SigningKey.load(TOKEN_KEY).verifying_key()
-    return TokenAuthenticate(key, settings.did, clock, settings.limits.token_lifetime_max_s)
 
 
 def _own_registration(
@@ -323,7 +317,8 @@ class Marketplace:
         self.light = access.light_blocks(to_members, registry)
 
         # The TM Forum APIs, their jobs and their notifications.
-        authenticate = _authenticate(settings, clock)
+        self.identity = IdentityParts(settings, store, clock, entropy)
+        authenticate = self.identity.authenticate
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         audit = auditing(store, did, Backlog(clock), clock, entropy, limits)
         basis = settings, store, bus, registry, to_members, own_key, clock, entropy
@@ -345,9 +340,8 @@ class Marketplace:
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         access.add_tasks(self.tasks, to_members)
-        history = self._history(registry, did, clock)
-        own_tasks = registry.follow, history, jobs.run, hub.run, webhooks.run, forwards.queue.run
-        self._add_tasks(*own_tasks, replication.tasks(), audit.tasks())
+        own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
+        self._add_tasks(*own_tasks, replication.tasks(), audit.tasks(), self.identity.tasks())
 
         # What is served.
         self.traffic = traffic = Traffic()
@@ -357,7 +351,7 @@ class Marketplace:
         )
         checked = did, endpoints.accepted, registry.callers, clock, limits
         caller_check = MemberCallerCheck(*checked, on_request=replication.is_alive)
-        self.callers = Callers(limits, clock.monotonic, authenticate, caller_check.claimed)
+        self.callers = Callers(limits, clock.monotonic, authenticate.claimed, caller_check.claimed)
         league = league_context(
             *(settings, context, self.bus, self.light, bootstrap_source(settings, access.genesis)),
             *(registry, caller_check, replication, business, forwards.queue),
@@ -366,7 +360,7 @@ class Marketplace:
         described = LeagueDescriptions(endpoint)
         portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
-        caches += authenticate.cache, caller_check.keys.cache, self.callers.cheap, portal.cache
+        caches += *self.identity.caches, caller_check.keys.cache, self.callers.cheap, portal.cache
         served = store, reporter, ledger, traffic, hub, tuple(caches)
         own_routes = OwnRoutes(*served, store.commit_times, authenticate, described)
         rest = rest_application([*own_routes.routes(), *portal.routes(), *league_routes(league)])
@@ -374,11 +368,21 @@ class Marketplace:
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
 
     def _add_tasks(
-        self, registry: Run, history: Run, jobs: Run, hub: Run, webhooks: Run, queue: Run, *groups: Tasks
+        self,
+        registry: MemberRegistry,
+        did: str,
+        clock: Clock,
+        jobs: Run,
+        hub: Run,
+        webhooks: Run,
+        queue: Run,
+        *groups: Tasks,
     ) -> None:
         """Add what runs in the background, and groups of it."""
+        history = self._history(registry, did, clock)
         own = (
-            *(("registry", registry), ("light blocks", self.light.run), ("jobs", jobs), ("history", history)),
+            *(("registry", registry.follow), ("light blocks", self.light.run)),
+            *(("jobs", jobs), ("history", history)),
             *(("hub", hub), ("webhooks", webhooks), ("write queue", queue)),
         )
         for name, run in chain(own, *groups):
@@ -428,6 +432,7 @@ async def assemble(
         await _adopt_restored(store, clock)
         parts = access.bus, registry, own_key, access, document.chain_id
         marketplace = Marketplace(settings, store, models, *parts, clock, entropy)
+        await marketplace.identity.load()
         with suppress(Unavailable):  # before the first start there is no ledger to compare with
             await is_continued(store, access.bus)
     except BaseException:

@@ -23,8 +23,8 @@ def caching(answer: Response) -> tuple[str, str]:
     return answer.headers["vary"], answer.headers["cache-control"]
 
 
-PUBLIC = ("Accept-Encoding, Authorization", "no-cache")
-PRIVATE = ("Accept-Encoding, Authorization", "private, no-store")
+PUBLIC = ("Accept-Encoding, Authorization, Cookie", "no-cache")
+PRIVATE = ("Accept-Encoding, Authorization, Cookie", "private, no-store")
 
 
 async def test_every_route_tells_caches_whom_the_response_is_for(business: Business) -> None:
@@ -99,10 +99,10 @@ async def test_an_origin_that_the_operator_allowed_may_use_tokens(business: Busi
     client = AsgiClient(BusinessApp(context)).with_headers(authorization="Bearer provider")
     answer = await client.with_headers(origin=SHOP).post(OFFERINGS, {"name": "x"})
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (201, SHOP)
-    assert answer.headers["vary"] == "Accept-Encoding, Authorization, Origin"
+    assert answer.headers["vary"] == "Accept-Encoding, Authorization, Cookie, Origin"
     answer = await client.with_headers(origin=OTHER).post(OFFERINGS, {"name": "x"})
     assert "access-control-allow-origin" not in answer.headers
-    assert answer.headers["vary"] == "Accept-Encoding, Authorization, Origin"
+    assert answer.headers["vary"] == "Accept-Encoding, Authorization, Cookie, Origin"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from hansa.business.http.shared_headers import NO_BLOCK, Header, HeaderBlock
 from hansa.core.bounded_json import read_json, read_object
 from hansa.core.error_response import error_response as core_error_response
 from hansa.core.errors import Code, HansaError, Refused
-from hansa.core.http import JSON
+from hansa.core.http import JSON, has_credentials
 from hansa.core.limits import Limits
 from hansa.core.thread_work import SMALL_MAX_BYTES, LargeWork
 
@@ -226,7 +226,7 @@ class Request:
 
     @property
     def _is_stranger(self) -> bool:
-        return b"authorization" not in self.headers
+        return not has_credentials(self.headers)
 
     async def content(self) -> bytes:
         """The body, whatever it is, decompressed.

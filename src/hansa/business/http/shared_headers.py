@@ -1,9 +1,10 @@
 """What every response tells caches and browsers: whom it is for, how long it holds, who may read it.
 
-Responses depend on the token of a request and on the coding that a client takes, so all of them have
-`Vary: Accept-Encoding, Authorization` (RFC 9111, section 4.1).
-What a token opened is not stored by anybody (`private, no-store`); everything else may be stored and is
-revalidated before each use (`no-cache`), which the ETag makes cheap. It holds for errors and 304 as well.
+Responses depend on the token of a request, or on the session of a browser, and on the coding that a client
+takes, so all of them have `Vary: Accept-Encoding, Authorization, Cookie` (RFC 9111, section 4.1).
+What a token or a session opened is not stored by anybody (`private, no-store`); everything else may be stored
+and is revalidated before each use (`no-cache`), which the ETag makes cheap. It holds for errors and 304 as
+well.
 
 Pages of other origins (CORS, in the Fetch standard) may read what everybody may read, without a token. An
 origin that the operator allowed may send tokens, read everything and write.
@@ -34,7 +35,7 @@ READS: Final = frozenset({"GET", "HEAD"})
 
 _EXPOSE: Final[Header] = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _ANY_ORIGIN: Final[Header] = (b"access-control-allow-origin", b"*")
-VARY: Final = b"Accept-Encoding, Authorization"
+VARY: Final = b"Accept-Encoding, Authorization, Cookie"
 FOR_ALL: Final = b"no-cache"
 FOR_ONE: Final = b"private, no-store"
 _FOR_ALL: Final[Header] = (b"cache-control", FOR_ALL)
@@ -82,7 +83,8 @@ class SharedHeaders:
 
         Args:
             origin: Header `Origin` of the request.
-            has_token: Whether the request carries one; whether it is valid does not matter.
+            has_token: Whether the request carries one, or the cookie of a session; whether it is valid does
+                not matter.
             is_open: Whether it reads what everybody may read.
         """
         if is_open and not has_token:
@@ -137,8 +139,3 @@ class SharedHeaders:
             (b"access-control-allow-headers", headers.encode()),
             (b"access-control-max-age", b"%d" % PREFLIGHT_MAX_AGE_S),
         )
-
-
-def has_token(headers: Iterable[Header]) -> bool:
-    """Whether a request carries a token, valid or not."""
-    return any(name == b"authorization" for name, _ in headers)

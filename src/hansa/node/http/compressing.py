@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hansa.business.http.compression import Compressor, accepts_gzip, headers_of_compressed
 from hansa.business.http.shared_headers import READS
-from hansa.node.http.rest_headers import CREDENTIALS
+from hansa.node.http.rest_headers import names_caller
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -25,7 +25,7 @@ def may_be_compressed(scope: MutableMapping[str, Any]) -> bool:
     headers = dict(scope["headers"])
     return (
         scope["method"] in READS
-        and CREDENTIALS.isdisjoint(headers)
+        and not names_caller(headers)
         and not scope["path"].startswith(BYTES_EXACT)
         and accepts_gzip(headers.get(b"accept-encoding"))
     )

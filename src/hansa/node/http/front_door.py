@@ -15,9 +15,10 @@ import structlog
 
 from hansa.business.http.compression import Compressor
 from hansa.business.http.messages import Response, error_response, send_response
-from hansa.business.http.shared_headers import Header, HeaderBlock, SharedHeaders, has_token
+from hansa.business.http.shared_headers import Header, HeaderBlock, SharedHeaders
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.http import has_credentials
 from hansa.core.identifiers import Entropy
 from hansa.core.measured_work import MeasuredWork
 from hansa.core.request_id import current_request, request_id, request_id_header
@@ -225,7 +226,7 @@ class FrontDoor:
         return response.with_headers(request_id_header(scope, self._entropy))
 
     def _shared_block(self, scope: MutableMapping[str, Any]) -> HeaderBlock:
-        return self._shared.block(None, has_token=has_token(scope["headers"]), is_open=False)
+        return self._shared.block(None, has_token=has_credentials(dict(scope["headers"])), is_open=False)
 
     def _complete_head(
         self, scope: MutableMapping[str, Any], message: Message, account: Account | None

@@ -7,19 +7,18 @@ people are for their own origin alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 from hansa.business.http.shared_headers import FOR_ALL, FOR_ONE, READS, Header, SharedHeaders
-from hansa.core.http import MEMBER_TOKEN_HEADER
+from hansa.core.http import MEMBER_TOKEN_HEADER, has_credentials
 from hansa.core.identifiers import Entropy
 from hansa.core.request_id import HEADER as REQUEST_ID
 from hansa.core.request_id import request_id_header
 
 CACHE_CONTROL: Final = b"cache-control"
-CREDENTIALS: Final = frozenset({b"authorization", MEMBER_TOKEN_HEADER.lower().encode()})
-"""Headers by which a caller is known, in lower case."""
-VARY: Final = f"Accept, Accept-Encoding, Authorization, {MEMBER_TOKEN_HEADER}".encode()
+MEMBER_TOKEN: Final = MEMBER_TOKEN_HEADER.lower().encode()
+VARY: Final = f"Accept, Accept-Encoding, Authorization, Cookie, {MEMBER_TOKEN_HEADER}".encode()
 """What such a response depends on, beside the origin."""
 OPEN_PREFIXES: Final = ("/league/",)
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
@@ -44,7 +43,7 @@ class RestHeaders:
         requested = dict(scope["headers"])
         response = {name.lower(): value for name, value in headers}
         method, origin = scope["method"], requested.get(b"origin")
-        has_token = not CREDENTIALS.isdisjoint(requested)
+        has_token = names_caller(requested)
         added: list[Header] = [self._vary]
         if status >= 400 or REQUEST_ID in requested:
             added.append(request_id_header(scope, self._entropy))
@@ -61,6 +60,11 @@ class RestHeaders:
             later = requested.get(b"access-control-request-method")
             added += self._shared.preflight(origin, later, allowed, is_open=may_be_read)
         return added
+
+
+def names_caller(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request says who calls: a client, a browser with a session, or a member."""
+    return MEMBER_TOKEN in headers or has_credentials(headers)
 
 
 def is_open(path: str) -> bool:

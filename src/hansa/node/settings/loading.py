@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.certificates.elsi import ELSI_PREFIX, organization_identifier_of
 from hansa.core.entity_form import ENTITY_SIZE_MAX_BYTES
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import read_file
@@ -91,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True):
     trusted_proxies: tuple[str, ...]
     import_hosts: tuple[str, ...]
     write_delegations: tuple[str, ...]
+    operator_organizations: tuple[str, ...]
     party_operators: tuple[str, ...]
     former_members_replicas: FormerReplicas
     limits: Limits
@@ -261,6 +263,10 @@ def _is_origin(text: str) -> bool:
     return _ORIGIN.fullmatch(text) is not None
 
 
+def _is_organization(text: str) -> bool:
+    return organization_identifier_of(ELSI_PREFIX + text) is not None
+
+
 def _is_engine(text: str) -> bool:
     return _ENGINE.fullmatch(text) is not None and _is_address(text.partition("@")[2])
 
@@ -286,6 +292,7 @@ _FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
         _is_engine,
         "address of an engine: the node id in 40 hexadecimal digits, @host:port",
     ),
+    "operator_organizations": (_is_organization, "identifier of an organisation, as VATES-B60645900"),
     "trusted_proxies": (_is_network, "address or network, as 10.0.0.0/8"),
 }
 """What the texts of a list must be, and how it is called."""

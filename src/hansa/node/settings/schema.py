@@ -144,6 +144,14 @@ BUSINESS_SETTINGS: Final = (
         ),
     ),
     Setting(
+        "operator_organizations",
+        "list of texts",
+        (),
+        "Identifiers of organisations whose employees are operators here when their credential has the power "
+        "`Onboarding`/`Execute`. The organisation of a marketplace with a did:elsi is one without being named.",
+        ("VATES-B60645900",),
+    ),
+    Setting(
         "party_operators",
         "list of texts",
         (),

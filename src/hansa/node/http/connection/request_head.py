@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hansa.core.errors import Code
+from hansa.core.http import has_credentials
 
 HEAD_END: Final = b"\r\n\r\n"
 FIELDS_MAX: Final = 100
@@ -48,7 +49,7 @@ _RETURN: Final = b"\r"
 
 SINGLETONS: Final = frozenset(
     {
-        b"host", b"authorization", b"member-token", b"content-length", b"transfer-encoding", b"content-type",
+        b"host", b"authorization", b"dpop", b"member-token", b"content-length", b"transfer-encoding", b"content-type",
         b"content-range", b"expect", b"if-modified-since", b"if-range", b"if-unmodified-since",
         b"last-event-id", b"max-forwards", b"origin", b"proxy-authorization", b"range",
         b"access-control-request-method",
@@ -88,7 +89,7 @@ class Fields(msgspec.Struct, frozen=True):
     """Whether the client ends the connection after this request (`Connection: close`)."""
     expects_continue: bool = False
     has_caller: bool = False
-    """Whether they say who calls: `Authorization` or `Member-Token`."""
+    """Whether they say who calls: a token, the cookie of a session, or `Member-Token`."""
 
     def with_length(self, digits: bytes) -> Fields:
         """The same with another `Content-Length`; it has one.
@@ -232,5 +233,5 @@ def _fields_of(values: dict[bytes, bytes]) -> Fields:
         is_chunked=coding is not None,
         is_last=b"close" in (token.strip() for token in connection.split(b",")),
         expects_continue=bool(expected),
-        has_caller=b"authorization" in values or b"member-token" in values,
+        has_caller=b"member-token" in values or has_credentials(values),
     )

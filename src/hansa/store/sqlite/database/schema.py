@@ -12,6 +12,7 @@ from typing import Final
 from hansa.store.sqlite.database.audit_tables import AUDIT
 from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL, SEALED_POSITIONS
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
+from hansa.store.sqlite.database.login_tables import LOGINS
 from hansa.store.sqlite.database.replica_schema import (
     ANNOUNCED_PARTS,
     EVIDENCE_PROOFS,
@@ -485,5 +486,6 @@ MIGRATIONS: Final = (
     SEALED_POSITIONS,
     PAUSED_ORIGINS,
     LOST_CHAINS,
+    LOGINS,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -11,6 +11,7 @@ from typing import Final
 from hansa.business.http.messages import Request
 from hansa.core.errors import Code, Refused
 from hansa.core.forwarding import LedgerPositions
+from hansa.core.http import has_credentials
 
 MIN_POSITION: Final = b"min-position"
 POSITION_MAX: Final = 2**53
@@ -33,5 +34,5 @@ async def wait_for_position(request: Request, positions: LedgerPositions | None)
     if positions is None:
         raise Refused(Code.INVALID, "No ledger is followed here, so that there is no position to wait for.")
     request.query_string = b"&".join(part for part in parts if part not in named)
-    is_stranger = b"authorization" not in request.headers
+    is_stranger = not has_credentials(request.headers)
     await request.aside(positions.reached(int(value), is_stranger=is_stranger))

@@ -1,0 +1,75 @@
+"""Whether a request that changes something comes from a page of this marketplace, in the same session.
+
+A cookie is sent along with whatever any page has a browser send. So what changes something says in addition
+what only a page of this session knows, a token that is a digest over the session's name under a key of this
+marketplace; and the browser says where the page is from (`Sec-Fetch-Site`, or else `Origin`): from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Final
+
+from hansa.core.base64url import to_base64url
+from hansa.core.errors import Code, Refused
+from hansa.core.web_addresses import DEFAULT_PORTS, web_address
+from hansa.identity.sessions.interface import Headers, Session
+
+PURPOSE: Final = b"hansa session forms 1"
+"""Of the key, where it is derived from the marketplace's secret."""
+CSRF_HEADER: Final = b"x-csrf-token"
+
+_FROM_HERE: Final = frozenset({b"same-origin", b"none"})
+
+
+class Forms:
+    """Makes and checks the tokens of forms.
+
+    Args:
+        key: Of this marketplace, for nothing else.
+        endpoint: Where it is reached.
+    """
+
+    def __init__(self, key: bytes, endpoint: str) -> None:
+        self._key = key
+        self._origin = _origin(endpoint)
+
+    def token(self, session: Session) -> str:
+        """What a form of a session carries."""
+        return to_base64url(hmac.new(self._key, session.name, hashlib.sha256).digest())
+
+    def check(self, session: Session, headers: Headers, token: str) -> None:
+        """Check that a request comes from a page of a session.
+
+        Raises:
+            Refused: `Code.FORBIDDEN`.
+        """
+        self.check_origin(headers)
+        if not hmac.compare_digest(self.token(session).encode(), token.encode("utf-8", "replace")):
+            raise Refused(
+                Code.FORBIDDEN,
+                "The form is of another session, or too old: load the page again (X-CSRF-Token).",
+            )
+
+    def check_origin(self, headers: Headers) -> None:
+        """Check that a request comes from a page of this marketplace, as far as the browser says it.
+
+        Raises:
+            Refused: `Code.FORBIDDEN`.
+        """
+        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+        if (site is not None and site not in _FROM_HERE) or not self._is_own(origin, headers.get(b"host")):
+            raise Refused(Code.FORBIDDEN, "A page of another origin sent this.")
+
+    def _is_own(self, origin: bytes | None, host: bytes | None) -> bool:
+        """Whether an origin is this marketplace's, under its own name or the one that the browser used."""
+        if origin is None or origin == self._origin:
+            return True
+        return host is not None and origin in {b"http://" + host, b"https://" + host}
+
+
+def _origin(endpoint: str) -> bytes:
+    """The origin of an address as browsers write it: without the port that the scheme has by default."""
+    address = web_address(endpoint)
+    return address.origin.removesuffix(f":{DEFAULT_PORTS[address.scheme]}").encode("ascii")
