@@ -8,14 +8,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from hansa.core.errors import Refused
 from hansa.node.backup import restore_backup, write_backup
 from hansa.node.folder import LEDGER, LEDGER_STATE, NODE_KEY, OBSERVING, VALIDATOR_KEY
 from hansa.node.validator.decisions import sign
-from hansa.node.validator.observing import read_observing
+from hansa.node.validator.observing import read_observing, write_observing
 from hansa.node.validator.repair import repair_engine
-from hansa.pubsub.engine import SIGNING_STATE, EngineKey, read_key
+from hansa.pubsub.engine import PRECOMMIT, SIGNING_STATE, EngineKey, SigningState, read_key
 from tests.league.further_engines import register_second_engine
 from tests.league.harness import (
     CLOCK,
@@ -316,3 +318,64 @@ async def test_a_league_that_waits_for_a_restored_member_goes_on_when_its_operat
         await riga.start()
         await made.wait_until_visible(f"{OFFERINGS}/{created}", OBSERVE_TIMEOUT_S)
         assert await Engine(lubeck).evidence() == []
+
+
+async def restore_in_the_round(
+    made: League, riga: RunningMember, backup: Path, away: RunningMember | None = None
+) -> str:
+    """Kill a member, have the league wait for it, and restore it as from a backup of the round that is waited in.
+
+    The backup says that it signed in that round, and nobody else has that vote. The identifier of what waits.
+    """
+    for _ in range(3):
+        before = await made[0].create_offering()
+        await made.wait_until_visible(f"{OFFERINGS}/{before}")
+    if away is not None:
+        await away.stop()
+    await riga.kill_whole()
+    waiting = await made[0].create_offering()
+    shutil.rmtree(riga.folder)
+    restore_backup(backup, riga.folder, CLOCK)
+    marked = read_observing(riga.folder)
+    assert marked is not None
+    signed = SigningState(await Engine(made[0]).height() + 1, 0, PRECOMMIT)
+    write_observing(riga.folder, msgspec.structs.replace(marked, signed=signed))
+    await riga.start()
+    return waiting
+
+
+async def is_awaited(member: RunningMember) -> bool:
+    answer = await member.get("/readyz", with_token=True)
+    return b"THE LEAGUE WAITS FOR IT" in answer.body
+
+
+async def test_a_league_goes_on_whose_round_a_restored_member_had_signed_unseen(tmp_path: Path) -> None:
+    async with league(tmp_path / "league", 3, SETTINGS) as made:
+        riga = made[2]
+        write_backup(riga.folder, tmp_path / "riga.backup", CLOCK)
+        created = await restore_in_the_round(made, riga, tmp_path / "riga.backup")
+        await wait_until(lambda: is_awaited(riga), "it is awaited", OBSERVE_TIMEOUT_S, made.members)
+        await riga.stop()
+        assert sign(riga.folder).step < PRECOMMIT
+        await riga.start()
+        await made.wait_until_visible(f"{OFFERINGS}/{created}", OBSERVE_TIMEOUT_S)
+        assert await Engine(made[0]).evidence() == []
+
+
+async def test_a_league_of_four_with_one_away_goes_on_with_that_one_and_not_against_its_votes(
+    tmp_path: Path,
+) -> None:
+    async with league(tmp_path / "league", 4, SETTINGS) as made:
+        riga, bruges = made[2], made[3]
+        write_backup(riga.folder, tmp_path / "riga.backup", CLOCK)
+        created = await restore_in_the_round(made, riga, tmp_path / "riga.backup", away=bruges)
+        await wait_until(lambda: is_awaited(riga), "it is awaited", OBSERVE_TIMEOUT_S, made.members)
+        assert "Start bruges" in (await validator(riga))["summary"]
+        await riga.stop()
+        with pytest.raises(Refused, match="bruges"):
+            sign(riga.folder)
+        await riga.start()
+        await bruges.start()
+        await made.wait_until_visible(f"{OFFERINGS}/{created}", OBSERVE_TIMEOUT_S)
+        assert (await validator(riga))["is_observing"]
+        assert await Engine(made[0]).evidence() == []

@@ -156,16 +156,15 @@ class CometBftBus(LedgerBus):
             self._engine("dump_consensus_state", {}),
         )
         try:
+            peers = [peer["peer_state"]["round_state"] for peer in consensus["peers"] or ()]
             return EngineProgress(
                 height=int(status["sync_info"]["latest_block_height"]),
                 step="/".join(str(consensus["round_state"][name]) for name in ("height", "round", "step")),
                 transactions_waiting=int(mempool["total"]),
                 validators=len(consensus["round_state"]["validators"]["validators"]),
                 # A peer reports the height that it is deciding; 0 before its first report.
-                peer_heights=tuple(
-                    max(0, int(peer["peer_state"]["round_state"]["height"]) - 1)
-                    for peer in consensus["peers"] or ()
-                ),
+                peer_heights=tuple(max(0, int(peer["height"]) - 1) for peer in peers),
+                peer_rounds=tuple((int(peer["height"]), int(peer["round"])) for peer in peers),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected_form() from error

@@ -240,6 +240,20 @@ def test_a_genesis_of_another_league_is_refused(tmp_path: Path) -> None:
     assert "does not name two" in result.stderr
 
 
+def test_founding_by_a_genesis_needs_the_cards_of_all_that_it_names(tmp_path: Path) -> None:
+    one, two = made_folder(tmp_path / "one"), tmp_path / "two"
+    init = ["init", str(two), "--name", "two", "--endpoint", "http://127.0.0.1:8102", "--p2p-port", "29002"]
+    assert runner.invoke(app, init).exit_code == 0
+    cards = [str(folder / "member.json") for folder in (one, two)]
+    assert runner.invoke(app, ["found", *cards, "--into", str(one)]).exit_code == 0
+    before = [(two / name).read_bytes() for name in ("hansa.toml", "genesis.json")]
+    few = ["found", cards[1], "--genesis", str(one / "genesis.json"), "--into", str(two)]
+    result = runner.invoke(app, few)
+    assert result.exit_code == 2
+    assert "names one too, whose card was not given" in result.stderr
+    assert [(two / name).read_bytes() for name in ("hansa.toml", "genesis.json")] == before
+
+
 def test_comparing_needs_two_addresses() -> None:
     result = runner.invoke(app, ["diff", "http://127.0.0.1:8101"])
     assert result.exit_code == 2

@@ -89,8 +89,25 @@ def observe(folder: Folder, as_json: AsJson = False) -> None:
         output.message(f"The validator of {folder} observes from its next start on: hansa serve {folder}")
 
 
+AWAY_RISK = """\
+Validators that were away while it observed count as such that have no vote of this one. If one of them has, and
+comes back, that is proof of misbehaviour as well.
+"""
+
+
 @command("Have a validator that observes sign at once.", "hansa engine sign market --yes")
-def sign(folder: Folder, yes: Yes = False, as_json: AsJson = False) -> None:
+def sign(
+    folder: Folder,
+    without_away: Annotated[
+        bool,
+        typer.Option(
+            "--without-away",
+            help="Vote in the round that is being decided, whatever validators that are away have.",
+        ),
+    ] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
     """Have a validator that observes sign from the next start of its stopped marketplace on.
 
     For a league that cannot make a block without this validator: there observing never ends. The risk is
@@ -101,8 +118,8 @@ def sign(folder: Folder, yes: Yes = False, as_json: AsJson = False) -> None:
 
     output = Output(as_json=as_json)
     check_folder(folder)
-    confirm(SIGN_RISK, is_confirmed=yes)
-    signed = sign_in_folder(folder)
+    confirm(SIGN_RISK + AWAY_RISK * without_away, is_confirmed=yes)
+    signed = sign_in_folder(folder, without_away=without_away)
     if as_json:
         output.document({"is_observing": False, "signs_after": signed})
     else:

@@ -90,16 +90,24 @@ def _genesis_of(path: Path, cards: Sequence[MemberCard]) -> bytes:
     """The genesis that another member made.
 
     Raises:
-        HansaError: when it cannot be read, or lacks the member of a card.
+        HansaError: when it cannot be read, lacks the member of a card, or names one whose card was not given.
     """
     from hansa.core.files import read_file
     from hansa.node.folder import read_genesis
 
     genesis = read_file(path, "Ask the member that made it for it.")
-    members = {member.did for member in read_genesis(genesis, path).app_state.members}
+    members = {member.did: member.name for member in read_genesis(genesis, path).app_state.members}
     absent = next((card.member.name for card in cards if card.member.did not in members), None)
     if absent is not None:
         raise Refused(Code.INVALID, f"{path} does not name {absent}, whose card was given.")
+    given = {card.member.did for card in cards}
+    lacking = ", ".join(name for did, name in members.items() if did not in given)
+    if lacking:
+        raise Refused(
+            Code.INVALID,
+            f"{path} names {lacking} too, whose card was not given: the addresses of all engines are in the cards. "
+            "Give the cards of all members. Nothing was done.",
+        )
     return genesis
 
 

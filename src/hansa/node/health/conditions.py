@@ -59,6 +59,7 @@ class ConditionCode(StrEnum):
     FOLLOWED_MEMBER_WRONG = "followed-member-wrong"
     FOLLOWED_MEMBER_LATE = "followed-member-late"
     VALIDATOR_OBSERVES = "validator-observes"
+    VALIDATOR_AWAITED = "validator-awaited"
     VALIDATOR_DOUBLE = "validator-double"
     VALIDATOR_POWER_LOST = "validator-power-lost"
     NO_MEMBER = "no-member"
@@ -200,6 +201,16 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
     ConditionCode.VALIDATOR_OBSERVES: (
         "The validator follows the ledger and signs nothing, as after a restore.",
         "It signs by itself when it cannot sign twice; docs/operators/recover.md says when it cannot.",
+    ),
+    ConditionCode.VALIDATOR_AWAITED: (
+        (
+            "The validator observes, and the league makes no block without it: nothing that it could observe will end "
+            "that. The catalogue is served."
+        ),
+        (
+            "When no other copy of it exists: stop, `hansa engine sign D`, start. docs/operators/recover.md explains the "
+            "risk."
+        ),
     ),
     ConditionCode.VALIDATOR_DOUBLE: (
         "Another engine signs with this validator's key, or runs beside this one.",

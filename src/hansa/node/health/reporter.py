@@ -204,7 +204,8 @@ class HealthReporter:
         conditions = []
         if validator.is_observing:
             is_double = validator.double is not None or bool(validator.elsewhere)
-            code = ConditionCode.VALIDATOR_DOUBLE if is_double else ConditionCode.VALIDATOR_OBSERVES
+            awaits = ConditionCode.VALIDATOR_AWAITED if validator.awaited_at is not None else None
+            code = ConditionCode.VALIDATOR_DOUBLE if is_double else awaits or ConditionCode.VALIDATOR_OBSERVES
             conditions.append(Condition(code, f"the validator {validator.summary}"))
         lost = self._lost_power(ledger)
         if lost is not None:

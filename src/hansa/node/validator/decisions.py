@@ -32,20 +32,27 @@ def observe(folder: Path, clock: Clock) -> Observing:
         before = read_observing(folder)
         observing = Observing(rfc3339(clock.now()), Reason.REQUESTED)
         if before is not None:
-            observing = msgspec.structs.replace(before, since=observing.since, caught_up_at=None, double=None)
+            observing = msgspec.structs.replace(
+                before, since=observing.since, caught_up_at=None, double=None, standstill=None
+            )
         write_observing(folder, observing)
     return observing
 
 
-def sign(folder: Path) -> SigningState:
+def sign(folder: Path, *, without_away: bool = False) -> SigningState:
     """Have the validator sign from its next start on, after everything that it is known to have signed.
 
     Returns what stands in its memory from now on.
 
+    Args:
+        folder: The marketplace's.
+        without_away: Whether validators that were away count as such that have no vote of this one.
+
     Raises:
         Fatal: `Code.FOLDER_IN_USE`, `Code.SETTINGS_INVALID`, `Code.DISK_FULL`.
-        Refused: `Code.CONFLICT`: it signs already, somebody else was seen signing with its key, or it has not
-            been up to date with the other members yet.
+        Refused: `Code.CONFLICT`: it signs already, somebody else was seen signing with its key, it has not been
+            up to date with the other members yet, or some that are away may have its vote for the round that is
+            being decided.
     """
     settings = load_settings(folder, {})
     _, genesis = load_genesis(folder)
@@ -65,7 +72,17 @@ def sign(folder: Path) -> SigningState:
                 f"The validator of {folder} has not been up to date with the other members since it observes, so "
                 "nothing here says what it may have signed. Start it first, until `hansa status` counts blocks.",
             )
-        sign_after(folder, _height(folder), observing)
+        height = _height(folder)
+        standstill = observing.standstill_after(height)
+        if standstill is not None and standstill.away and not without_away:
+            names = ", ".join(standstill.away)
+            raise Refused(
+                Code.CONFLICT,
+                f"The validator of {folder} signed in the round that the league waits in, and {names}, which is away, "
+                "may have that vote. When it starts, the league goes on without this one. When it never does: "
+                f"hansa engine sign {folder} --without-away",
+            )
+        sign_after(folder, height, observing, without_away=without_away)
         return read_signing_state(folder / LEDGER)
 
 

@@ -39,10 +39,12 @@ from hansa.node.validator.observing import (
     Observing,
     Reason,
     Sighting,
+    Standstill,
     read_observing,
     remove_observing,
     write_observing,
 )
+from hansa.node.validator.standstill import StandstillWatch
 from hansa.pubsub.engine import (
     PRECOMMIT,
     SIGNING_STATE,
@@ -89,6 +91,8 @@ class ValidatorStatus(msgspec.Struct, frozen=True):
     """When somebody else was seen signing with its key."""
     elsewhere: tuple[str, ...] = ()
     """Members that are connected to an engine with our node key that is not ours."""
+    awaited_at: int | None = None
+    """Height of the block that the league does not decide without it; None when it waits for nothing of it."""
 
 
 class ObservedLedger(Protocol):
@@ -147,6 +151,9 @@ class ValidatorGuard:
         self._counting_since_s = 0.0
         self._elsewhere: tuple[str, ...] = ()
         self._elsewhere_at_s = float("-inf")
+        self._standstills = StandstillWatch(clock)
+        self._standstill: Standstill | None = None
+        """At which the league is now."""
         self._proven_at: int | None = None
         """Height up to which nobody signs with the key any more, while the engine is being restarted."""
 
@@ -172,7 +179,7 @@ class ValidatorGuard:
             self._logger.warning(
                 "validator_observes", reason=observing.reason, since=observing.since, address=self._address
             )
-        self._proven_at = self._absence = None
+        self._proven_at = self._absence = self._standstill = None
         self._observing = observing
         return observing is not None
 
@@ -252,7 +259,7 @@ class ValidatorGuard:
         status, progress = await asyncio.gather(ledger.ledger(), ledger.progress())
         await self._look_elsewhere(http, frozenset(status.peer_ids))
         if status.catching_up or not status.peers:
-            self._absence = None  # what happens meanwhile is not seen
+            self._absence = self._standstill = None  # what happens meanwhile is not seen
             return None
         if self._absence is None:
             ahead = min(_credible_height(progress.peer_heights), progress.height + AHEAD_MAX_BLOCKS)
@@ -264,7 +271,9 @@ class ValidatorGuard:
             self._counting_since_s = self._clock.monotonic()
             self._note_up_to_date(height)
             return None
-        self._note_votes(self._absence, await ledger.votes_under_way(self._address))
+        votes = await ledger.votes_under_way(self._address)
+        self._note_votes(self._absence, votes)
+        self._note_standstill(status, progress, votes)
         await self._count(self._absence, ledger, progress.height)
         if self._absence.seen_at is not None:
             self._report_double(self._absence.seen_at)
@@ -301,12 +310,33 @@ class ValidatorGuard:
         for vote in votes:
             absence.note_vote(vote.height)
         latest = max(votes, default=UNSIGNED)
+        standstill = self._observing.standstill
+        if standstill is not None and latest > standstill.signed:
+            self._observing = msgspec.structs.replace(self._observing, standstill=None)
+            write_observing(self._folder, self._observing)
         if latest > (self._observing.signed or UNSIGNED):
             self._logger.warning(
                 "votes_of_validator_seen", height=latest.height, round=latest.round, step=latest.step
             )
             self._observing = msgspec.structs.replace(self._observing, signed=latest)
             write_observing(self._folder, self._observing)
+
+    def _note_standstill(
+        self, status: LedgerStatus, progress: EngineProgress, votes: Sequence[SigningState]
+    ) -> None:
+        """Remember what others have of this validator where the league waits for it, for `hansa engine sign`."""
+        assert self._observing is not None, "only who observes is waited for"
+        own_power = status.powers.get(self._address.lower(), 0)
+        before, self._standstill = (
+            self._standstill,
+            self._standstills.look(progress, frozenset(status.peer_ids), self._others(), own_power, votes),
+        )
+        if self._standstill is None or self._standstill == self._observing.standstill:
+            return
+        self._observing = msgspec.structs.replace(self._observing, standstill=self._standstill)
+        write_observing(self._folder, self._observing)
+        if before is None:
+            self._logger.warning("validator_awaited", **msgspec.to_builtins(self._standstill))
 
     def _report_double(self, height: int) -> None:
         assert self._observing is not None, "only who observes sees a double"
@@ -371,6 +401,7 @@ class ValidatorGuard:
             blocks_needed=absence.blocks_needed if absence else 0,
             double=observing.double,
             elsewhere=self._elsewhere,
+            awaited_at=self._standstill.height if self._standstill is not None else None,
         )
 
     def _summary(self, observing: Observing, absence: Absence | None) -> str:
@@ -385,9 +416,18 @@ class ValidatorGuard:
                 f"{begin}ANOTHER ENGINE WITH ITS NODE KEY is connected to {', '.join(self._elsewhere)}. Stop one "
                 "of them for good; docs/operators/recover.md says how"
             )
+        if self._standstill is not None:
+            return f"{begin}{_awaited(self._standstill)}"
         if absence is None:
             return f"{begin}it is not up to date with the other members yet"
         return f"{begin}nobody signed with its key in {absence.blocks} blocks of {absence.blocks_needed}"
+
+
+def _awaited(standstill: Standstill) -> str:
+    begin = f"THE LEAGUE WAITS FOR IT and makes no block {standstill.height}. "
+    if standstill.away:
+        begin += f"Start {', '.join(standstill.away)}, and it goes on without. Otherwise: "
+    return f"{begin}when no other copy of it exists, stop it, `hansa engine sign`, and start it"
 
 
 def _time_ms(since: str) -> int:
@@ -403,8 +443,17 @@ def _credible_height(heights: Sequence[int]) -> int:
     return sorted(heights, reverse=True)[len(heights) // 3] if heights else 0
 
 
-def sign_after(folder: Path, height: int, observing: Observing) -> None:
+def sign_after(folder: Path, height: int, observing: Observing, *, without_away: bool = False) -> None:
     """Have the validator of a folder sign from after `height` on; its engine does not run.
+
+    What the mark remembers of the very round that is being decided counts for as much as others have of it, when
+    all of them were seen (`hansa.node.validator.standstill`).
+
+    Args:
+        folder: The marketplace's.
+        height: Of the ledger's last block.
+        observing: Its mark.
+        without_away: Whether validators that were away count as such that have no vote of this one.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID` or `Code.DISK_FULL`.
@@ -413,6 +462,10 @@ def sign_after(folder: Path, height: int, observing: Observing) -> None:
         present = read_signing_state(folder / LEDGER)
     except Fatal:
         present = UNSIGNED
-    state = max(SigningState(height + 1), observing.signed or UNSIGNED, present)
+    signed = observing.signed or UNSIGNED
+    standstill = observing.standstill_after(height)
+    if standstill is not None and (without_away or not standstill.away):
+        signed = standstill.signed
+    state = max(SigningState(height + 1), signed, present)
     write_signing_state(folder / LEDGER, state)
     remove_observing(folder)

@@ -40,6 +40,22 @@ class Sighting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When it was seen here; RFC 3339."""
 
 
+class Standstill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A block that the league does not decide without this validator, and what others have of its votes for it."""
+
+    height: int
+    round: int
+    step: int
+    """The last one of this validator's that anybody has who is not away, as in `SigningState`; 1 at least."""
+    away: tuple[str, ...] = ()
+    """Names of validators that were not connected: what they have is not known."""
+
+    @property
+    def signed(self) -> SigningState:
+        """What this validator has signed at most, as far as those have it who are not away."""
+        return SigningState(self.height, self.round, self.step)
+
+
 class Observing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of the mark."""
 
@@ -52,6 +68,19 @@ class Observing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Height at which it was up to date with the other members, for the first time since the mark."""
     double: Sighting | None = None
     """When another engine was seen signing with its key. Only the operator can decide which of them stays."""
+    standstill: Standstill | None = None
+    """The last block that the league was seen waiting for this validator with."""
+
+    def standstill_after(self, height: int) -> Standstill | None:
+        """The standstill after a block, if it is in the round that the validator is known to have signed in last.
+
+        In another round there is nothing to decide: an earlier one is over, and a later one may yet come.
+        """
+        standstill, signed = self.standstill, self.signed
+        if standstill is None or signed is None or standstill.height != height + 1:
+            return None
+        is_same = (signed.height, signed.round) == (standstill.height, standstill.round)
+        return standstill if is_same and standstill.signed < signed else None
 
 
 def read_observing(folder: Path) -> Observing | None:

@@ -67,6 +67,8 @@ class EngineProgress(msgspec.Struct, frozen=True):
     """Of the newest block that each of its peers says to have."""
     validators: int = 0
     """Number of the league's validators; 0: unknown."""
+    peer_rounds: tuple[tuple[int, int], ...] = ()
+    """Height and round that each of its peers says to be in."""
 
     @property
     def is_behind(self) -> bool:
