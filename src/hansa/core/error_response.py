@@ -61,6 +61,18 @@ class ErrorResponse(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """TM Forum's `Error`."""
+
+    code: str
+    reason: str
+    message: str
+    """What is wrong with this request."""
+    status: str
+    reference_error: str = msgspec.field(name="referenceError")
+    type: str = msgspec.field(name="@type", default="Error")
+
+
 def error_response(error: HansaError, *, status: int | None = None) -> ErrorResponse:
     """The response that reports `error`.
 
@@ -79,12 +91,11 @@ def error_response(error: HansaError, *, status: int | None = None) -> ErrorResp
         seconds = max(1, round(error.retry_after_s))
         headers.append((b"retry-after", b"%d" % seconds))
         message = f"{message} Try again in {seconds} s."
-    body = {
-        "code": code.value,
-        "reason": REASONS[code],
-        "message": message,
-        "status": str(status),
-        "referenceError": f"/docs/errors#{code.value}",
-        "@type": "Error",
-    }
+    body = ErrorBody(
+        code=code.value,
+        reason=REASONS[code],
+        message=message,
+        status=str(status),
+        reference_error=f"/docs/errors#{code.value}",
+    )
     return ErrorResponse(status, tuple(headers), msgspec.json.encode(body))

@@ -55,7 +55,6 @@ from hansa.node.folder import (
     read_genesis,
 )
 from hansa.node.health import HealthReporter, OwnMembership, membership_checks
-from hansa.node.http.application import rest_application
 from hansa.node.http.callers import Callers
 from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.http.front_door import FrontDoor
@@ -71,11 +70,11 @@ from hansa.node.parts.auditing import Auditing, auditing
 from hansa.node.parts.business import business_context
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
+from hansa.node.parts.portal import portal
 from hansa.node.parts.replication import Replication, replication_parts
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
-from hansa.portal import PortalRoutes
 from hansa.pubsub.engine import StateSync, bracketed, engine_build, read_key
 from hansa.pubsub.ledger.reading import RegistryState
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
@@ -358,12 +357,12 @@ class Marketplace:
             audit=audit,
         )
         described = LeagueDescriptions(endpoint)
-        portal = PortalRoutes(settings.name, models, endpoint, reporter.overview, described)
+        pages = portal(settings, models, reporter.overview, described)
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
-        caches += *self.identity.caches, caller_check.keys.cache, self.callers.cheap, portal.cache
+        caches += *self.identity.caches, caller_check.keys.cache, self.callers.cheap, pages.routes.cache
         served = store, reporter, ledger, traffic, hub, tuple(caches)
         own_routes = OwnRoutes(*served, store.commit_times, authenticate, described)
-        rest = rest_application([*own_routes.routes(), *portal.routes(), *league_routes(league)])
+        rest = pages.application([*own_routes.routes(), *league_routes(league)])
         self.metrics: Final = own_routes.metrics_application()
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
 

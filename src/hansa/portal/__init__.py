@@ -1,15 +1,18 @@
 """The web pages of a marketplace: who it is and what it holds, and its APIs to read and to try.
 
 routes       which page is at which path
-front_page   the page at `/`
+frame/       what all pages share: templates, languages, themes, security policy
+about        the page about this marketplace and its league
+errors       pages that say what went wrong
 docs/        the pages below `/docs`
-page         the frame of every page, and its security policy
-html         templates and escaping
-templates/   bodies of pages
-static/      style and script, which the frame puts into the document
+templates/   of the pages, for Jinja
+static/      style, script and pictures
+locale/      translations
 """
 
-from hansa.portal.front_page import Overview
+from hansa.portal.about import Overview
+from hansa.portal.errors import error_page
+from hansa.portal.frame import Branding, Frame
 from hansa.portal.routes import PortalRoutes
 
-__all__ = ["Overview", "PortalRoutes"]
+__all__ = ["Branding", "Frame", "Overview", "PortalRoutes", "error_page"]

@@ -1,6 +1,9 @@
 """All routes of the portal.
 
     /              the front page
+    /about         this marketplace and its league
+    /preferences   sets language and theme
+    /static/…      style, script and pictures
     /docs          all APIs
     /docs/errors   what the codes of errors mean
     /docs/league   `/league/v1`, health and figures
@@ -8,7 +11,7 @@
     /docs/{api}    one API, to read and to try
     /favicon.svg   the icon of every page, and at `/favicon.ico`
 
-A page about an API is made when it is requested, beside the event loop; the latest stay in memory.
+What a page about an API holds is made when it is requested, beside the event loop; the latest stay in memory.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Final, Protocol
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hansa.business.models import Api, Models
@@ -27,12 +30,10 @@ from hansa.business.openapi import openapi_document
 from hansa.core.cache import Cache
 from hansa.core.error_meanings import MEANINGS
 from hansa.core.errors import HTTP_STATUS, Code, Refused
-from hansa.portal.docs import DOCS, ApiEntry, ErrorEntry, api_page, errors_page, index_page, streams_page
-from hansa.portal.front_page import FRONT, Overview, front_page
-from hansa.portal.html import static
-
-ICON_HEADERS: Final = {"Content-Security-Policy": "default-src 'none'"}
-
+from hansa.portal.about import AboutPage, Overview
+from hansa.portal.docs import ApiEntry, DocsPage, DocsPages, ErrorEntry
+from hansa.portal.frame import Frame
+from hansa.portal.frame.assets import ASSETS_PATH
 
 PAGES_MAX_BYTES: Final = 8 * 1024 * 1024
 """Of the pages about APIs that stay in memory."""
@@ -52,57 +53,69 @@ class PortalRoutes:
     """Handlers of these paths.
 
     Args:
-        name: Of the marketplace.
-        models: The APIs that it serves.
-        endpoint: Where it serves them.
-        overview: Its state now.
+        frame: Makes pages.
+        models: The APIs that are served.
+        endpoint: Where they are served.
+        overview: The state of the marketplace now.
         descriptions: Of the league and of the streams.
     """
 
     def __init__(
         self,
-        name: str,
+        frame: Frame,
         models: Models,
         endpoint: str,
         overview: Callable[[], Awaitable[Overview]],
         descriptions: LeagueDocuments,
     ) -> None:
-        self._name = name
+        self._frame = frame
+        self._name = frame.branding.name
+        self._docs = DocsPages(frame.plain_environment())
         self._apis = {api.id.lower(): api for api in models.apis}
         self._endpoint = endpoint
         self._overview = overview
         self._descriptions = descriptions
-        self.cache: Final[Cache[str, bytes]] = Cache("docs_pages", PAGES_MAX_BYTES, size_of=len)
+        self.cache: Final[Cache[str, DocsPage]] = Cache(
+            "docs_pages", PAGES_MAX_BYTES, size_of=lambda page: len(page.content)
+        )
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
         return [
             Route("/", self.front),
+            Route("/about", self.about),
+            Route("/preferences", self._frame.preferences),
+            Route(ASSETS_PATH, self._frame.assets.serve),
             Route("/docs", self.index),
             Route("/docs/errors", self.errors),
             Route("/docs/league", self.league),
             Route("/docs/streams", self.streams),
             Route("/docs/{api}", self.api),
-            Route("/favicon.svg", self.icon),
-            Route("/favicon.ico", self.icon),
+            Route("/favicon.svg", self._frame.assets.icon),
+            Route("/favicon.ico", self._frame.assets.icon),
         ]
 
     async def front(self, _: Request) -> Response:
         """`GET /`."""
-        return FRONT.response(front_page(await self._overview(), len(self._apis)))
+        return RedirectResponse("/about", 307)
 
-    async def index(self, _: Request) -> Response:
+    async def about(self, request: Request) -> Response:
+        """`GET /about`."""
+        state = msgspec.structs.asdict(await self._overview())
+        return self._frame.negotiated(request, "about.html", AboutPage(**state, apis=len(self._apis)))
+
+    async def index(self, request: Request) -> Response:
         """`GET /docs`."""
         apis = (
             ApiEntry(api.id, api.title, api.version, api.base_path, tuple(one.name for one in api.resources))
             for api in self._apis.values()
         )
-        return DOCS.response(index_page(self._name, apis))
+        return self._shown(request, self._docs.index(self._name, apis))
 
-    async def errors(self, _: Request) -> Response:
+    async def errors(self, request: Request) -> Response:
         """`GET /docs/errors`: the `referenceError` of error bodies leads here."""
         codes = (ErrorEntry(code.value, status, MEANINGS[code]) for code, status in HTTP_STATUS.items())
-        return DOCS.response(errors_page(self._name, codes))
+        return self._shown(request, self._docs.errors(codes))
 
     async def api(self, request: Request) -> Response:
         """`GET /docs/{api}`: one API by its number, as `TMF620`, in any case.
@@ -114,33 +127,33 @@ class PortalRoutes:
         api = self._apis.get(name)
         if api is None:
             raise Refused(Code.NOT_FOUND, "No API with this number is served; /docs lists those that are.")
-        return await self._cached(name, lambda: self._api_page(api))
+        return await self._cached(request, name, lambda: self._api_page(api))
 
-    async def league(self, _: Request) -> Response:
+    async def league(self, request: Request) -> Response:
         """`GET /docs/league`: `/league/v1`, health and figures."""
         document = await self._descriptions.openapi()
+        address = "/league/v1/openapi.json"
         return await self._cached(
-            "league", lambda: api_page(self._name, msgspec.json.decode(document), "/league/v1/openapi.json")
+            request, "league", lambda: self._docs.api(msgspec.json.decode(document), address)
         )
 
-    async def streams(self, _: Request) -> Response:
+    async def streams(self, request: Request) -> Response:
         """`GET /docs/streams`: what this marketplace sends."""
         document = await self._descriptions.asyncapi()
+        address = "/league/v1/asyncapi.json"
         return await self._cached(
-            "streams",
-            lambda: streams_page(self._name, msgspec.json.decode(document), "/league/v1/asyncapi.json"),
+            request, "streams", lambda: self._docs.streams(msgspec.json.decode(document), address)
         )
 
-    async def icon(self, _: Request) -> Response:
-        """`GET /favicon.svg`."""
-        return Response(static("favicon.svg"), media_type="image/svg+xml", headers=ICON_HEADERS)
-
-    async def _cached(self, name: str, make: Callable[[], bytes]) -> Response:
+    async def _cached(self, request: Request, name: str, make: Callable[[], DocsPage]) -> Response:
         page = self.cache.get(name)
         if page is None:
             page = await asyncio.to_thread(make)
             self.cache.put(name, page)
-        return DOCS.response(page)
+        return self._shown(request, page)
 
-    def _api_page(self, api: Api) -> bytes:
-        return api_page(self._name, msgspec.json.decode(openapi_document(api, self._endpoint)))
+    def _shown(self, request: Request, page: DocsPage) -> Response:
+        return self._frame.response(request, "docs/page.html", page)
+
+    def _api_page(self, api: Api) -> DocsPage:
+        return self._docs.api(msgspec.json.decode(openapi_document(api, self._endpoint)))

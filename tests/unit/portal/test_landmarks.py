@@ -4,41 +4,33 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from html.parser import HTMLParser
 from typing import Final
 
 import pytest
 
 from hansa.node.http.application import rest_application
-from hansa.node.http.described.documents import LeagueDescriptions
-from hansa.portal import Overview, PortalRoutes
-from hansa.portal.html import static
+from hansa.portal import Overview
 from tests.support.asgi import AsgiClient
-from tests.support.business import ENDPOINT, MODELS
+from tests.support.business import MODELS
+from tests.support.portal import Elements, portal_client, portal_routes
 
-PAGES: Final = ("/", "/docs", "/docs/errors", "/docs/league", "/docs/streams", "/docs/TMF620", "/docs/TMF688")
+PAGES: Final = (
+    "/about",
+    "/docs",
+    "/docs/errors",
+    "/docs/league",
+    "/docs/streams",
+    "/docs/TMF620",
+    "/docs/TMF688",
+)
 LANDMARKS: Final = {"header": 1, "main": 1, "footer": 1}
 
 
-class Elements(HTMLParser):
-    """The elements of a page in their order, with attributes."""
-
-    def __init__(self, page: bytes) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page.decode())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-
-async def overview() -> Overview:
-    return Overview("lubeck", "did:x:0", "1", (("Category", 2, 3),), (), 7, 9)
+OVERVIEW: Final = Overview("lubeck", "did:x:0", "1", (("Category", 2, 3),), (), 7, 9)
 
 
 def client() -> AsgiClient:
-    routes = PortalRoutes("lubeck", MODELS, ENDPOINT, overview, LeagueDescriptions(ENDPOINT))
-    return AsgiClient(rest_application(routes.routes()))
+    return portal_client(OVERVIEW)
 
 
 async def elements(path: str) -> list[tuple[str, dict[str, str | None]]]:
@@ -87,20 +79,36 @@ async def test_identifiers_are_unique_and_every_link_within_the_page_leads_somew
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_nothing_is_inline_that_the_policy_would_not_allow(path: str) -> None:
-    found = await elements(path)
+async def test_nothing_is_inline_since_the_policy_allows_nothing_inline(path: str) -> None:
+    answer = await client().get(path)
+    found = Elements(answer.body).elements
     assert not [one for _, one in found if "style" in one or any(name.startswith("on") for name in one)]
-    counts = Counter(tag for tag, _ in found)
-    assert counts["style"] == 1
-    assert counts["script"] <= 1
-    assert counts["img"] == 0
+    assert "style" not in {tag for tag, _ in found}
+    assert all(str(one.get("src")).startswith("/static/") for tag, one in found if tag == "script")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_everything_that_a_page_loads_is_there_and_stays_as_it_is(path: str) -> None:
+    http = client()
+    found = Elements((await http.get(path)).body).elements
+    loaded = [str(one["href"]) for tag, one in found if tag == "link"]
+    loaded += [str(one["src"]) for tag, one in found if tag in {"script", "img"}]
+    for address in loaded:
+        answer = await http.get(address)
+        assert (answer.status, answer.headers["cache-control"]) == (
+            200,
+            "public, max-age=31536000, immutable",
+        )
 
 
 async def test_every_field_of_a_form_has_a_label() -> None:
     labels = 0
     for tag, attributes in await elements("/docs/TMF620"):
         labels += tag == "label"
-        if tag in {"input", "select", "textarea"}:
+        if tag in {"input", "select", "textarea"} and attributes.get("type") != "hidden":
             labels -= 1
             assert labels >= 0, attributes
 
@@ -109,14 +117,8 @@ async def test_every_field_of_a_form_has_a_label() -> None:
 async def test_there_is_an_icon_that_can_do_nothing(path: str) -> None:
     icon = await client().get(path)
     assert (icon.status, icon.headers["content-type"]) == (200, "image/svg+xml")
-    assert icon.headers["content-security-policy"] == "default-src 'none'"
+    assert icon.headers["content-security-policy"].startswith("default-src 'none'")
     assert b"<script" not in icon.body
-
-
-async def test_pages_link_to_an_icon_that_their_policy_allows() -> None:
-    page = await client().get("/")
-    assert b'<link rel="icon" href="/favicon.svg"' in page.body
-    assert "img-src 'self'" in page.headers["content-security-policy"]
 
 
 async def test_a_page_of_an_api_shows_what_its_attributes_mean() -> None:
@@ -126,21 +128,11 @@ async def test_a_page_of_an_api_shows_what_its_attributes_mean() -> None:
 
 
 async def test_pages_of_apis_are_made_again_rather_than_kept_without_bound() -> None:
-    routes = PortalRoutes("lubeck", MODELS, ENDPOINT, overview, LeagueDescriptions(ENDPOINT))
+    routes = portal_routes(OVERVIEW)
     http = AsgiClient(rest_application(routes.routes()))
     for api in MODELS.apis[:3]:
         assert (await http.get(f"/docs/{api.id}")).body == (await http.get(f"/docs/{api.id}")).body
     assert routes.cache.hits == 3
-
-
-def test_a_long_name_breaks_and_a_wide_table_scrolls_by_itself() -> None:
-    style = static("page.css") + static("docs.css")
-    for rule in (
-        "code { overflow-wrap: anywhere; }",
-        "summary strong { overflow-wrap: anywhere;",
-        ".scroll { overflow-x: auto; }",
-    ):
-        assert rule in style
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -148,4 +140,4 @@ async def test_every_table_is_in_a_part_that_scrolls_by_itself(path: str) -> Non
     found = await elements(path)
     for (tag, attributes), (below, _) in itertools.pairwise(found):
         if below == "table":
-            assert (tag, attributes.get("class")) == ("div", "scroll")
+            assert (tag, attributes.get("class")) == ("div", "scroll"), attributes

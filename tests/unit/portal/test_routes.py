@@ -1,30 +1,21 @@
 from __future__ import annotations
 
 from hansa.core.errors import HTTP_STATUS
-from hansa.node.http.application import rest_application
-from hansa.node.http.described.documents import LeagueDescriptions
-from hansa.portal import Overview, PortalRoutes
+from hansa.portal import Overview
 from tests.support.asgi import AsgiClient
-from tests.support.business import ENDPOINT, MODELS
-
-
-async def overview() -> Overview:
-    return Overview("lubeck", "did:x:0", "1", (("Category", 2, 3),), (), None, None)
+from tests.support.business import MODELS
+from tests.support.portal import portal_client
 
 
 def client() -> AsgiClient:
-    return AsgiClient(
-        rest_application(
-            PortalRoutes("lubeck", MODELS, ENDPOINT, overview, LeagueDescriptions(ENDPOINT)).routes()
-        )
-    )
+    return portal_client(Overview("lubeck", "did:x:0", "1", (("Category", 2, 3),), (), None, None))
 
 
-async def test_the_front_page_shows_the_state_that_the_node_reports() -> None:
-    page = await client().get("/")
+async def test_a_page_shows_the_state_that_the_node_reports() -> None:
+    page = await client().get("/about")
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert f"{len(MODELS.apis)} TM Forum Open APIs" in page.body.decode()
-    assert "<td>Category</td>" in page.body.decode()
+    assert '<th scope="row" lang="en">Category</th>' in page.body.decode()
 
 
 async def test_every_api_has_a_page_whatever_the_case_of_its_name() -> None:

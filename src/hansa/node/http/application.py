@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -20,42 +20,69 @@ ALL_METHODS: Final = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 """Of the whole server, for `OPTIONS *`."""
 
 
-def rest_application(routes: Sequence[BaseRoute]) -> Starlette:
-    """An application whose handlers raise `HansaError` for whatever they refuse."""
+ErrorAnswer = Callable[[Request, HansaError], Response]
+"""How an error is reported to whoever sent a request."""
+
+
+def rest_application(routes: Sequence[BaseRoute], answer: ErrorAnswer | None = None) -> Starlette:
+    """An application whose handlers raise `HansaError` for whatever they refuse.
+
+    Args:
+        routes: What is served.
+        answer: Reports errors; by default in the form of TM Forum.
+    """
+    errors = _ErrorHandlers(answer or _in_tm_forum_form)
     application = Starlette(
         routes=list(routes),
         exception_handlers={
-            HansaError: _on_error,
-            HTTPException: _on_http_exception,
+            HansaError: errors.on_error,
+            HTTPException: errors.on_http_exception,
             ClientDisconnect: _on_disconnect,
-            Exception: _on_crash,
+            Exception: errors.on_crash,
         },
     )
     application.router.redirect_slashes = False  # it would follow the Host header
     return application
 
 
-async def _on_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HansaError)
+def _in_tm_forum_form(_: Request, error: HansaError) -> Response:
     return response_of(error)
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """What Starlette itself refuses: an unknown path, a method that a path does not have."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404 and (request.method, request.scope["path"]) == ("OPTIONS", "*"):
-        return _options(ALL_METHODS)
-    if error.status_code == 404:
-        location = _other_spelling(request)
-        if location is not None:
-            return Response(status_code=307, headers={"location": location})
-        return response_of(Refused(Code.NOT_FOUND, "There is no resource at this path."))
-    if error.status_code == 405:
-        allowed = _allowed(error.headers or {})
-        return _options(allowed) if request.method == "OPTIONS" else _method_not_allowed(allowed)
-    if error.status_code >= 500:
-        return response_of(HansaError(Code.INTERNAL, "internal"))
-    return response_of(Refused(Code.MALFORMED, "The request cannot be parsed."))
+class _ErrorHandlers:
+    """Make responses of exceptions."""
+
+    def __init__(self, answer: ErrorAnswer) -> None:
+        self._answer = answer
+
+    async def on_error(self, request: Request, error: Exception) -> Response:
+        """What a handler refused, or could not do."""
+        assert isinstance(error, HansaError)
+        return self._answer(request, error)
+
+    async def on_http_exception(self, request: Request, error: Exception) -> Response:
+        """What Starlette itself refuses: an unknown path, a method that a path does not have."""
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404 and (request.method, request.scope["path"]) == ("OPTIONS", "*"):
+            return _options(ALL_METHODS)
+        if error.status_code == 404:
+            location = _other_spelling(request)
+            if location is not None:
+                return Response(status_code=307, headers={"location": location})
+            return self._answer(request, Refused(Code.NOT_FOUND, "There is no resource at this path."))
+        if error.status_code == 405:
+            allowed = _allowed(error.headers or {})
+            if request.method == "OPTIONS":
+                return _options(allowed)
+            return _method_not_allowed(self._answer, request, allowed)
+        if error.status_code >= 500:
+            return self._answer(request, HansaError(Code.INTERNAL, "internal"))
+        return self._answer(request, Refused(Code.MALFORMED, "The request cannot be parsed."))
+
+    async def on_crash(self, request: Request, error: Exception) -> Response:
+        """Starlette raises the error again after this response, and the front door logs it."""
+        del error
+        return self._answer(request, HansaError(Code.INTERNAL, "internal"))
 
 
 def _other_spelling(request: Request) -> str | None:
@@ -82,9 +109,9 @@ def _allowed(headers: Mapping[str, str]) -> str:
     return ", ".join(sorted({*headers.get("Allow", "").split(", "), "OPTIONS"} - {""}))
 
 
-def _method_not_allowed(allowed: str) -> Response:
+def _method_not_allowed(answer: ErrorAnswer, request: Request, allowed: str) -> Response:
     """405 with the methods that there are (RFC 9110, section 15.5.6)."""
-    response = response_of(Refused(Code.METHOD_NOT_ALLOWED, f"Allowed here: {allowed}."))
+    response = answer(request, Refused(Code.METHOD_NOT_ALLOWED, f"Allowed here: {allowed}."))
     response.headers["allow"] = allowed
     return response
 
@@ -92,9 +119,3 @@ def _method_not_allowed(allowed: str) -> Response:
 async def _on_disconnect(_: Request, __: Exception) -> Response:
     """Nobody is there to read it."""
     return Response(status_code=CLIENT_CLOSED)
-
-
-async def _on_crash(_: Request, error: Exception) -> Response:
-    """Starlette raises the error again after this response, and the front door logs it."""
-    del error
-    return response_of(HansaError(Code.INTERNAL, "internal"))

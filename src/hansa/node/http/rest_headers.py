@@ -20,6 +20,9 @@ CACHE_CONTROL: Final = b"cache-control"
 MEMBER_TOKEN: Final = MEMBER_TOKEN_HEADER.lower().encode()
 VARY: Final = f"Accept, Accept-Encoding, Authorization, Cookie, {MEMBER_TOKEN_HEADER}".encode()
 """What such a response depends on, beside the origin."""
+CONTENT_LANGUAGE: Final = b"content-language"
+"""A page has it, and was made for its reader's language."""
+OF_PAGES: Final = b", Accept-Language"
 OPEN_PREFIXES: Final = ("/league/",)
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
 DESCRIPTIONS: Final = ("/docs/", ".json")
@@ -36,7 +39,7 @@ class RestHeaders:
     def __init__(self, shared: SharedHeaders, entropy: Entropy) -> None:
         self._shared = shared
         self._entropy = entropy
-        self._vary: Final[Header] = (b"vary", VARY + b", Origin" if shared.varies_by_origin else VARY)
+        self._vary: Final = VARY + b", Origin" if shared.varies_by_origin else VARY
 
     def of(self, scope: MutableMapping[str, Any], status: int, headers: Iterable[Header]) -> list[Header]:
         """The further headers of the response to a request, which has that status and those already."""
@@ -44,7 +47,8 @@ class RestHeaders:
         response = {name.lower(): value for name, value in headers}
         method, origin = scope["method"], requested.get(b"origin")
         has_token = names_caller(requested)
-        added: list[Header] = [self._vary]
+        vary = self._vary + OF_PAGES if CONTENT_LANGUAGE in response else self._vary
+        added: list[Header] = [(b"vary", vary)]
         if status >= 400 or REQUEST_ID in requested:
             added.append(request_id_header(scope, self._entropy))
         if CACHE_CONTROL not in response:

@@ -47,7 +47,7 @@ FORGET_INTERVAL_S: Final = 60.0
 FILES_BESIDE_CONNECTIONS: Final = 512
 """Open files that a marketplace needs beside its clients' connections."""
 
-HEADERS: Final = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")]
+HEADERS: Final = [("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin")]
 
 
 def tune_interpreter() -> None:

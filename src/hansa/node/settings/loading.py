@@ -95,6 +95,11 @@ class Settings(msgspec.Struct, frozen=True):
     operator_organizations: tuple[str, ...]
     party_operators: tuple[str, ...]
     former_members_replicas: FormerReplicas
+    portal_accent: str
+    portal_accent_dark: str
+    portal_logo: str
+    portal_imprint: str
+    portal_terms: str
     limits: Limits
 
 
@@ -110,6 +115,7 @@ MINIMA: Final = {
 KEY_COMPARED_MAX_CHARS: Final = 80
 PORTS: Final = frozenset({"listen_port", "p2p_port"})
 ADDRESSES: Final = frozenset({"metrics_listen", "p2p_external_address"})
+LINKS: Final = frozenset({"portal_imprint", "portal_terms"})
 ORIGINS: Final = frozenset({"allowed_origins", "followed_members", "import_hosts"})
 
 
@@ -223,6 +229,8 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return _unusable_texts(setting, value)
     if isinstance(value, str) and not value.isprintable():
         return "it must be printable text"
+    if setting.key in LINKS and value and not _is_web_address(value):
+        return "it must be a web address, as https://market.example/terms"
     return None
 
 
@@ -255,12 +263,16 @@ def _unusable_texts(setting: Setting, texts: tuple[str, ...]) -> str | None:
     return None
 
 
-def _is_origin(text: str) -> bool:
+def _is_web_address(text: Any) -> bool:
     try:
         web_address(text)
     except Refused:
         return False
-    return _ORIGIN.fullmatch(text) is not None
+    return True
+
+
+def _is_origin(text: str) -> bool:
+    return _is_web_address(text) and _ORIGIN.fullmatch(text) is not None
 
 
 def _is_organization(text: str) -> bool:

@@ -178,6 +178,46 @@ BUSINESS_SETTINGS: Final = (
 """What an operator chooses where TM Forum leaves a choice."""
 
 
+PORTAL_SETTINGS: Final = (
+    Setting(
+        "portal_accent",
+        "text",
+        "#0b5cad",
+        "Colour of links and buttons of the web pages on white, `#rrggbb`. One that cannot be read on it is refused.",
+        "#8a1538",
+    ),
+    Setting(
+        "portal_accent_dark",
+        "text",
+        "#79b8ff",
+        "The same in the dark theme, on `#14171c`.",
+        "#ffb3c7",
+    ),
+    Setting(
+        "portal_logo",
+        "text",
+        "",
+        "A file in the marketplace's folder, SVG or PNG of 64 KiB at most, shown beside the name; empty: none.",
+        "logo.svg",
+    ),
+    Setting(
+        "portal_imprint",
+        "text",
+        "",
+        "Address of the page that says who runs this marketplace, linked at the foot of every page; empty: no link.",
+        "https://market.example/imprint",
+    ),
+    Setting(
+        "portal_terms",
+        "text",
+        "",
+        "Address of the terms of use, linked at the foot of every page; empty: no link.",
+        "https://market.example/terms",
+    ),
+)
+"""How the web pages look."""
+
+
 OWN_SETTINGS: Final = (
     Setting("name", "text", None, "What the marketplace is called, for people.", "lubeck"),
     Setting(
@@ -312,6 +352,7 @@ OWN_SETTINGS: Final = (
         500,
     ),
     *BUSINESS_SETTINGS,
+    *PORTAL_SETTINGS,
 )
 
 

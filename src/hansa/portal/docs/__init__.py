@@ -1,10 +1,9 @@
-"""The pages that describe the APIs, made from their models.
+"""The pages that describe the interfaces, made from their OpenAPI and AsyncAPI documents alone.
 
-`pages` has a page for each API, `streams` one for what is sent, `forms` the requests that a reader can try,
-`schemas` the tables of types.
+They can be read without a script; the script sends the requests of their forms to this marketplace and
+shows the responses. What they hold is English, whatever the language of the frame around it.
 """
 
-from hansa.portal.docs.pages import DOCS, ApiEntry, ErrorEntry, api_page, errors_page, index_page
-from hansa.portal.docs.streams import streams_page
+from hansa.portal.docs.pages import ApiEntry, DocsPage, DocsPages, ErrorEntry
 
-__all__ = ["DOCS", "ApiEntry", "ErrorEntry", "api_page", "errors_page", "index_page", "streams_page"]
+__all__ = ["ApiEntry", "DocsPage", "DocsPages", "ErrorEntry"]

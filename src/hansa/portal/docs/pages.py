@@ -1,25 +1,26 @@
-"""The pages below `/docs`: all APIs, each API to read and to try, and what the codes of errors mean.
+"""What the pages below `/docs` hold: all APIs, each API to read and to try, streams, and the codes of errors.
 
-A page about an API is made from its OpenAPI document alone. It can be read without a script; the script sends
-the requests of its forms to this marketplace and shows the responses.
+The templates in `templates/docs` walk through the documents themselves; here is what they cannot say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
-
-from hansa.portal.docs.forms import is_filter, try_form
-from hansa.portal.docs.schemas import resolved, schema_table, type_name
-from hansa.portal.html import Html, code, fill, join, link, prose, render, static, table
-from hansa.portal.page import HtmlPage
-
-DOCS: Final = HtmlPage(f"{static('docs.css')}\n", f"{static('docs.js')}\n")
-METHODS: Final = ("get", "post", "patch", "put", "delete")
+from jinja2 import Environment
+from markupsafe import Markup
 
 Document = Mapping[str, Any]
+
+PATCH_EXAMPLES: Final[Mapping[str, Any]] = {
+    "application/json": {"description": "changed"},
+    "application/merge-patch+json": {"description": "changed"},
+    "application/json-patch+json": [{"op": "add", "path": "/description", "value": "changed"}],
+    "application/json-patch-query+json": [{"op": "add", "path": "/description", "value": "changed"}],
+}
+_DIRECTIVES: Final = frozenset({"fields", "offset", "limit", "sort", "filter", "expand", "depth"})
 
 
 class ApiEntry(msgspec.Struct, frozen=True):
@@ -41,51 +42,82 @@ class ErrorEntry(msgspec.Struct, frozen=True):
     meaning: str
 
 
-def index_page(name: str, apis: Iterable[ApiEntry]) -> bytes:
-    """All APIs of the marketplace of that name."""
-    title = "$title <span class='quiet small'>$version</span>"
-    rows = [
-        (
-            link(f"/docs/{api.id}", api.id),
-            fill(title, title=api.title, version=api.version),
-            join(map(code, api.resources), ", "),
-            link(f"{api.base_path}openapi.json", "openapi.json"),
-        )
-        for api in apis
-    ]
-    shown = table(("API", "Title", "Resources", "Description"), rows)
-    return DOCS.document(f"APIs · {name}", render("apis", name=name, count=len(rows), apis=shown))
+class DocsPage(msgspec.Struct, frozen=True):
+    """A page below `/docs`, for the template `docs/page.html`."""
+
+    title: str
+    content: Markup
+    """Everything between the frame's navigation and its foot."""
 
 
-def errors_page(name: str, codes: Iterable[ErrorEntry]) -> bytes:
-    """What the codes of error bodies mean."""
-    rows = (
-        (fill('<code id="$code">$code</code>', code=one.code), one.status, prose(one.meaning))
-        for one in codes
-    )
-    return DOCS.document(
-        f"Errors · {name}", render("errors", codes=table(("Code", "Status", "Meaning"), rows))
-    )
+class DocsPages:
+    """Makes them with the templates of an environment."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        environment.filters |= {
+            "json": _json,
+            "resolved": resolved,
+            "resolved_all": _resolved_all,
+            "body_example": _body_example,
+        }
+        environment.tests |= {"filter_parameter": _is_filter, "attribute_filter": _is_attribute_filter}
+
+    def index(self, name: str, apis: Iterable[ApiEntry]) -> DocsPage:
+        """All APIs of the marketplace of that name."""
+        return DocsPage("APIs", self._content("apis", name=name, apis=tuple(apis)))
+
+    def errors(self, codes: Iterable[ErrorEntry]) -> DocsPage:
+        """What the codes of error bodies mean."""
+        return DocsPage("Errors", self._content("errors", codes=tuple(codes)))
+
+    def api(self, document: Document, address: str | None = None) -> DocsPage:
+        """One API, from its OpenAPI document, which is at `address` or at its base path."""
+        base = _base_of(document)
+        shown = {"document": document, "base": base, "address": address or f"{base}/openapi.json"}
+        return DocsPage(document["info"]["title"], self._content("api", **shown))
+
+    def streams(self, document: Document, address: str) -> DocsPage:
+        """The channels with their messages, and the types of these; the AsyncAPI document is at `address`."""
+        content = self._content("streams", document=document, address=address)
+        return DocsPage(document["info"]["title"], content)
+
+    def _content(self, template: str, **values: Any) -> Markup:
+        return Markup(self._environment.get_template(f"docs/{template}.html").render(**values))  # noqa: S704 - rendered with escaping
 
 
-def api_page(name: str, document: Document, address: str | None = None) -> bytes:
-    """One API, from its OpenAPI document, which is at `address`; by default at the base path of the API."""
-    info = document["info"]
-    base = _base_of(document)
-    tags = [tag["name"] for tag in document["tags"]]
-    body = render(
-        "api",
-        title=info["title"],
-        version=info["version"],
-        base=base or "/",
-        description=prose(info["description"]),
-        description_link=link(address or base + "/openapi.json", "openapi.json"),
-        contents=join((fill('<li><a href="#$tag">$tag</a></li>', tag=tag) for tag in tags), "\n"),
-        sections=join((_section(document, base, tag) for tag in tags), "\n"),
-        statuses=_statuses(document),
-        types=join((type_section(document, one) for one in sorted(document["components"]["schemas"])), "\n"),
-    )
-    return DOCS.document(f"{info['title']} · {name}", body)
+def resolved(part: Document, document: Document) -> Document:
+    """A part of a document, or what it refers to."""
+    if "$ref" not in part:
+        return part
+    target: Any = document
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        target = target[name]
+    return resolved(target, document)
+
+
+def _resolved_all(parts: Iterable[Document], document: Document) -> list[Document]:
+    return [resolved(part, document) for part in parts]
+
+
+def _is_filter(parameter: Document) -> bool:
+    """Whether a parameter selects entities by an attribute."""
+    return parameter["in"] == "query" and parameter["name"] not in _DIRECTIVES
+
+
+def _is_attribute_filter(parameter: Document) -> bool:
+    """Whether it does so by one attribute, and is not the parameter that stands for all of them."""
+    return _is_filter(parameter) and parameter["schema"].get("type") != "object"
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _body_example(content: Document, method: str, media: str) -> str:
+    """An example of a body, indented."""
+    example = content.get("example", PATCH_EXAMPLES.get(media, {}) if method == "patch" else {})
+    return msgspec.json.format(msgspec.json.encode(example), indent=2).decode()
 
 
 def _base_of(document: Document) -> str:
@@ -93,113 +125,3 @@ def _base_of(document: Document) -> str:
     url: str = document["servers"][0]["url"]
     path = url.partition("://")[2].partition("/")[2]
     return f"/{path}" if path else ""
-
-
-def _section(document: Document, base: str, tag: str) -> Html:
-    operations = join(
-        _operation(document, base, path, method, item)
-        for path, item in document["paths"].items()
-        for method in METHODS
-        if method in item and tag in item[method]["tags"]
-    )
-    text = next((prose(one.get("description", "")) for one in document["tags"] if one["name"] == tag), "")
-    return fill(
-        '<section id="$tag"><h2>$tag</h2><p>$text</p>$operations</section>',
-        tag=tag,
-        text=text,
-        operations=operations,
-    )
-
-
-def _operation(document: Document, base: str, path: str, method: str, item: Document) -> Html:
-    operation = item[method]
-    parameters = [
-        resolved(document, one) for one in (*item.get("parameters", ()), *operation.get("parameters", ()))
-    ]
-    return fill(
-        '<details class="operation" id="$id"><summary>'
-        '<span class="method $method">$verb</span> <span class="path">$path</span> '
-        '$labels<span class="what">$summary</span></summary>'
-        '<div class="inside"><p>$text</p>$parameters$body$responses$form</div></details>',
-        id=operation["operationId"],
-        method=method,
-        verb=method.upper(),
-        path=path,
-        labels=join(_labels(operation)),
-        summary=operation["summary"],
-        text=prose(operation.get("description", "")),
-        parameters=_parameter_table(parameters),
-        body=_body(operation),
-        responses=_responses(document, operation),
-        form=try_form(base + path, method, parameters, operation),
-    )
-
-
-def _labels(operation: Document) -> Iterator[Html]:
-    if operation.get("x-hansa-role"):
-        yield fill('<span class="tag">role $role</span>', role=operation["x-hansa-role"])
-    elif {} not in operation.get("security", [{"bearer": []}]):
-        yield Html('<span class="tag">token</span>')
-
-
-def _parameter_table(parameters: list[Document]) -> Html:
-    named = [one for one in parameters if not is_filter(one) or one["schema"].get("type") == "object"]
-    filters = [code(one["name"]) for one in parameters if one not in named]
-    rows: list[tuple[object, ...]] = [
-        (code(one["name"]), one["in"], prose(one.get("description", ""))) for one in named
-    ]
-    if filters:
-        meaning = join(("Entities that have one of these values: ", join(filters, ", "), "."))
-        rows.insert(-1, ("an attribute", "query", meaning))
-    shown = table(("Name", "In", "Meaning"), rows)
-    return fill("<h3>Parameters</h3>$table", table=shown) if rows else Html()
-
-
-def _body(operation: Document) -> Html:
-    content = operation.get("requestBody", {}).get("content", {})
-    rows = [(code(media), type_name(one["schema"])) for media, one in content.items()]
-    return fill("<h3>Body</h3>$table", table=table(("Media type", "Holds"), rows)) if rows else Html()
-
-
-def _responses(document: Document, operation: Document) -> Html:
-    """A row for each success; the errors are the same everywhere and stand in one line."""
-    rows: list[tuple[object, ...]] = []
-    errors: list[Html] = []
-    for status, reference in operation["responses"].items():
-        response = resolved(document, reference)
-        if status >= "4":
-            errors.append(fill('<a href="#status-$status">$status</a>', status=status))
-            continue
-        schemas = [type_name(one["schema"]) for one in response.get("content", {}).values()]
-        headers = map(code, response.get("headers", {}))
-        rows.append((status, prose(response["description"]), join(schemas, ", "), join(headers, ", ")))
-    return fill(
-        "<h3>Responses</h3>$table"
-        '<p class="small">Errors: $errors, with a body of <a href="#type-Error">Error</a>.</p>',
-        table=table(("Status", "Meaning", "Body", "Headers"), rows),
-        errors=join(errors, ", "),
-    )
-
-
-def _statuses(document: Document) -> Html:
-    """What the statuses of errors mean."""
-    rows = (
-        (
-            fill('<span id="status-$status">$status</span>', status=status),
-            prose(response["description"]),
-            join(map(code, response.get("headers", {})), ", "),
-        )
-        for status, response in document["components"]["responses"].items()
-    )
-    shown = table(("Status", "Meaning", "Headers"), rows)
-    return fill('<section id="errors"><h2>Errors</h2>$table</section>', table=shown)
-
-
-def type_section(document: Document, name: str) -> Html:
-    """A type, folded: its attributes with what they mean."""
-    return fill(
-        '<details class="type" id="type-$name"><summary><strong>$name</strong></summary>'
-        '<div class="inside">$table</div></details>',
-        name=name,
-        table=schema_table(document["components"]["schemas"][name]),
-    )

@@ -123,7 +123,7 @@ for (const form of document.querySelectorAll("form.try")) {
 
 const search = document.getElementById("search");
 if (search) {
-  search.closest(".bar").hidden = false;
+  search.closest(".tools").hidden = false;
   const rows = [...document.querySelectorAll("tbody tr")];
   search.addEventListener("input", () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -1,0 +1,101 @@
+"""Filters of the templates that show numbers, dates and money in the reader's form (CLDR, by Babel)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from babel.core import Locale
+from babel.dates import format_date, format_datetime, format_time
+from babel.numbers import format_currency, format_decimal
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
+EXPONENT_MAX: Final = 30
+"""Of ten, in a number that is shown with all its digits."""
+
+
+def _locale(context: Context) -> Locale:
+    return Locale.parse(context["reader"].locale)
+
+
+@pass_context
+def number(context: Context, value: Any) -> str:
+    """A number with the separators of the reader; what is none as it is."""
+    amount = decimal_of(value)
+    return str(value) if amount is None else format_decimal(amount, locale=_locale(context))
+
+
+@pass_context
+def money(context: Context, value: Any, currency: str) -> str:
+    """An amount of money; with all its digits, since prices can be fractions of a cent."""
+    amount = decimal_of(value)
+    if amount is None:
+        return f"{value} {currency}".strip()
+    if len(currency) != 3 or not currency.isascii() or not currency.isalpha():
+        return f"{format_decimal(amount, locale=_locale(context), decimal_quantization=False)} {currency}".strip()
+    digits = -int(amount.normalize().as_tuple().exponent)
+    return format_currency(
+        amount,
+        currency.upper(),
+        locale=_locale(context),
+        decimal_quantization=False,
+        currency_digits=digits <= 2,
+    )
+
+
+@pass_context
+def day(context: Context, value: datetime | str) -> str:
+    """A day, as `28 November 2026`; UTC."""
+    when = moment_of(value)
+    return str(value) if when is None else format_date(when, "long", locale=_locale(context))
+
+
+@pass_context
+def moment(context: Context, value: datetime | str) -> str:
+    """A day and a time, as `28 Nov 2026, 14:03`; UTC."""
+    when = moment_of(value)
+    return (
+        str(value) if when is None else format_datetime(when, "medium", tzinfo=UTC, locale=_locale(context))
+    )
+
+
+@pass_context
+def clock_time(context: Context, value: datetime | str) -> str:
+    """A time of day, as `14:03`; UTC."""
+    when = moment_of(value)
+    return str(value) if when is None else format_time(when, "short", tzinfo=UTC, locale=_locale(context))
+
+
+def decimal_of(value: Any) -> Decimal | None:
+    """A number of an entity, which may stand in a string; None for what is none, or has too many digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and abs(amount.adjusted()) <= EXPONENT_MAX else None
+
+
+def moment_of(value: datetime | str) -> datetime | None:
+    """A date-time of an entity (RFC 3339); None for what is none."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+
+
+FORMATS: Final[Mapping[str, Callable[..., str]]] = {
+    "number": number,
+    "money": money,
+    "day": day,
+    "moment": moment,
+    "clock_time": clock_time,
+}
+"""By the name that templates use."""

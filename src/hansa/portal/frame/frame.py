@@ -1,0 +1,178 @@
+"""Renders pages: a template, with one typed context, for one reader.
+
+Everything that a page shows is in its context, a frozen struct that the template knows as `page`. Values are
+escaped wherever they stand; a name that a context does not have is an error, not an empty text. The same
+context is the answer to `Accept: application/json`.
+
+A page loads style, script and pictures from this server alone, runs nothing that stands within it, turns no
+text into markup by script (Trusted Types), and cannot be framed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from gettext import NullTranslations
+from typing import Final
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from hansa import __version__
+from hansa.portal.frame.assets import Assets
+from hansa.portal.frame.branding import Branding
+from hansa.portal.frame.formats import FORMATS
+from hansa.portal.frame.languages import NAMES, Catalogues, catalogues
+from hansa.portal.frame.links import is_web_address
+from hansa.portal.frame.reader import (
+    LANGUAGE_COOKIE,
+    THEME_COOKIE,
+    THEMES,
+    PageReader,
+    local_path,
+    reader_of,
+)
+
+COOKIE_MAX_AGE_S: Final = 365 * 86_400
+JSON: Final = "application/json"
+HTML: Final = "text/html"
+
+
+class PagePolicy(msgspec.Struct, frozen=True):
+    """What a page may do beyond what all may."""
+
+    form_targets: tuple[str, ...] = ()
+    """Where its forms may lead beside this server: origins, or schemes as `openid4vp:`."""
+
+    def header(self) -> str:
+        """The value of `Content-Security-Policy`."""
+        targets = " ".join(("'self'", *self.form_targets))
+        return (
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+            f"form-action {targets}; base-uri 'none'; frame-ancestors 'none'; "
+            "require-trusted-types-for 'script'; trusted-types 'none'"
+        )
+
+
+PLAIN: Final = PagePolicy()
+
+
+class Frame:
+    """What makes pages of one marketplace.
+
+    Args:
+        branding: What the operator has set.
+        languages: Those that are offered.
+        is_secure: Whether readers come by https, so that cookies go nowhere else.
+    """
+
+    def __init__(
+        self, branding: Branding, languages: Catalogues | None = None, *, is_secure: bool = False
+    ) -> None:
+        self.branding: Final = branding
+        self.assets: Final = Assets(branding)
+        self._languages = languages if languages is not None else catalogues()
+        self._is_secure = is_secure
+        self._environments: dict[str, Environment] = {}
+
+    def response(
+        self,
+        request: Request,
+        template: str,
+        page: msgspec.Struct,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        policy: PagePolicy = PLAIN,
+    ) -> Response:
+        """A page as a response."""
+        reader = reader_of(request, self._languages)
+        more = {**page_headers(policy), "Content-Language": reader.language, **(headers or {})}
+        return Response(self.render(template, page, reader), status, media_type=HTML, headers=more)
+
+    def negotiated(self, request: Request, template: str, page: msgspec.Struct) -> Response:
+        """A page, or what it shows as JSON where the client names that and no page."""
+        if wants_json(request):
+            return Response(msgspec.json.encode(page), media_type=JSON)
+        return self.response(request, template, page)
+
+    def render(self, template: str, page: msgspec.Struct, reader: PageReader) -> bytes:
+        """The markup of a page."""
+        shown = self._environment(reader.language).get_template(template)
+        return shown.render(page=page, reader=reader).encode("utf-8", "replace")
+
+    async def preferences(self, request: Request) -> Response:
+        """`GET /preferences`: puts a choice of language and theme into cookies, and leads back."""
+        query = request.query_params
+        response = RedirectResponse(local_path(query.get("return_to", "")) or "/", 303)
+        for cookie, choices in ((LANGUAGE_COOKIE, self._languages), (THEME_COOKIE, THEMES)):
+            choice = query.get(cookie)
+            if choice is None:
+                continue
+            is_choice = choice in choices
+            response.set_cookie(
+                cookie,
+                choice if is_choice else "",
+                max_age=COOKIE_MAX_AGE_S if is_choice else 0,
+                secure=self._is_secure,
+                httponly=True,
+                samesite="lax",
+            )
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def plain_environment(self) -> Environment:
+        """The templates in English, for what is not translated."""
+        return environment_of(NullTranslations())
+
+    def _environment(self, language: str) -> Environment:
+        """The templates in a language; compiled when they are first rendered."""
+        environment = self._environments.get(language)
+        if environment is None:
+            environment = self._environments[language] = environment_of(self._languages[language]())
+            environment.globals |= {
+                "asset": self.assets.address,
+                "brand": self.branding,
+                "logo": self.assets.logo(),
+                "languages": {code: NAMES.get(code, code) for code in self._languages},
+                "version": __version__,
+            }
+        return environment
+
+
+def environment_of(translations: NullTranslations) -> Environment:
+    """An environment of the portal's templates."""
+    environment = Environment(
+        loader=PackageLoader("hansa.portal"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.filters |= FORMATS
+    environment.tests["web_address"] = is_web_address
+    environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    return environment
+
+
+def page_headers(policy: PagePolicy = PLAIN) -> dict[str, str]:
+    """Headers of a page, beside those that the server gives every response."""
+    return {
+        "Content-Security-Policy": policy.header(),
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a client names JSON and no page, as no browser does."""
+    accept = request.headers.get("accept", "")
+    return JSON in accept and HTML not in accept
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a client names pages, as browsers do."""
+    return HTML in request.headers.get("accept", "")
