@@ -93,6 +93,8 @@ class Code(StrEnum):
     PRESENTATION_FOREIGN = "presentation-foreign"
     PRESENTATION_EXPIRED = "presentation-expired"
     PRESENTATION_REPLAYED = "presentation-replayed"
+    PRESENTATION_MALFORMED = "presentation-malformed"
+    CREDENTIAL_NOT_REQUESTED = "credential-not-requested"
     POWER_MISSING = "power-missing"
     # This installation.
     SETTINGS_INVALID = "settings-invalid"

@@ -181,6 +181,11 @@ class Limits(msgspec.Struct, frozen=True):
     sessions_per_subject_max: int = 10
     session_idle_s: float = 3600.0
     session_lifetime_s: float = 43_200.0
+    # Logins with wallets.
+    logins_max: int = 20_000
+    logins_per_address_max: int = 200
+    logins_max_bytes: int = 134_217_728
+    login_lifetime_s: float = 300.0
     # The machine.
     cache_max_bytes: int = 27 * _SHARE_BYTES
     disk_free_min_bytes: int = 67_108_864

@@ -1,4 +1,4 @@
-"""Policies: what an operator chooses where TM Forum leaves a choice.
+"""Policies: what an operator chooses where TM Forum, or a protocol, leaves a choice.
 
 Each is declared here once, with its values; the settings, their documentation and the parts that the policies
 govern all take them from here. The first value is the default.
@@ -22,3 +22,11 @@ DeletionPolicy = Literal["refuse", "warn"]
 """What becomes of the deletion of an entity that others refer to."""
 FormerReplicas = Literal["retain", "drop"]
 """What becomes of the replicas of members that left the league or were removed."""
+CredentialTrust = Literal["ledger", "anchors"]
+"""Whose credentials are accepted."""
+ClientIdPrefix = Literal["x509_hash", "x509_san_dns", "decentralized_identifier"]
+"""How wallets know a verifier (OpenID4VP 1.0, section 5.9.3)."""
+ResponseMode = Literal["direct_post.jwt", "direct_post"]
+"""How wallets answer (OpenID4VP 1.0, sections 8.2 and 8.3)."""
+CrossDevice = Literal["code", "confirm", "off"]
+"""How a login with a wallet on another device is confirmed; `off`: there is none."""

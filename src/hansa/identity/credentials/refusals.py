@@ -31,6 +31,8 @@ SENTENCES: Final[Mapping[Code, str]] = {
     Code.PRESENTATION_FOREIGN: "The credential was presented to somebody else, or for another request.",
     Code.PRESENTATION_EXPIRED: "The credential was presented too long ago, or the clock of the wallet is wrong.",
     Code.PRESENTATION_REPLAYED: "The credential was presented in this way before: start again.",
+    Code.PRESENTATION_MALFORMED: "The answer of the wallet cannot be read: it breaks the rules of the protocol.",
+    Code.CREDENTIAL_NOT_REQUESTED: "This credential is none of those that were requested.",
     Code.POWER_MISSING: "The credential does not give the power that this needs.",
 }
 """What the person reads, for each code."""

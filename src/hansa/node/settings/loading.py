@@ -25,10 +25,14 @@ from hansa.core.limits import Limits
 from hansa.core.members import normal_endpoint
 from hansa.core.parties import read_party_operators
 from hansa.core.policies import (
+    ClientIdPrefix,
+    CredentialTrust,
+    CrossDevice,
     DeletionPolicy,
     FormerReplicas,
     ItemStates,
     MissingAttributes,
+    ResponseMode,
     UnknownAttributes,
     UnknownExtensions,
     UnresolvedPolicy,
@@ -100,10 +104,20 @@ class Settings(msgspec.Struct, frozen=True):
     portal_logo: str
     portal_imprint: str
     portal_terms: str
+    wallet_credentials: tuple[str, ...]
+    credential_trust: CredentialTrust
+    anchored_credentials: tuple[str, ...]
+    credential_hosts: tuple[str, ...]
+    wallet_client_id_prefix: ClientIdPrefix
+    wallet_response_mode: ResponseMode
+    wallet_cross_device: CrossDevice
+    wallet_scheme: str
+    web_wallets: tuple[str, ...]
     limits: Limits
 
 
 _ENGINE: Final = re.compile(r"[0-9a-f]{40}@[^:].*")
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9.+-]{1,63}:(//[A-Za-z0-9./_-]{0,200})?", re.ASCII)
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 MINIMA: Final = {
     "ledger_blocks_retained": 0,
@@ -116,7 +130,8 @@ KEY_COMPARED_MAX_CHARS: Final = 80
 PORTS: Final = frozenset({"listen_port", "p2p_port"})
 ADDRESSES: Final = frozenset({"metrics_listen", "p2p_external_address"})
 LINKS: Final = frozenset({"portal_imprint", "portal_terms"})
-ORIGINS: Final = frozenset({"allowed_origins", "followed_members", "import_hosts"})
+ORIGINS: Final = frozenset({"allowed_origins", "credential_hosts", "followed_members", "import_hosts"})
+LOGIN_LIFETIME_MAX_S: Final = 300.0
 
 
 def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
@@ -221,6 +236,10 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be a port, 0 to 65535"
     if _is_limit(setting) and isinstance(value, int | float) and not 0 < value < float("inf"):
         return "it must be above 0"
+    if setting.key == "login_lifetime_s" and isinstance(value, float) and value > LOGIN_LIFETIME_MAX_S:
+        return f"it must be {LOGIN_LIFETIME_MAX_S:.0f} at most"
+    if setting.key == "wallet_scheme" and _SCHEME.fullmatch(str(value)) is None:
+        return "it must be a scheme with what follows it, as openid4vp://"
     if setting.key in MINIMA and isinstance(value, int):
         return _too_small(setting.key, value)
     if setting.key in ADDRESSES and isinstance(value, str) and value:
@@ -245,6 +264,8 @@ def _no_address(key: str, value: str) -> str | None:
 
 def _unusable_texts(setting: Setting, texts: tuple[str, ...]) -> str | None:
     """What is wrong with the texts of a list."""
+    if setting.key == "wallet_credentials" and not texts:
+        return "it must name one at least"
     form = _FORMS.get(setting.key)
     if form is not None:
         holds, what = form
@@ -279,6 +300,18 @@ def _is_organization(text: str) -> bool:
     return organization_identifier_of(ELSI_PREFIX + text) is not None
 
 
+def _is_web_address(text: str) -> bool:
+    try:
+        web_address(text)
+    except Refused:
+        return False
+    return True
+
+
+def _is_accepted_credential(text: str) -> bool:
+    return _CREDENTIAL.fullmatch(text) is not None
+
+
 def _is_engine(text: str) -> bool:
     return _ENGINE.fullmatch(text) is not None and _is_address(text.partition("@")[2])
 
@@ -298,7 +331,13 @@ def _is_network(text: str) -> bool:
     return True
 
 
+_CREDENTIAL: Final = re.compile(r"(dc\+sd-jwt|jwt_vc_json):[!-~]{1,256}", re.ASCII)
 _FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
+    "wallet_credentials": (
+        _is_accepted_credential,
+        "format with a type, as dc+sd-jwt:eu.europa.ec.eudi.lce.1",
+    ),
+    "web_wallets": (_is_web_address, "address of a web page, as https://wallet.example/authorize"),
     **dict.fromkeys(ORIGINS, (_is_origin, "origin, as https://files.example")),
     "persistent_peers": (
         _is_engine,

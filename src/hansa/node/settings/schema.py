@@ -12,10 +12,14 @@ import msgspec
 
 from hansa.core.limits import Limits
 from hansa.core.policies import (
+    ClientIdPrefix,
+    CredentialTrust,
+    CrossDevice,
     DeletionPolicy,
     FormerReplicas,
     ItemStates,
     MissingAttributes,
+    ResponseMode,
     UnknownAttributes,
     UnknownExtensions,
     UnresolvedPolicy,
@@ -217,6 +221,80 @@ PORTAL_SETTINGS: Final = (
 )
 """How the web pages look."""
 
+WALLET_SETTINGS: Final = (
+    Setting(
+        "wallet_credentials",
+        "list of texts",
+        (
+            "dc+sd-jwt:eu.europa.ec.eudi.lce.1",
+            "dc+sd-jwt:learcredential.employee.sd.1",
+            "jwt_vc_json:LEARCredentialEmployee",
+            "jwt_vc_json:learcredential.employee.w3c.4",
+        ),
+        "Credentials with which people log in, each as its format and its type; a wallet presents one of them.",
+        ("dc+sd-jwt:eu.europa.ec.eudi.lce.1",),
+    ),
+    _choice(
+        "credential_trust",
+        CredentialTrust,
+        "ledger",
+        "Whose credentials are accepted: of the trusted issuers on the ledger, or of whoever has a certificate of an "
+        "authority in `anchors/`.",
+        "anchors",
+    ),
+    Setting(
+        "anchored_credentials",
+        "list of texts",
+        (),
+        "Types of credentials for which a certificate of an authority in `anchors/` is enough, beside the trusted issuers "
+        "of the ledger.",
+        ("urn:eudi:pid:1",),
+    ),
+    Setting(
+        "credential_hosts",
+        "list of texts",
+        (),
+        "Origins from which status lists and documents of issuers' DIDs may be fetched, beside the members' endpoints.",
+        ("https://issuer.example",),
+    ),
+    _choice(
+        "wallet_client_id_prefix",
+        ClientIdPrefix,
+        "x509_hash",
+        "How wallets know this marketplace; HAIP demands `x509_hash`.",
+        "decentralized_identifier",
+    ),
+    _choice(
+        "wallet_response_mode",
+        ResponseMode,
+        "direct_post.jwt",
+        "Whether wallets encrypt what they present (`direct_post.jwt`), as HAIP demands, or leave that to TLS.",
+        "direct_post",
+    ),
+    _choice(
+        "wallet_cross_device",
+        CrossDevice,
+        "code",
+        "How a login with a wallet on another device is confirmed: by a code that this device shows and that is typed in "
+        "the browser, by a click alone, or not at all, as there are none.",
+        "confirm",
+    ),
+    Setting(
+        "wallet_scheme",
+        "text",
+        "openid4vp://",
+        "With what links that open a wallet begin.",
+        "haip-vp://",
+    ),
+    Setting(
+        "web_wallets",
+        "list of texts",
+        (),
+        "Addresses of wallets that are web pages, to which the login page has links.",
+        ("https://wallet.example/authorize",),
+    ),
+)
+"""How people log in."""
 
 OWN_SETTINGS: Final = (
     Setting("name", "text", None, "What the marketplace is called, for people.", "lubeck"),
@@ -353,7 +431,12 @@ OWN_SETTINGS: Final = (
     ),
     *BUSINESS_SETTINGS,
     *PORTAL_SETTINGS,
+    *WALLET_SETTINGS,
 )
+
+
+LIMIT_EXAMPLES: Final[dict[str, float]] = {"login_lifetime_s": 120.0}
+"""Of those that may not be twice their default."""
 
 
 def _limit_settings() -> tuple[Setting, ...]:
@@ -363,7 +446,8 @@ def _limit_settings() -> tuple[Setting, ...]:
             continue
         kind: Kind = "whole number" if field.type is int else "number"
         text = LIMIT_TEXTS.get(field.name, "")
-        settings.append(Setting(field.name, kind, field.default, text, 2 * field.default))
+        example = LIMIT_EXAMPLES.get(field.name, 2 * field.default)
+        settings.append(Setting(field.name, kind, field.default, text, example))
     return tuple(settings)
 
 

@@ -1,0 +1,112 @@
+"""What a login asks wallets for, in the Digital Credentials Query Language (OpenID4VP 1.0, section 6).
+
+One credential query a format, and one set that says that either will do. A credential that a wallet presents
+has to be one that was asked for: of the format of its query, and of one of the types in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hansa.core.errors import Code, Refused
+from hansa.identity.credentials.formats.jwt_vc import JWT_VC_FORMAT
+from hansa.identity.credentials.formats.sd_jwt import SD_JWT_FORMAT
+from hansa.identity.credentials.refusals import CredentialRefused
+from hansa.identity.credentials.verifier import CredentialFormat, VerifiedCredential
+
+_FORMATS: Final[Mapping[str, CredentialFormat]] = {SD_JWT_FORMAT: "dc+sd-jwt", JWT_VC_FORMAT: "jwt_vc_json"}
+_QUERY_IDS: Final[Mapping[CredentialFormat, str]] = {"dc+sd-jwt": "sd_jwt", "jwt_vc_json": "jwt_vc"}
+_W3C_TYPE: Final = "VerifiableCredential"
+TYPES_MAX: Final = 32
+TYPE_LENGTH_MAX_CHARS: Final = 256
+
+
+class AcceptedType(msgspec.Struct, frozen=True):
+    """A type of credentials that may be presented."""
+
+    format: CredentialFormat
+    type: str
+    """`vct` of an SD-JWT VC; a value of `type` of a W3C credential."""
+
+
+def read_accepted_type(text: str) -> AcceptedType:
+    """The type that `dc+sd-jwt:eu.europa.ec.eudi.lce.1` or the like names.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    format_name, _, type_name = text.partition(":")
+    is_type = 0 < len(type_name) <= TYPE_LENGTH_MAX_CHARS and type_name.isprintable() and " " not in type_name
+    if format_name not in _FORMATS or not is_type:
+        raise Refused(
+            Code.INVALID, f"{text[:80]!r} is no format with a type, as dc+sd-jwt:eu.europa.ec.eudi.lce.1"
+        )
+    return AcceptedType(_FORMATS[format_name], type_name)
+
+
+class PresentationQuery:
+    """Asks for one credential of one of several types.
+
+    Args:
+        accepted: In the order in which they are named; one at least.
+    """
+
+    def __init__(self, accepted: Iterable[AcceptedType]) -> None:
+        self._types: dict[CredentialFormat, tuple[str, ...]] = {}
+        for one in accepted:
+            self._types[one.format] = (*self._types.get(one.format, ()), one.type)
+        assert self._types, "something is asked for"
+        self.dcql: Final[Mapping[str, Any]] = {
+            "credentials": [_credential_query(name, types) for name, types in self._types.items()],
+            "credential_sets": [{"options": [[_QUERY_IDS[name]] for name in self._types]}],
+        }
+        """As it stands in a request."""
+
+    @property
+    def formats(self) -> tuple[CredentialFormat, ...]:
+        """Those that are asked for."""
+        return tuple(self._types)
+
+    def answer(self, vp_token: Any) -> tuple[CredentialFormat, str]:
+        """The one presentation in a `vp_token`, and its format.
+
+        Raises:
+            Refused: `Code.PRESENTATION_MALFORMED`, when it is not one presentation for one of the queries.
+        """
+        if not isinstance(vp_token, dict) or len(vp_token) != 1:
+            raise malformed_response("`vp_token` does not answer exactly one of the credential queries")
+        ((query_id, presentations),) = vp_token.items()
+        named = [name for name in self._types if _QUERY_IDS[name] == query_id]
+        if not named:
+            raise malformed_response("`vp_token` answers a credential query that was not made")
+        if not isinstance(presentations, list) or len(presentations) != 1:
+            raise malformed_response("`vp_token` does not have a list of exactly one presentation")
+        if not isinstance(presentations[0], str) or not presentations[0]:
+            raise malformed_response("the presentation is no text")
+        return named[0], presentations[0]
+
+    def check(self, credential: VerifiedCredential) -> None:
+        """Check that a verified credential is one that was asked for.
+
+        Raises:
+            CredentialRefused: `Code.CREDENTIAL_NOT_REQUESTED`.
+        """
+        if set(credential.types).isdisjoint(self._types.get(credential.format, ())):
+            step = f"{Code.CREDENTIAL_NOT_REQUESTED}: a credential of {', '.join(credential.types)}"
+            raise CredentialRefused(Code.CREDENTIAL_NOT_REQUESTED, (*credential.steps, step))
+
+
+def _credential_query(format_name: CredentialFormat, types: tuple[str, ...]) -> Mapping[str, Any]:
+    query: dict[str, Any] = {"id": _QUERY_IDS[format_name], "format": format_name}
+    if format_name == SD_JWT_FORMAT:
+        # Without `claims`, wallets would disclose nothing that may be hidden.
+        return query | {"meta": {"vct_values": list(types)}, "claims": [{"path": ["mandate"]}]}
+    return query | {"meta": {"type_values": [[_W3C_TYPE, one] for one in types]}}
+
+
+def malformed_response(what: str) -> Refused:
+    """The refusal of a wallet's answer that cannot be read; `what` is for the operator."""
+    return Refused(Code.PRESENTATION_MALFORMED, what)
