@@ -16,6 +16,10 @@ Application = Callable[
 ]
 
 
+COOKIE = b"set-cookie"
+"""The one header that may come several times; a line each."""
+
+
 class Response(msgspec.Struct, frozen=True):
     """What an application answered."""
 
@@ -91,9 +95,13 @@ class AsgiClient:
         if not messages:
             return Response(0, {}, b"")
         start, *rest = messages
-        names = [name.lower() for name, _ in start["headers"]]
+        cookies = [value.decode("latin-1") for name, value in start["headers"] if name.lower() == COOKIE]
+        others = [(name, value) for name, value in start["headers"] if name.lower() != COOKIE]
+        names = [name.lower() for name, _ in others]
         assert len(names) == len(set(names)), f"a header comes twice: {names}"
-        answered = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+        answered = {name.decode(): value.decode("latin-1") for name, value in others}
+        if cookies:
+            answered[COOKIE.decode()] = "\n".join(cookies)
         return Response(start["status"], answered, b"".join(message.get("body", b"") for message in rest))
 
     async def get(self, target: str, **options: Any) -> Response:
