@@ -1,9 +1,9 @@
 """What of a marketplace's folder is in a backup.
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
-    if present   card, the operator's token, the store, extension schemas, conditions, contents of jobs, what
-                 the validator signed last, the secret, keys for key agreement, keys that are to take the
-                 places of others
+    if present   card, the operator's token, the store, extension schemas, conditions, anchors, what the
+                 verifier has, contents of jobs, what the validator signed last, the secret, keys for key
+                 agreement, keys that are to take the places of others
     made anew    the note of a newcomer: with what the ledger begins when the rest is restored
                  (`hansa.node.joining.returning`)
     on request   the ledger: its state and the engine's blocks, which the other members have too
@@ -23,6 +23,7 @@ from hansa.core.errors import Code, Fatal
 from hansa.core.files import is_missing, read_failure
 from hansa.node.folder import (
     AGREEMENT_KEY,
+    ANCHORS,
     CARD,
     FORMER_AGREEMENT_KEY,
     GENESIS,
@@ -43,6 +44,7 @@ from hansa.node.folder import (
     TOKEN,
     TOKEN_KEY,
     VALIDATOR_KEY,
+    VERIFIER,
 )
 from hansa.node.settings.loading import FILE_NAME
 from hansa.pubsub.engine import SIGNING_STATE
@@ -57,7 +59,7 @@ OPTIONAL: Final = (
     *(AGREEMENT_KEY, NEXT_AGREEMENT_KEY, FORMER_AGREEMENT_KEY),
     MEMBER_SECRET,
 )
-TREES: Final = (SCHEMAS, POLICIES, JOBS)
+TREES: Final = (SCHEMAS, POLICIES, JOBS, ANCHORS, VERIFIER)
 LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)
 NOT_BLOCKS: Final = frozenset({SIGNED, BLOCKS / "observer_state.json"})
 DATABASES: Final = frozenset({STORE, LEDGER_STATE})

@@ -14,6 +14,8 @@
     token                 a bearer token of the operator (only where asked for)
     store.db              the catalogue store
     schemas/              JSON Schemas of extensions, which the operator puts there
+    anchors/              authorities of issuers of credentials, which the operator puts there
+    verifier/             key and certificates by which wallets know this marketplace
     jobs/                 contents of import and export jobs
     ledger/               working folder of the ledger application and the engine
     observing.json        there while the validator must not sign, as after a restore
@@ -35,6 +37,7 @@ from hansa.node.folder.genesis import (
 )
 from hansa.node.folder.layout import (
     AGREEMENT_KEY,
+    ANCHORS,
     CARD,
     FORMER_AGREEMENT_KEY,
     GENESIS,
@@ -62,6 +65,7 @@ from hansa.node.folder.layout import (
     TOKEN,
     TOKEN_KEY,
     VALIDATOR_KEY,
+    VERIFIER,
 )
 from hansa.node.folder.member import check_new_folder, init_member, issue_folder_token, write_token
 from hansa.node.folder.member_key import (
@@ -80,6 +84,7 @@ from hansa.node.folder.rotation import finish_rotation, rotate_token_key
 
 __all__ = [
     "AGREEMENT_KEY",
+    "ANCHORS",
     "CARD",
     "FORMER_AGREEMENT_KEY",
     "GENESIS",
@@ -107,6 +112,7 @@ __all__ = [
     "TOKEN",
     "TOKEN_KEY",
     "VALIDATOR_KEY",
+    "VERIFIER",
     "GenesisDocument",
     "MemberCard",
     "adopt_agreement_key",

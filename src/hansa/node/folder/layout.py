@@ -29,6 +29,10 @@ SCHEMAS: Final = Path("schemas")
 """JSON Schemas of extensions, which the operator puts there."""
 POLICIES: Final = Path("policies")
 """Conditions of distribution, which the operator puts there."""
+ANCHORS: Final = Path("anchors")
+"""Authorities whose certificates are accepted for issuers of credentials, put there by the operator."""
+VERIFIER: Final = Path("verifier")
+"""Key and certificates by which wallets know this marketplace."""
 JOBS: Final = Path("jobs")
 """Contents of import and export jobs."""
 LEDGER: Final = Path("ledger")

@@ -1,0 +1,107 @@
+"""What verifies credentials and logs people in with their wallets, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from hansa.core.cache import HasFigures
+from hansa.core.certificates import Certificate
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Fatal, Refused
+from hansa.core.files import is_missing
+from hansa.core.http import HttpClient
+from hansa.core.identifiers import Entropy
+from hansa.identity.credentials import (
+    CredentialVerifier,
+    DidKeys,
+    IssuerTrust,
+    RecentPresentations,
+    StatusLists,
+    read_anchors,
+)
+from hansa.identity.presentations import (
+    LoginOptions,
+    PresentationQuery,
+    WalletLogins,
+    read_accepted_type,
+)
+from hansa.identity.principal import RoleRules, principal_of
+from hansa.node.folder import ANCHORS
+from hansa.node.http.callers import network_of
+from hansa.node.settings.loading import Settings
+from hansa.node.verifier.identity import registration_certificate, verifier_identity
+from hansa.node.verifier.issuers import LedgerIssuers, LedgerRecords
+
+
+class WalletParts(msgspec.Struct, frozen=True):
+    """What the wiring needs of it."""
+
+    logins: WalletLogins
+    credentials: CredentialVerifier
+    caches: Sequence[HasFigures]
+
+
+def wallet_parts(
+    settings: Settings,
+    ledger: LedgerRecords,
+    to_issuers: HttpClient,
+    rules: RoleRules,
+    clock: Clock,
+    entropy: Entropy,
+    log: Any,
+) -> WalletParts:
+    """The verifier of the marketplace in the working folder, and logins with wallets.
+
+    Args:
+        settings: Of the marketplace.
+        ledger: Has the trusted issuers.
+        to_issuers: Fetches status lists and documents of DIDs.
+        rules: What powers mean here.
+        clock: For all times.
+        entropy: For all secrets.
+        log: Is told what an operator has to know.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when a key, a certificate or an anchor cannot be used.
+    """
+    dids = DidKeys(to_issuers)
+    registry = LedgerIssuers(ledger) if settings.credential_trust == "ledger" else None
+    trust = IssuerTrust(_anchors(), registry, dids, settings.anchored_credentials)
+    status = StatusLists(to_issuers, trust, allow_http=settings.allow_private_networks)
+    credentials = CredentialVerifier(trust, dids, status, RecentPresentations(), clock)
+    identity = verifier_identity(settings, Path(), clock, entropy, log)
+    logins = WalletLogins(
+        identity,
+        PresentationQuery(map(read_accepted_type, settings.wallet_credentials)),
+        credentials,
+        lambda credential: principal_of(credential, rules),
+        LoginOptions(
+            endpoint=settings.endpoint,
+            mode=settings.wallet_response_mode,
+            cross_device=settings.wallet_cross_device,
+            scheme=settings.wallet_scheme,
+            web_wallets=settings.web_wallets,
+            registration=registration_certificate(Path()),
+        ),
+        *(clock, entropy, settings.limits),
+    )
+    return WalletParts(logins, credentials, (dids.cache, status.cache))
+
+
+def browser_address(request: Request) -> str:
+    """The address of a browser, as callers are counted."""
+    return network_of(request.client.host) if request.client is not None else ""
+
+
+def _anchors() -> tuple[Certificate, ...]:
+    if is_missing(ANCHORS):
+        return ()
+    try:
+        return read_anchors(ANCHORS)
+    except Refused as error:
+        raise Fatal(Code.SETTINGS_INVALID, error.message) from error
