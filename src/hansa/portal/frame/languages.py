@@ -48,6 +48,7 @@ def catalogue(language: str) -> NullTranslations:
 
 def catalogues() -> Catalogues:
     """All languages that are offered."""
-    names = {file.name for file in files("hansa.portal").joinpath("locale").iterdir()}
+    folder = files("hansa.portal").joinpath("locale")
+    names = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
     translated = {code: partial(catalogue, code) for code in NAMES if f"{code}.po" in names}
     return {SOURCE: NullTranslations, **translated}
