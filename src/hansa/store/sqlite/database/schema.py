@@ -12,6 +12,7 @@ from typing import Final
 from hansa.store.sqlite.database.audit_tables import AUDIT
 from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL, SEALED_POSITIONS
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
+from hansa.store.sqlite.database.issuing_tables import ISSUING
 from hansa.store.sqlite.database.login_tables import LOGINS
 from hansa.store.sqlite.database.replica_schema import (
     ANNOUNCED_PARTS,
@@ -487,5 +488,6 @@ MIGRATIONS: Final = (
     PAUSED_ORIGINS,
     LOST_CHAINS,
     LOGINS,
+    ISSUING,
 )
 """Migration n is element n - 1. A released one is never edited."""
