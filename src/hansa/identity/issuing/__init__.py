@@ -1,0 +1,38 @@
+"""Issuing of mandates: a small issuer (OpenID4VCI 1.0) with which an operator makes first credentials.
+
+    orders           what an operator orders
+    configurations   kinds of credentials, and the issuer's metadata
+    issuer           offers, tokens, credentials
+    proofs, nonces   that a wallet has the key that a credential is bound to
+    formats          writing `dc+sd-jwt` and `jwt_vc_json`
+    authority        the seals of organisations, certified for development
+    status_lists     revocation and suspension
+
+For development: one machine has the seals of all organisations. `hansa.identity.credentials` verifies what is
+issued here as it does everything else.
+"""
+
+from hansa.identity.issuing.authority import AUTHORITY_CERTIFICATE, DevelopmentAuthority
+from hansa.identity.issuing.configurations import authorization_server_metadata, issuer_metadata
+from hansa.identity.issuing.issuer import CredentialIssuer, NewOffer
+from hansa.identity.issuing.orders import CredentialForm, MandateOrder, OrderedPower, power_of
+from hansa.identity.issuing.refusals import IssuingRefused
+from hansa.identity.issuing.status_lists import STATUSES, CredentialStatus, PublishedLists, SignedList
+
+__all__ = [
+    "AUTHORITY_CERTIFICATE",
+    "STATUSES",
+    "CredentialForm",
+    "CredentialIssuer",
+    "CredentialStatus",
+    "DevelopmentAuthority",
+    "IssuingRefused",
+    "MandateOrder",
+    "NewOffer",
+    "OrderedPower",
+    "PublishedLists",
+    "SignedList",
+    "authorization_server_metadata",
+    "issuer_metadata",
+    "power_of",
+]

@@ -1,0 +1,135 @@
+"""The kinds of credentials that are issued, and what metadata says about them (OpenID4VCI 1.0, section 12.2).
+
+LEARCredentialEmployee, LEARCredentialMachine                     `jwt_vc_json`, as DOME has them
+learcredential.employee.sd.1, learcredential.machine.sd.1         `dc+sd-jwt`, by their `vct`
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from hansa.identity.credentials.mandate import MandateKind
+from hansa.identity.credentials.signing_keys import SIGNING_ALGORITHM
+from hansa.identity.issuing.orders import CredentialForm, MandateOrder
+
+PROOFS_MAX: Final = 8
+"""Keys for which one request may have credentials."""
+SCOPE_PREFIX: Final = "credential:"
+
+_CONTEXTS: Final = {
+    "employee": "https://credentials.eudistack.eu/.well-known/credentials/lear_credential_employee/w3c/v3",
+    "machine": "https://credentials.eudistack.eu/.well-known/credentials/lear_credential_machine/w3c/v2",
+}
+_NAMES: Final = {"employee": "Mandate of an employee", "machine": "Mandate of a machine"}
+_PERSONAL: Final = {
+    "employee": ("employeeId", "email", "firstName", "lastName"),
+    "machine": ("serviceName", "domain", "ipAddress"),
+}
+
+
+class CredentialConfiguration(msgspec.Struct, frozen=True):
+    """One kind of credential, in one format."""
+
+    id: str
+    kind: MandateKind
+    form: CredentialForm
+
+    @property
+    def type(self) -> str:
+        """The type of the W3C credential, or the `vct`."""
+        return self.id
+
+    @property
+    def context(self) -> str:
+        """The JSON-LD context by which versions are told apart."""
+        return _CONTEXTS[self.kind]
+
+    @property
+    def disclosable(self) -> tuple[str, ...]:
+        """Attributes of the mandatee that the holder discloses or withholds, of `dc+sd-jwt`."""
+        return _PERSONAL[self.kind]
+
+    def metadata(self) -> dict[str, Any]:
+        """What the issuer's metadata says about it."""
+        display = [{"name": f"{_NAMES[self.kind]} (for development)", "locale": "en"}]
+        common = {
+            "format": self.form,
+            "scope": f"{SCOPE_PREFIX}{self.id}",
+            "credential_signing_alg_values_supported": [SIGNING_ALGORITHM],
+            "proof_types_supported": {"jwt": {"proof_signing_alg_values_supported": [SIGNING_ALGORITHM]}},
+        }
+        if self.form == "dc+sd-jwt":
+            claims = [{"path": ["mandate", "mandator"]}, {"path": ["mandate", "power"]}]
+            claims += [{"path": ["mandate", "mandatee", name]} for name in self.disclosable]
+            return common | {
+                "vct": self.type,
+                "cryptographic_binding_methods_supported": ["jwk"],
+                "credential_metadata": {"display": display, "claims": claims},
+            }
+        return common | {
+            "credential_definition": {"type": ["VerifiableCredential", self.type]},
+            "cryptographic_binding_methods_supported": ["jwk", "did:key"],
+            "credential_metadata": {
+                "display": display,
+                "claims": [{"path": ["credentialSubject", "mandate"]}],
+            },
+        }
+
+
+CONFIGURATIONS: Final = {
+    one.id: one
+    for one in (
+        CredentialConfiguration("learcredential.employee.sd.1", "employee", "dc+sd-jwt"),
+        CredentialConfiguration("LEARCredentialEmployee", "employee", "jwt_vc_json"),
+        CredentialConfiguration("learcredential.machine.sd.1", "machine", "dc+sd-jwt"),
+        CredentialConfiguration("LEARCredentialMachine", "machine", "jwt_vc_json"),
+    )
+}
+
+
+def configurations_of(order: MandateOrder) -> tuple[CredentialConfiguration, ...]:
+    """Those in which an order may be had, in the order in which it names the formats."""
+    return tuple(
+        next(one for one in CONFIGURATIONS.values() if one.kind == order.kind and one.form == form)
+        for form in order.forms
+    )
+
+
+def issuer_metadata(endpoint: str, name: str) -> dict[str, Any]:
+    """`/.well-known/openid-credential-issuer`.
+
+    Args:
+        endpoint: Of the marketplace, which is the identifier of the issuer.
+        name: Of the marketplace.
+    """
+    return {
+        "credential_issuer": endpoint,
+        "authorization_servers": [authorization_server(endpoint)],
+        "credential_endpoint": f"{endpoint}/oid4vci/credential",
+        "nonce_endpoint": f"{endpoint}/oid4vci/nonce",
+        "batch_credential_issuance": {"batch_size": PROOFS_MAX},
+        "display": [{"name": f"{name} (for development)", "locale": "en"}],
+        "credential_configurations_supported": {one.id: one.metadata() for one in CONFIGURATIONS.values()},
+    }
+
+
+def authorization_server(endpoint: str) -> str:
+    """The identifier of the issuer's authorization server; it is beside the marketplace's OpenID Provider."""
+    return f"{endpoint}/oid4vci"
+
+
+def authorization_server_metadata(endpoint: str) -> dict[str, Any]:
+    """`/.well-known/oauth-authorization-server/oid4vci` (RFC 8414)."""
+    return {
+        "issuer": authorization_server(endpoint),
+        "token_endpoint": f"{endpoint}/oid4vci/token",
+        "grant_types_supported": [PRE_AUTHORIZED_CODE],
+        "pre-authorized_grant_anonymous_access_supported": True,
+        "token_endpoint_auth_methods_supported": ["none"],
+        "response_types_supported": [],
+    }
+
+
+PRE_AUTHORIZED_CODE: Final = "urn:ietf:params:oauth:grant-type:pre-authorized_code"
