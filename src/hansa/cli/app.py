@@ -23,6 +23,7 @@ from hansa.cli.commands import (
     replication,
     signatures,
 )
+from hansa.cli.commands.identity import issuing
 from hansa.core.files import restrict_new_files
 
 COMMANDS: Final = (
@@ -52,6 +53,7 @@ COMMANDS: Final = (
     replication.resync,
     signatures.jades,
     signatures.CREDENTIALS,
+    issuing.issue,
     marketplace.version,
 )
 

@@ -68,6 +68,7 @@ from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.outbound import OutboundClient
 from hansa.node.parts.auditing import Auditing, auditing
 from hansa.node.parts.business import business_context
+from hansa.node.parts.development import development
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.parts.portal import portal
@@ -359,10 +360,17 @@ class Marketplace:
         described = LeagueDescriptions(endpoint)
         pages = portal(settings, models, reporter.overview, described)
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
-        caches += *self.identity.caches, caller_check.keys.cache, self.callers.cheap, pages.routes.cache
+        trial = development(settings, store, authenticate, to_members, clock, entropy)
+        caches += (
+            *self.identity.caches,
+            *trial.caches,
+            caller_check.keys.cache,
+            self.callers.cheap,
+            pages.routes.cache,
+        )
         served = store, reporter, ledger, traffic, hub, tuple(caches)
         own_routes = OwnRoutes(*served, store.commit_times, authenticate, described)
-        rest = pages.application([*own_routes.routes(), *league_routes(league)])
+        rest = pages.application([*own_routes.routes(), *league_routes(league), *trial.routes])
         self.metrics: Final = own_routes.metrics_application()
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
 

@@ -70,6 +70,7 @@ LINES: Final = {
     "resync": "{url}",
     "jades": "{file} --anchor {file}",
     "credentials verify": "{file} --anchors {file} --issuers {file}",
+    "issue": "{folder} list",
     "version": "",
 }
 """A right command line for each command, with places for what it reads and writes."""

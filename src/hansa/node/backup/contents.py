@@ -2,8 +2,8 @@
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
     if present   card, the operator's token, the store, extension schemas, conditions, anchors, what the
-                 verifier has, contents of jobs, what the validator signed last, the secret, keys for key
-                 agreement, keys that are to take the places of others
+                 verifier has, the keys of an issuer, contents of jobs, what the validator signed last, the
+                 secret, keys for key agreement, keys that are to take the places of others
     made anew    the note of a newcomer: with what the ledger begins when the rest is restored
                  (`hansa.node.joining.returning`)
     on request   the ledger: its state and the engine's blocks, which the other members have too
@@ -27,6 +27,7 @@ from hansa.node.folder import (
     CARD,
     FORMER_AGREEMENT_KEY,
     GENESIS,
+    ISSUING,
     JOBS,
     JOINING,
     LEDGER,
@@ -59,7 +60,7 @@ OPTIONAL: Final = (
     *(AGREEMENT_KEY, NEXT_AGREEMENT_KEY, FORMER_AGREEMENT_KEY),
     MEMBER_SECRET,
 )
-TREES: Final = (SCHEMAS, POLICIES, JOBS, ANCHORS, VERIFIER)
+TREES: Final = (SCHEMAS, POLICIES, JOBS, ANCHORS, VERIFIER, ISSUING)
 LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)
 NOT_BLOCKS: Final = frozenset({SIGNED, BLOCKS / "observer_state.json"})
 DATABASES: Final = frozenset({STORE, LEDGER_STATE})

@@ -16,6 +16,7 @@
     schemas/              JSON Schemas of extensions, which the operator puts there
     anchors/              authorities of issuers of credentials, which the operator puts there
     verifier/             key and certificates by which wallets know this marketplace
+    issuing/              authority and seals of an issuer for development
     jobs/                 contents of import and export jobs
     ledger/               working folder of the ledger application and the engine
     observing.json        there while the validator must not sign, as after a restore
@@ -42,6 +43,7 @@ from hansa.node.folder.layout import (
     FORMER_AGREEMENT_KEY,
     GENESIS,
     HISTORY,
+    ISSUING,
     JOBS,
     JOINING,
     LEDGER,
@@ -89,6 +91,7 @@ __all__ = [
     "FORMER_AGREEMENT_KEY",
     "GENESIS",
     "HISTORY",
+    "ISSUING",
     "JOBS",
     "JOINING",
     "LEDGER",

@@ -33,6 +33,8 @@ ANCHORS: Final = Path("anchors")
 """Authorities whose certificates are accepted for issuers of credentials, put there by the operator."""
 VERIFIER: Final = Path("verifier")
 """Key and certificates by which wallets know this marketplace."""
+ISSUING: Final = Path("issuing")
+"""Authority and seals of an issuer for development."""
 JOBS: Final = Path("jobs")
 """Contents of import and export jobs."""
 LEDGER: Final = Path("ledger")

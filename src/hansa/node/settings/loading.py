@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -113,6 +114,8 @@ class Settings(msgspec.Struct, frozen=True):
     wallet_cross_device: CrossDevice
     wallet_scheme: str
     web_wallets: tuple[str, ...]
+    issuing: bool
+    development_anywhere: bool
     limits: Limits
 
 
@@ -366,6 +369,7 @@ def _assembled(read: Mapping[str, Value], file: str, faults: list[str]) -> Setti
         raise Fatal(Code.SETTINGS_INVALID, " ".join(faults))
     settings = Settings(**values, limits=Limits(**limits))
     _check_identity(settings, file)
+    _check_development(settings, file)
     if settings.limits.list_limit_default > settings.limits.list_limit_max:
         raise _wrong(file, "list_limit_default", "it must not be above list_limit_max")
     return settings
@@ -383,6 +387,26 @@ def _check_identity(settings: Settings, file: str) -> None:
         raise _wrong(file, "endpoint", error.message.rstrip(".")) from error
     if normal != settings.endpoint:
         raise _wrong(file, "endpoint", f"it must be written {normal}")
+
+
+def _check_development(settings: Settings, file: str) -> None:
+    """What is for development is served on a loopback address, unless the operator insists."""
+    if not settings.issuing or settings.development_anywhere:
+        return
+    hosts = settings.listen_host, urlsplit(settings.endpoint).hostname or ""
+    if not all(map(_is_loopback, hosts)):
+        raise _wrong(
+            file,
+            "issuing",
+            "it is for development, and this marketplace is reached from other machines; development_anywhere insists",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _unknown(key: str) -> str:

@@ -295,6 +295,25 @@ WALLET_SETTINGS: Final = (
     ),
 )
 """How people log in."""
+DEVELOPMENT_SETTINGS: Final = (
+    Setting(
+        "issuing",
+        "truth value",
+        False,
+        "Whether this marketplace issues credentials, for development: whoever can read its folder can be anybody to those "
+        "who trust its authority (docs/operators/issuing.md).",
+        True,
+    ),
+    Setting(
+        "development_anywhere",
+        "truth value",
+        False,
+        "Whether what is for development is served where others than this machine reach it. Without it, a marketplace with "
+        "`issuing` starts on a loopback address alone.",
+        True,
+    ),
+)
+"""Parts that are for trying things out."""
 
 OWN_SETTINGS: Final = (
     Setting("name", "text", None, "What the marketplace is called, for people.", "lubeck"),
@@ -432,6 +451,7 @@ OWN_SETTINGS: Final = (
     *BUSINESS_SETTINGS,
     *PORTAL_SETTINGS,
     *WALLET_SETTINGS,
+    *DEVELOPMENT_SETTINGS,
 )
 
 

@@ -1,0 +1,138 @@
+"""What wallets and verifiers request of the issuer (OpenID4VCI 1.0; status lists)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hansa.api.bodies import json_body, typed_body
+from hansa.api.responses import JSON, json_response
+from hansa.core.bounded_json import read_object
+from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
+from hansa.identity.issuing import (
+    CredentialIssuer,
+    IssuingRefused,
+    PublishedLists,
+    authorization_server_metadata,
+    issuer_metadata,
+)
+
+FORM: Final = "application/x-www-form-urlencoded"
+FORM_SIZE_MAX_BYTES: Final = 4096
+FORM_FIELDS_MAX: Final = 16
+REQUEST_SIZE_MAX_BYTES: Final = 81_920
+LIST_NUMBER_MAX_DIGITS: Final = 9
+
+_LIMITS: Final = Limits(
+    body_depth_max=8, body_nodes_max=200, array_length_max_items=32, string_length_max_chars=10_000
+)
+_SECRET: Final = {"Cache-Control": "no-store"}
+_STATUS: Final = {"invalid_token": 401}
+_PUBLIC_FOR: Final = "public, max-age=30"
+
+
+class WalletsApi:
+    """Handlers of these paths."""
+
+    def __init__(self, issuer: CredentialIssuer, lists: PublishedLists, endpoint: str, name: str) -> None:
+        self._issuer = issuer
+        self._lists = lists
+        self._metadata = issuer_metadata(endpoint, name)
+        self._server_metadata = authorization_server_metadata(endpoint)
+
+    async def metadata(self, _: Request) -> Response:
+        """`GET /.well-known/openid-credential-issuer`."""
+        return json_response(self._metadata)
+
+    async def server_metadata(self, _: Request) -> Response:
+        """`GET /.well-known/oauth-authorization-server/oid4vci`."""
+        return json_response(self._server_metadata)
+
+    async def offer(self, request: Request) -> Response:
+        """`GET /oid4vci/offers/{id}`: a credential offer, by its reference.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        return json_response(await self._issuer.offer_document(request.path_params["id"]), headers=_SECRET)
+
+    async def token(self, request: Request) -> Response:
+        """`POST /oid4vci/token`."""
+        try:
+            return json_response(await self._issuer.token(await _form(request)), headers=_SECRET)
+        except IssuingRefused as error:
+            return _refusal(error)
+
+    async def nonce(self, request: Request) -> Response:
+        """`POST /oid4vci/nonce`."""
+        del request
+        return json_response({"c_nonce": self._issuer.nonce()}, headers=_SECRET)
+
+    async def credential(self, request: Request) -> Response:
+        """`POST /oid4vci/credential`."""
+        try:
+            token = _bearer_token(request)
+            body = await json_body(request, REQUEST_SIZE_MAX_BYTES)
+            credentials = await self._issuer.credentials(token, _request(body))
+        except IssuingRefused as error:
+            return _refusal(error)
+        return json_response({"credentials": [{"credential": text} for text in credentials]}, headers=_SECRET)
+
+    async def status_list(self, request: Request) -> Response:
+        """`GET /status-lists/{id}`: a signed status list.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        text = request.path_params["id"]
+        if not (text.isascii() and text.isdigit() and len(text) <= LIST_NUMBER_MAX_DIGITS):
+            raise Refused(Code.NOT_FOUND, "There is no such status list.")
+        signed = await self._lists.signed(int(text))
+        headers = {"Content-Type": signed.media_type, "Cache-Control": _PUBLIC_FOR}
+        return Response(signed.body, headers=headers)
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    """The fields of a form, of which none is there twice (RFC 6749, section 3.2)."""
+    raw = await typed_body(request, FORM, FORM_SIZE_MAX_BYTES)
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX
+        )
+    except ValueError as error:
+        raise IssuingRefused("invalid_request", "The form cannot be read.") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise IssuingRefused("invalid_request", "The form has a field twice.")
+    return fields
+
+
+def _request(body: bytes) -> Mapping[str, Any]:
+    try:
+        return read_object(body, _LIMITS)
+    except Refused as error:
+        raise IssuingRefused("invalid_credential_request", "The request cannot be read.") from error
+
+
+def _bearer_token(request: Request) -> str:
+    """The access token, from its header alone (RFC 6750, section 2.1)."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise IssuingRefused("invalid_token", "This needs the access token of an offer.")
+    return token
+
+
+def _refusal(error: IssuingRefused) -> Response:
+    """An error response (RFC 6749, section 5.2; OpenID4VCI 1.0, section 8.3.1)."""
+    headers = dict(_SECRET)
+    status = _STATUS.get(error.error, 400)
+    if status == 401:
+        headers["WWW-Authenticate"] = f'Bearer error="{error.error}"'
+    body = msgspec.json.encode({"error": error.error, "error_description": error.message})
+    return Response(body, status, headers, JSON)

@@ -1,0 +1,1 @@
+"""Commands about who somebody is: credentials, and wallets that hold them."""

@@ -1,0 +1,52 @@
+"""What is for development: the issuer of credentials."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from starlette.routing import BaseRoute
+
+from hansa.api.issuing import issuing_routes
+from hansa.core.access import Authenticate
+from hansa.core.cache import HasFigures
+from hansa.core.clock import Clock
+from hansa.core.http import HttpClient
+from hansa.core.identifiers import Entropy
+from hansa.identity.credentials import DidKeys
+from hansa.identity.issuing import CredentialIssuer, DevelopmentAuthority, PublishedLists
+from hansa.node.folder import ISSUING
+from hansa.node.settings.loading import Settings
+from hansa.store import Store
+
+
+class Development(NamedTuple):
+    """What is served of it, and its caches."""
+
+    routes: list[BaseRoute]
+    caches: list[HasFigures]
+
+
+def development(
+    settings: Settings,
+    store: Store,
+    authenticate: Authenticate,
+    http: HttpClient,
+    clock: Clock,
+    entropy: Entropy,
+) -> Development:
+    """The parts that the settings ask for; none without them.
+
+    The authority is made here, so that its certificate can be copied before anything is issued.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when its files cannot be read or written.
+    """
+    if not settings.issuing:
+        return Development([], [])
+    endpoint = settings.endpoint
+    authority = DevelopmentAuthority(ISSUING, settings.name, clock, entropy)
+    authority.certificate()
+    lists = PublishedLists(store, authority, endpoint, clock, entropy)
+    issuer = CredentialIssuer(store, authority, lists, endpoint, DidKeys(http), clock, entropy)
+    served = store, authenticate, settings.limits, endpoint, settings.name
+    return Development([*issuing_routes(issuer, lists, *served)], [lists.cache])
