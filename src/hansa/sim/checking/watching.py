@@ -70,6 +70,8 @@ class Announced:
         self.first: dict[Place, int] = {}
         self.events: dict[Place, list[CommittedEvent]] = {}
         """All of them, in ledger order."""
+        self.issuers: dict[str, set[str]] = {}
+        """By key: a member that lies announces keys of others."""
 
     def newest_at(self, place: Place, position: int) -> CommittedEvent | None:
         """The newest event of a key, when the ledger ended at a position."""
@@ -84,6 +86,7 @@ class Announced:
                     continue
                 place = (one.event.issuer, one.event.entity.key)
                 self.events.setdefault(place, []).append(one)
+                self.issuers.setdefault(place[1], set()).add(place[0])
                 self.latest[place] = one
                 self.first.setdefault(place, one.position)
                 if one.event.is_delete:
@@ -176,9 +179,8 @@ class Watch:
     def _note_answer(self, exchanged: Exchanged, keys: list[str]) -> None:
         """Somebody that requested entities of their origin was answered."""
         receiver = self._honest[exchanged.receiver]
-        if exchanged.sender in self._honest and all(
-            (receiver.did, key) in self.announced.events for key in keys
-        ):
+        issuers = self.announced.issuers
+        if exchanged.sender in self._honest and all(issuers.get(key) == {receiver.did} for key in keys):
             self.answered_at_s[exchanged.sender, receiver.did] = exchanged.began_at_s
 
     def _wrong_body(self, key: str, body: bytes, link: str) -> str | None:
