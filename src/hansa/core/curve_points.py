@@ -2,11 +2,13 @@
 
 Libraries differ in what they load: the identity, points of small order and encodings beyond the field's
 prime pass in some of them, and with such a key one signature fits many messages. A key is judged by every
-validator, so it is judged here, with whole numbers alone. It takes some milliseconds, once a key.
+validator, so it is judged here, with whole numbers alone. It takes some milliseconds, once a key
+while it is among the last thousand.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 _P: Final = 2**255 - 19
@@ -45,6 +47,7 @@ def is_p384_point(x: bytes, y: bytes) -> bool:
     return a < _P384_P and b < _P384_P and (b * b - (a * a * a - 3 * a + _P384_B)) % _P384_P == 0
 
 
+@lru_cache(1024)
 def is_ed25519_point(raw: bytes) -> bool:
     """Whether 32 bytes are the one encoding of a point of prime order, not of the identity."""
     assert len(raw) == 32, "a public key has 32 bytes"

@@ -160,8 +160,8 @@ class Resource(msgspec.Struct, frozen=True):
         return self.status_attribute == LIFECYCLE_STATUS
 
 
-class Api(msgspec.Struct, frozen=True):
-    """One TM Forum Open API."""
+class Api(msgspec.Struct, frozen=True, eq=False):
+    """One TM Forum Open API; equal to nothing but itself, so that what is made of it can be looked up by it."""
 
     id: str
     """As `TMF620`."""

@@ -7,6 +7,7 @@ nothing. It may accept fewer: a body that does not fit its shape is walked by th
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Union
 
 import msgspec
@@ -15,6 +16,8 @@ from hansa.business.models import Api, Attribute
 
 NO_URI: Final = r"\x00-\x20\x7f-\x9f<>\"{}|\\^`"
 """Characters that no URI and no IRI contains, as in the brackets of a pattern (RFC 3986, RFC 3987)."""
+SHAPES_CACHED_MAX: Final = 256
+"""APIs."""
 _DAY: Final = (
     r"(?!0000)[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
@@ -44,6 +47,12 @@ _PRIMITIVES: Final = {
     "object": "Object",
     "any": "Anything",
 }
+
+
+@lru_cache(SHAPES_CACHED_MAX)
+def shapes_of(api: Api) -> Shapes:
+    """The shapes of an API: its validators share them, since compiling takes long."""
+    return Shapes(api)
 
 
 class Shapes:

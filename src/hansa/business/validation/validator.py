@@ -19,7 +19,7 @@ import msgspec
 
 from hansa.business.models import Api, Attribute
 from hansa.business.validation.inferred import InferredValues
-from hansa.business.validation.shapes import NO_URI, Shapes
+from hansa.business.validation.shapes import NO_URI, shapes_of
 from hansa.business.validation.violations import (
     VIOLATIONS_MAX,
     MissingAttribute,
@@ -122,7 +122,7 @@ class Validator:
         self._checks: dict[str, Check] = dict(_PRIMITIVE_CHECKS)
         self._attributes: dict[str, Mapping[str, Attribute]] = {}
         self._known: dict[str, frozenset[str]] = {}
-        self.shapes = Shapes(api)
+        self.shapes = shapes_of(api)
         """These accept most valid bodies."""
 
     def check(self, type_name: str, body: dict[str, Any]) -> tuple[MissingAttribute, ...]:

@@ -22,6 +22,7 @@ from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH, unpac
 from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
 from hansa.sim.league import RETAINED_MAX, SimulatedLeague
 from hansa.sim.members.member import SimulatedMember
+from hansa.sim.members.process import Process
 from hansa.sim.oracle import is_addressed, is_for_everyone
 from hansa.sim.violation import ViolationError, require
 from hansa.sim.workload import SECRET, number_of
@@ -114,6 +115,8 @@ class Watch:
         self._seen: dict[tuple[str, Place], int] = {}
         """The newest position of which a member's replica was seen."""
         self._seen_in: dict[str, float | None] = {}
+        self._seen_state: dict[str, tuple[Process, int, int]] = {}
+        """By member, its process, how much that had written, and where the ledger ended, when it was seen."""
         self._numbers: dict[tuple[str, str], int] = {}
         """By member and identifier, the newest write of a confidential entity that was seen there."""
         self._missing: list[Missing] = []
@@ -249,6 +252,9 @@ class Watch:
     async def _look_at(self, member: SimulatedMember) -> None:
         assert member.process is not None, "it runs"
         store = member.process.store
+        seen = member.process, member.process.written(), self.announced.position
+        if self._seen_state.get(member.name) == seen:
+            return  # nothing has happened since
         try:
             cursor = await store.cursor(FOLLOWER_CURSOR)
             rows = await store.sql.fetch(
@@ -275,6 +281,7 @@ class Watch:
             self._look_at_replica(member, (origin, entity_key(origin, entity_id)), entity_id, link, cursor)
         if member.restored_at_s is None:
             await self._look_at_retained(member, store)
+        self._seen_state[member.name] = seen
 
     def _look_at_private(self, member: SimulatedMember, entity_id: str, type_name: str, body: bytes) -> None:
         """A confidential replica is for this member, and never goes back to an older version."""

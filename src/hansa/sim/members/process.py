@@ -244,6 +244,10 @@ class Process:
 
         self.store._write.set_wal_hook(committed if count > 0 else None)  # noqa: SLF001
 
+    def written(self) -> int:
+        """How many rows it has written."""
+        return self.store._write.total_changes()  # noqa: SLF001
+
     def set_disk_room(self, pages: int | None) -> None:
         """Let the file grow by so many pages at most; None: as it likes."""
         ((count,),) = self.store._write.execute("PRAGMA page_count").fetchall()  # noqa: SLF001
