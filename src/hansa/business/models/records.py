@@ -161,7 +161,7 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 class Api(msgspec.Struct, frozen=True, eq=False):
-    """One TM Forum Open API; equal to nothing but itself, so that what is made of it can be looked up by it."""
+    """One TM Forum Open API; equal to itself alone, so that what is made of it can be looked up by it."""
 
     id: str
     """As `TMF620`."""

@@ -252,7 +252,7 @@ class Watch:
     async def _look_at(self, member: SimulatedMember) -> None:
         assert member.process is not None, "it runs"
         store = member.process.store
-        seen = member.process, member.process.written(), self.announced.position
+        seen = member.process, member.process.rows_stored(), self.announced.position
         if self._seen_state.get(member.name) == seen:
             return  # nothing has happened since
         try:

@@ -244,8 +244,8 @@ class Process:
 
         self.store._write.set_wal_hook(committed if count > 0 else None)  # noqa: SLF001
 
-    def written(self) -> int:
-        """How many rows it has written."""
+    def rows_stored(self) -> int:
+        """How many rows it has put into its store, or changed there."""
         return self.store._write.total_changes()  # noqa: SLF001
 
     def set_disk_room(self, pages: int | None) -> None:
