@@ -22,7 +22,7 @@ from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.batches import BatchSigner
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
-from hansa.core.confidential.agreement import AgreementKey, PairwiseSecrets
+from hansa.core.confidential.agreement import AgreementKey
 from hansa.core.events import (
     CREATE,
     EntityVersion,
@@ -53,10 +53,8 @@ from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.watch import ConditionsWatch
 from hansa.replication.confidential.audience import Audiences
-from hansa.replication.confidential.demands import Demands
 from hansa.replication.confidential.past import AddressedPast
 from hansa.replication.confidential.publisher import ConfidentialPublisher
-from hansa.replication.confidential.recognition import Recognition
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
 from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.continuity.restoration import EntityRestoration
@@ -72,13 +70,17 @@ from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import origins
 from tests.support.asgi import AsgiClient
 from tests.support.confidential_types import PUBLIC_STATUSES, ConfidentialEntities
-from tests.support.league_parts import no_dangling_references, sources_of
+from tests.support.league_parts import (
+    LEAGUE,
+    ConfidentialParts,
+    confidential_parts,
+    no_dangling_references,
+    sources_of,
+)
 from tests.support.listeners import Listeners
 from tests.support.network import Network
 
 TYPES = frozenset({"Category", "ProductOffering", "ProductSpecification"})
-LEAGUE = "league"
-"""Name of the chain."""
 TURNS_PER_CHECK = 20
 STEP_S = 0.05
 
@@ -130,6 +132,7 @@ class Marketplace:
         self.retriever: Retriever
         self.watch: ConditionsWatch | None = None
         self.league_context: LeagueContext
+        self.confidential: ConfidentialParts
         self.sealing: ConfidentialPublisher
         self.opening: ConfidentialRetriever
         self.addressed: AddressedPast
@@ -163,6 +166,7 @@ class Marketplace:
             *(self.store, self.bus, self.did, self.policy, self.backlog),
         )
         self.restoration = EntityRestoration(self.bus, sources_of(self).parts, self.policy)
+        self.confidential = confidential_parts(self)
         context = LeagueContext(
             store=self.store,
             bus=self.bus,
@@ -177,6 +181,8 @@ class Marketplace:
             ),
             resync=self.resync,
             restoration=self.restoration,
+            sealed_restoration=self.confidential.restoration,
+            returns=self.confidential.returns,
             pushed=self.pushed,
             answers=self.answers,
             bundles=self.retained,
@@ -212,8 +218,7 @@ class Marketplace:
         )
         following = self.following = MemberRegistry(self.bus, clock, league.registered)
         following.add_listener(lambda _: backlog.addressed.notify())
-        secrets = PairwiseSecrets(LEAGUE)
-        demands = Demands(self.store, self.audiences, backlog.addressed)
+        secrets, demands, recognition, *_ = self.confidential
         self.publisher = Publisher(
             *(self.store, self.bus, registry, self.signer, self.policy, clock, self.entropy, limits),
             references=lambda entity: ids_in(msgspec.json.decode(entity.body)),
@@ -224,9 +229,6 @@ class Marketplace:
         )
         sources = sources_of(self)
         self.retriever = Retriever(self.store, registry, sources, backlog, clock, self.entropy, limits)
-        recognition = Recognition(
-            self.did, LEAGUE, lambda: self.agreement_keys, secrets, self.audiences.types, limits
-        )
         self.follower = Follower(
             *(self.store, self.bus, self.did, self.policy, backlog, clock, self.entropy, limits),
             pushed=PushedIntake(self.store, sources.intake, self.pushed, clock, limits),

@@ -5,6 +5,7 @@
     POST /league/v1/entities              many of them in one request            anybody, or a signing member
     POST /league/v1/bundles               what a member announces just now       a signing member
     POST /league/v1/confidential          encrypted bytes of sealed events        a signing member
+    POST /league/v1/confidential/lost     what a member sealed for this one      that member, signing
     GET  /league/v1/confidential          what of them does not arrive           an operator
     GET  /league/v1/bundles, …/{digest}    what this one announced last           a signing member
     GET  /league/v1/events                committed events, a page at a time     anybody
@@ -40,6 +41,8 @@
     GET  /league/v1/followed              how far this member is with its own    a signing member
     GET  /league/v1/lost                  what of ours the store has lost        an operator
     POST /league/v1/lost/restore          take it back from other members        an operator
+    POST /league/v1/lost/restore-confidential
+                                          likewise what was for some members     an operator
     POST /league/v1/lost/withdraw         withdraw what nobody has               an operator
     POST /league/v1/resync                compare the store with the ledger      an operator
     …    /league/v1/subscriptions…        webhooks for committed events          a client that may write
@@ -64,6 +67,7 @@ from hansa.api.audit.log import AUDIT_PATH, AuditApi
 from hansa.api.between_members.bundles import BundlesApi
 from hansa.api.between_members.peers import PeersApi
 from hansa.api.catalogue import CatalogueApi
+from hansa.api.confidential.returning import ReturnsApi
 from hansa.api.confidential.serving import ConfidentialApi
 from hansa.api.decisions.members import MembersApi
 from hansa.api.decisions.proposals import ProposalsApi
@@ -104,8 +108,11 @@ from hansa.replication.announced.bundles import BUNDLES_PATH
 from hansa.replication.announced.retained_bundles import RetainedBundles
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
+from hansa.replication.confidential.return_exchange import LOST_PATH
+from hansa.replication.confidential.returns import SealedReturns
 from hansa.replication.continuity.restoration import EntityRestoration
 from hansa.replication.continuity.resync import Resync
+from hansa.replication.continuity.sealed_restoration import SealedRestoration
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.replication.replicas.pushed import PushedParts
@@ -135,6 +142,10 @@ class LeagueContext(msgspec.Struct, frozen=True):
     """Compares the store with the ledger."""
     restoration: EntityRestoration
     """Takes own entities back that were lost."""
+    sealed_restoration: SealedRestoration
+    """Takes confidential ones back."""
+    returns: SealedReturns
+    """Gives other members theirs back."""
     pushed: PushedParts
     """What other members have pushed."""
     subscriptions: SubscriptionsApi
@@ -210,7 +221,9 @@ def _confidential_routes(context: LeagueContext) -> list[Route]:
         *(context.store, context.caller_check, context.authenticate, context.limits),
         *(context.bus, context.notes),
     )
+    returns = ReturnsApi(context.returns, context.caller_check, context.limits, context.notes)
     return [
+        Route(LOST_PATH, returns.lost, methods=["POST"]),
         Route(CONFIDENTIAL_PATH, api.parts, methods=["POST"]),
         Route(CONFIDENTIAL_PATH, api.report, methods=["GET"]),
     ]
@@ -266,7 +279,8 @@ def routes(context: LeagueContext) -> list[Route]:
     trust = TrustApi(context.bus, context.clock, limits)
     issuers = TrustedIssuersApi(context.bus, registry, context.did, limits)
     replicas = ReplicasApi(
-        *(context.replicas, context.resync, context.restoration, context.authenticate, limits)
+        *(context.replicas, context.resync, context.restoration, context.sealed_restoration),
+        *(context.authenticate, limits),
     )
     parts = LedgerPartsApi(context.parts, limits)
     submissions = SubmissionsApi(context.submissions, context.caller_check, limits)
@@ -320,6 +334,7 @@ def _replica_routes(replicas: ReplicasApi) -> list[Route]:
         Route("/league/v1/replicas", replicas.list, methods=["GET"]),
         Route("/league/v1/lost", replicas.lost, methods=["GET"]),
         Route("/league/v1/lost/restore", replicas.restore, methods=["POST"]),
+        Route("/league/v1/lost/restore-confidential", replicas.restore_confidential, methods=["POST"]),
         Route("/league/v1/lost/withdraw", replicas.withdraw, methods=["POST"]),
         Route("/league/v1/incomplete", replicas.incomplete, methods=["GET"]),
         Route("/league/v1/replicas/retry", replicas.retry, methods=["POST"]),

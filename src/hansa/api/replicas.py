@@ -6,6 +6,7 @@ GET  /league/v1/incomplete?after=…&limit=…                  entities that ne
 POST /league/v1/replicas/retry                              {"states": […], "origin": DID, "entity": …}
 GET  /league/v1/lost?after=…&limit=…                         entities of ours that the store has lost
 POST /league/v1/lost/restore                                {"after": …}: takes some of them back
+POST /league/v1/lost/restore-confidential                   {"after": …}: takes confidential ones back
 POST /league/v1/lost/withdraw                               {"keys": […]}: announces them as withdrawn
 """
 
@@ -38,6 +39,7 @@ from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
 from hansa.replication.continuity.restoration import BATCH_MAX, EntityRestoration
 from hansa.replication.continuity.resync import Resync, Walk
+from hansa.replication.continuity.sealed_restoration import SealedRestoration
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.store.tables.heads import RETRYABLE, STATES, State
 
@@ -125,10 +127,12 @@ class ReplicasApi:
         control: ReplicaControl,
         resync: Resync,
         restoration: EntityRestoration,
+        sealed_restoration: SealedRestoration,
         authenticate: Authenticate,
         limits: Limits,
     ) -> None:
         self._restoration = restoration
+        self._sealed_restoration = sealed_restoration
         self._control = control
         self._resync = resync
         self._authenticate = authenticate
@@ -188,10 +192,18 @@ class ReplicasApi:
 
     async def restore(self, request: Request) -> Response:
         """`POST /league/v1/lost/restore`."""
+        return json_response(await self._restoration.restore(await self._restored_after(request)))
+
+    async def restore_confidential(self, request: Request) -> Response:
+        """`POST /league/v1/lost/restore-confidential`."""
+        return json_response(await self._sealed_restoration.restore(await self._restored_after(request)))
+
+    async def _restored_after(self, request: Request) -> int:
+        """The position after which a part of a restoration begins, as an operator says."""
         requested = await self._requested(request, _restore_decoder, '{"after": 0}')
         if not 0 <= requested.after <= POSITION_MAX:
             raise Refused(Code.INVALID, f"after is 0 to {POSITION_MAX}.")
-        return json_response(await self._restoration.restore(requested.after))
+        return requested.after
 
     async def withdraw(self, request: Request) -> Response:
         """`POST /league/v1/lost/withdraw`."""

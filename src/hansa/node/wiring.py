@@ -169,6 +169,8 @@ def league_context(
         peers=replication.peers,
         resync=replication.resync,
         restoration=replication.restoration,
+        sealed_restoration=replication.sealed_restoration,
+        returns=replication.returns,
         subscriptions=subscriptions,
         did=settings.did,
         clock=context.clock,

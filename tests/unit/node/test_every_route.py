@@ -41,7 +41,9 @@ CONFIDENTIAL = "/league/v1/confidential"
 `tests/unit/replication/test_confidential.py`."""
 RETRY = "/league/v1/replicas/retry"
 RESYNC = "/league/v1/resync"
-OF_LOST = ("/league/v1/lost/restore", "/league/v1/lost/withdraw")
+CONFIDENTIAL_LOST = "/league/v1/confidential/lost"
+"""Likewise, in `tests/unit/replication/test_sealed_restoration.py`."""
+OF_LOST = tuple(f"/league/v1/lost/{what}" for what in ("restore", "restore-confidential", "withdraw"))
 SUBSCRIPTIONS = "/league/v1/subscriptions"
 LIGHT = "/league/v1/light"
 TRANSACTIONS = "/league/v1/ledger/transactions"
@@ -103,6 +105,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
     assert taking == {
         BUNDLES,
         CONFIDENTIAL,
+        CONFIDENTIAL_LOST,
         FORWARDED,
         ENTITIES,
         RETRY,

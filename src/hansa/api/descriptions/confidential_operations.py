@@ -7,6 +7,7 @@ from typing import Final
 from hansa.api.confidential.serving import ConfidentialReport
 from hansa.api.descriptions.document import Answer, Operation
 from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH, PartLine, PartsRequest
+from hansa.replication.confidential.return_exchange import LOST_PATH, LostRequest, ReturnLine
 from hansa.replication.exchange import JSON_LINES
 
 CONFIDENTIAL_OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -21,6 +22,19 @@ CONFIDENTIAL_OPERATIONS: Final[tuple[Operation, ...]] = (
         method="post",
         access="signed",
         body=PartsRequest,
+    ),
+    Operation(
+        "openLostEvents",
+        LOST_PATH,
+        "Open sealed events for the member that sealed them",
+        "Returns what the member that signs the request has sealed for this marketplace, sealed for that member: a store "
+        "that was lost has neither the keys of its sealed events nor their bytes. Of all other events the line says "
+        "`unknown`.",
+        {200: Answer("A line for each position, in the order of the request.", (ReturnLine,), (JSON_LINES,))},
+        (400, 401, 413, 415, 429, 500, 503),
+        method="post",
+        access="signed",
+        body=LostRequest,
     ),
     Operation(
         "listConfidentialProblems",

@@ -33,6 +33,7 @@ from hansa.pubsub.light_member.wire import SnapshotHeights
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 from hansa.replication.continuity.restoration import RestoredPart
 from hansa.replication.continuity.resync import ComparedPart
+from hansa.replication.continuity.sealed_restoration import ReturnedPart
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, ResponseLine
 from hansa.replication.replicas.control import HeadPage, IncompletePage
 from hansa.store.tables.heads import HeadState
@@ -406,6 +407,19 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "the hashes on the ledger, and stores what holds: `hansa restore --from-league` asks for one part after the other. "
         "It may be repeated at any time.",
         {200: Answer("What came back, and what nobody has.", (RestoredPart,))},
+        (*_OF_THE_LEDGER, 401, 403, 413, 415),
+        method="post",
+        access="operator",
+        body=RestoreRequest,
+    ),
+    Operation(
+        "restoreConfidentialEntities",
+        "/league/v1/lost/restore-confidential",
+        "Take confidential entities that the store has lost from their recipients",
+        "Has the other members open some sealed events of this marketplace, verifies what they send by the events on the "
+        "ledger, and stores what holds: `hansa restore --from-league` asks for one part after the other. It may be "
+        "repeated at any time.",
+        {200: Answer("What came back, and how many events nobody opened.", (ReturnedPart,))},
         (*_OF_THE_LEDGER, 401, 403, 413, 415),
         method="post",
         access="operator",

@@ -3,13 +3,15 @@
 The marketplace does the work (`hansa.replication.continuity.restoration`); the command waits until it has
 read what the ledger has of it, asks for one part after the other, shows progress, and reports what nobody
 has. As long as something comes back, or a request to somebody failed at first, it goes through what is
-missing once more.
+missing once more. Then it does the same for confidential entities, which their recipients have
+(`hansa.replication.continuity.sealed_restoration`).
 `hansa resync` ends with the same.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,20 +23,24 @@ from hansa.cli.progress import ItemProgress
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
-from hansa.replication.continuity.restoration import RestoredPart
+from hansa.replication.continuity.restoration import RestorationSource, RestoredPart
+from hansa.replication.continuity.sealed_restoration import ReturnedPart
 from hansa.store.tables.publications import LostEntity
 
 STATUS_PATH: Final = "/league/v1/status"
 RESTORE_PATH: Final = "/league/v1/lost/restore"
+RESTORE_CONFIDENTIAL_PATH: Final = "/league/v1/lost/restore-confidential"
 WITHDRAW_PATH: Final = "/league/v1/lost/withdraw"
 RETRY_S: Final = 1.0
 PASSES_MAX: Final = 5
+CONFIDENTIAL_PASSES_MAX: Final = 2
+"""The second one when a request failed, and something is opened by nobody."""
 MISSING_MAX: Final = 1000
 """So many are listed; all are counted."""
 WITHDRAWN_AT_ONCE: Final = 1000
 NOT_ON_THE_LEDGER: Final = (
-    "Drafts, private entities, private attributes of public ones, and confidential entities are not among what "
-    "other members have for everybody: those that were lost are in a backup, or nowhere."
+    "Drafts, entities that were for nobody else, and private attributes of public ones are not among what other "
+    "members have: those that were lost are in a backup, or nowhere."
 )
 
 
@@ -48,6 +54,24 @@ class SourceTotals(msgspec.Struct):
     """Versions for which it sent other bytes."""
     problem: str | None = None
     """Code of the last failure of a request to it."""
+    is_requested: bool = False
+    """Whether it was asked for anything."""
+
+
+class ConfidentialTotals(msgspec.Struct):
+    """What a restoration of confidential entities did; filled while it runs."""
+
+    events: int = 0
+    """Sealed events of this marketplace."""
+    restored: int = 0
+    present: int = 0
+    """Those that are here already, and are announced anew."""
+    withdrawn: int = 0
+    """Those that came back, and had been withdrawn from everybody later."""
+    unopened: int = 0
+    """Events that no member opened."""
+    unopened_to: int = 0
+    """Position of the last of them; 0: there is none."""
 
 
 class RestoreReport(msgspec.Struct):
@@ -67,6 +91,7 @@ class RestoreReport(msgspec.Struct):
     missing_entities: list[LostEntity] = []
     """The first of them."""
     sources: list[SourceTotals] = []
+    confidential: ConfidentialTotals = msgspec.field(default_factory=ConfidentialTotals)
     is_complete: bool = False
 
 
@@ -90,14 +115,15 @@ def run_restore(url: str, token: str | None, output: Output, clock: Clock, *, wi
                     )
                 else:
                     await _withdraw(client, report, clock)
+            await restore_confidential(client, report, output, clock)
             report.is_complete = True
 
     try:
         asyncio.run(run())
     except BaseException:
-        if report.restored:
+        if restored := report.restored + report.confidential.restored:
             output.message(
-                f"Not finished: {report.restored:,} are restored. Run the same command again to continue."
+                f"Not finished: {restored:,} are restored. Run the same command again to continue."
             )
         raise
     show(report, output)
@@ -122,9 +148,7 @@ async def restore_lost(client: Client, report: RestoreReport, output: Output, cl
     Raises:
         HansaError: when the marketplace cannot be reached or refuses.
     """
-    members = await client.get("/league/v1/members")
-    names = {str(one["did"]): str(one["name"]) for one in members}
-    totals: dict[str, SourceTotals] = {}
+    totals = await _totals(client)
     report.lost = int((await _status(client))["lost"])
     with ItemProgress("restore", report.lost, output) as progress:
         for number in range(PASSES_MAX):
@@ -135,18 +159,64 @@ async def restore_lost(client: Client, report: RestoreReport, output: Output, cl
                 part = await post_part(client, RESTORE_PATH, {"after": after}, RestoredPart, clock)
                 _add(report, part)
                 progress.advance(part.restored + part.rewritten + part.ended)
-                for one in part.sources:
-                    total = totals.setdefault(one.did, SourceTotals(one.did, names.get(one.did, one.did)))
-                    total.received += one.received
-                    total.wrong += one.wrong
-                    total.problem = one.problem
-                    has_failed |= one.problem is not None
+                has_failed |= _add_sources(totals, part.sources)
                 after = part.next_after
             is_worth_another = report.restored > before or (has_failed and number == 0)
             if not report.missing or not is_worth_another:
                 break
             await clock.sleep(RETRY_S)
-    report.sources = sorted(totals.values(), key=lambda one: one.name)
+    report.sources = _requested(totals)
+
+
+async def restore_confidential(client: Client, report: RestoreReport, output: Output, clock: Clock) -> None:
+    """Take back what was for some members alone, of those that have it.
+
+    Raises:
+        HansaError: when the marketplace cannot be reached or refuses.
+    """
+    totals = await _totals(client) | {one.did: one for one in report.sources}
+    with ItemProgress("open sealed events", None, output) as progress:
+        for number in range(CONFIDENTIAL_PASSES_MAX):
+            if number > 0:
+                await clock.sleep(RETRY_S)
+            has_failed = False
+            done = report.confidential
+            done.events = done.unopened = done.unopened_to = 0
+            after: int | None = 0
+            while after is not None:
+                part = await post_part(
+                    client, RESTORE_CONFIDENTIAL_PATH, {"after": after}, ReturnedPart, clock
+                )
+                for name in ("events", "restored", "present", "withdrawn", "unopened"):
+                    setattr(done, name, getattr(done, name) + getattr(part, name))
+                done.unopened_to = max(done.unopened_to, part.unopened_to)
+                progress.advance(part.events)
+                has_failed |= _add_sources(totals, part.sources)
+                after = part.next_after
+            if not has_failed or not done.unopened:
+                break
+    report.sources = _requested(totals)
+
+
+async def _totals(client: Client) -> dict[str, SourceTotals]:
+    """For each member of the league, that it has contributed nothing yet."""
+    members = await client.get("/league/v1/members")
+    return {str(one["did"]): SourceTotals(str(one["did"]), str(one["name"])) for one in members}
+
+
+def _add_sources(totals: dict[str, SourceTotals], sources: Sequence[RestorationSource]) -> bool:
+    """Add what members contributed to a part; whether a request to one failed."""
+    for one in sources:
+        total = totals.setdefault(one.did, SourceTotals(one.did, one.did))
+        total.is_requested = True
+        total.received += one.received
+        total.wrong += one.wrong
+        total.problem = one.problem
+    return any(one.problem is not None for one in sources)
+
+
+def _requested(totals: dict[str, SourceTotals]) -> list[SourceTotals]:
+    return sorted([one for one in totals.values() if one.is_requested], key=lambda one: one.name)
 
 
 def _add(report: RestoreReport, part: RestoredPart) -> None:
@@ -203,4 +273,23 @@ def show(report: RestoreReport, output: Output) -> None:
         f"{report.lost:,} own entities were lost: {report.restored:,} restored from other members"
         f"{rewritten}{ended}{withdrawn}, {report.missing:,} stay lost."
     )
+    if report.confidential.events:
+        output.data(_of_confidential(report.confidential))
     output.message(NOT_ON_THE_LEDGER)
+
+
+def _of_confidential(report: ConfidentialTotals) -> str:
+    """What became of confidential entities, as a sentence or two."""
+    present = f", {report.present:,} are here already and are sealed anew" if report.present else ""
+    withdrawn = f", {report.withdrawn:,} had been withdrawn since" if report.withdrawn else ""
+    text = (
+        f"{report.events:,} sealed events: {report.restored:,} confidential entities restored from their recipients"
+        f"{present}{withdrawn}."
+    )
+    if report.unopened:
+        text += (
+            f" {report.unopened:,} events were opened by nobody, the last of them at position "
+            f"{report.unopened_to:,}: what they announced was for members that do not answer, are gone or have other "
+            "keys now, and may be newer than what came back."
+        )
+    return text

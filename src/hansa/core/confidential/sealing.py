@@ -170,7 +170,18 @@ def body_of(part: bytes, opened_event: OpenedEvent, hashlink: str, context: Even
     Raises:
         Refused: `Code.HASH_MISMATCH`: what the origin sent is something else.
     """
-    content_key = opened_event.content_key
+    body = content_of(part, opened_event.content_key, context)
+    if not is_announced(body, opened_event, hashlink, context):
+        raise Refused(Code.HASH_MISMATCH, "The bytes do not have the hashes that event and notice name.")
+    return body
+
+
+def content_of(part: bytes, content_key: bytes, context: EventContext) -> bytes:
+    """What was encrypted with a content key, compared with nothing.
+
+    Raises:
+        Refused: `Code.HASH_MISMATCH`: something else was.
+    """
     try:
         padded = _cipher(content_key, b"part", context).decrypt(_NO_NONCE, part, context.named(b"part"))
     except InvalidTag as error:
@@ -180,12 +191,24 @@ def body_of(part: bytes, opened_event: OpenedEvent, hashlink: str, context: Even
     if len(padded) < _LENGTH.size:  # the issuer decides what it encrypts
         raise Refused(Code.HASH_MISMATCH, "What was sent has no room for the length of its bytes.")
     (length,) = _LENGTH.unpack_from(padded)
-    body = padded[_LENGTH.size : _LENGTH.size + length]
-    if _hashlink(content_key, context, body) != hashlink:
-        raise Refused(Code.HASH_MISMATCH, "The bytes do not have the salted hash that the event names.")
-    if hashlib.sha256(body).digest() != opened_event.notice.digest:
-        raise Refused(Code.HASH_MISMATCH, "The bytes do not have the digest that the notice names.")
-    return body
+    return padded[_LENGTH.size : _LENGTH.size + length]
+
+
+def is_announced(body: bytes, opened_event: OpenedEvent, hashlink: str, context: EventContext) -> bool:
+    """Whether bytes have the salted hash that an event names, and the digest that its notice names."""
+    has_digest = hashlib.sha256(body).digest() == opened_event.notice.digest
+    return has_digest and _hashlink(opened_event.content_key, context, body) == hashlink
+
+
+def opened_with(sealed: str, content_key: bytes, context: EventContext) -> OpenedEvent:
+    """An event as whoever knows its content key reads it: its origin, when a recipient has named the key.
+
+    Raises:
+        Refused: `Code.ENTITY_INVALID`: it was sealed with another one.
+    """
+    assert len(content_key) == KEY_SIZE_BYTES, "a content key has one size"
+    box = base64.urlsafe_b64decode(sealed)[_BOX_AT:]
+    return OpenedEvent(_notice_of(box, content_key, context), content_key)
 
 
 # -- derived values ------------------------------------------------------------------------------------------

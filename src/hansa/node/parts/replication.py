@@ -43,10 +43,13 @@ from hansa.replication.confidential.past import AddressedPast
 from hansa.replication.confidential.publisher import ConfidentialPublisher
 from hansa.replication.confidential.recognition import Recognition
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
+from hansa.replication.confidential.return_exchange import ReturnClient
+from hansa.replication.confidential.returns import SealedReturns
 from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.continuity.restoration import EntityRestoration
 from hansa.replication.continuity.restored_store import RestoredStore
 from hansa.replication.continuity.resync import Resync
+from hansa.replication.continuity.sealed_restoration import SealedRestoration
 from hansa.replication.own_claims import References
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
@@ -71,6 +74,8 @@ class Replication(NamedTuple):
     walk: PublicationWalk
     resync: Resync
     restoration: EntityRestoration
+    sealed_restoration: SealedRestoration
+    returns: SealedReturns
     restored: RestoredStore
     watch: ConditionsWatch
     past: PastWalk
@@ -153,10 +158,9 @@ def replication_parts(
     )
     audiences = _audiences(settings, policy, models, registry)
     demands, batches = Demands(store, audiences, backlog.addressed), BatchSigner(member_key, did, clock)
-    agreement_keys = OwnAgreementKeys(folder, did, log)
+    agreement_keys = _agreement_keys(folder, did, registry, backlog)
     recognition = Recognition(did, league, agreement_keys, secrets, audiences.types, limits)
-    registry.add_listener(agreement_keys.note_members)
-    registry.add_listener(lambda _: backlog.addressed.notify())
+    returning = ReturnClient(http, signer, limits), policy, demands, agreement_keys, secrets, league, check
     return Replication(
         policy,
         Publisher(
@@ -177,6 +181,8 @@ def replication_parts(
         PublicationWalk(store, did, policy, parts.is_public, backlog, clock, entropy, limits),
         Resync(store, bus, did, policy, backlog),
         EntityRestoration(bus, sources.parts, policy),
+        SealedRestoration(bus, sources.parts, *returning),
+        SealedReturns(store, bus, did, league, registry, recognition, secrets, entropy),
         RestoredStore(store, bus, did, clock, entropy),
         watch,
         PastWalk(store, bus, did, policy, backlog, clock, entropy, limits),
@@ -196,6 +202,14 @@ def replication_parts(
 def _intake_rule() -> str:
     """Names the release and the models by which replicas are judged."""
     return f"{__version__} {models_digest()}"
+
+
+def _agreement_keys(folder: Path, did: str, registry: MemberRegistry, backlog: Backlog) -> OwnAgreementKeys:
+    """The keys of this marketplace for key agreement; the keys of members wake what seals."""
+    keys = OwnAgreementKeys(folder, did, log)
+    registry.add_listener(keys.note_members)
+    registry.add_listener(lambda _: backlog.addressed.notify())
+    return keys
 
 
 def _audiences(

@@ -255,7 +255,7 @@ class EntityRestoration:
                 own = msgspec.structs.replace(draft, origin=None, nonce=nonce)
                 done.append(version.key)
                 if current is not None:
-                    await tx.put(self._with_private(own, current))
+                    await tx.put(with_private(self._policy, own, current))
                 else:
                     added.append(own)
                 await publications.adopt(tx, draft.id, version.key, draft.type, ends[version.key])
@@ -263,14 +263,15 @@ class EntityRestoration:
             await publications.note(tx, rewritten)
         return done, [key for _, key, _ in rewritten]
 
-    def _with_private(self, draft: EntityDraft, current: Entity) -> EntityDraft:
-        """The newest version of an entity, with the private attributes of the older one that is here."""
-        part = self._policy.shares(current)
-        if not isinstance(part, PublishedPart) or part.entity.body == current.body:
-            return draft
-        public = msgspec.json.decode(part.entity.body)
-        private = {name: one for name, one in msgspec.json.decode(current.body).items() if name not in public}
-        body = canonical_json(private | msgspec.json.decode(draft.body))
-        return msgspec.structs.replace(
-            draft, body=body, hashlink=hashlink(body), parent=current.parent, indexed=None
-        )
+
+def with_private(policy: DistributionPolicy, draft: EntityDraft, current: Entity) -> EntityDraft:
+    """The newest version of an entity, with the private attributes of the older one that is here."""
+    part = policy.shares(current)
+    if not isinstance(part, PublishedPart) or part.entity.body == current.body:
+        return draft
+    public = msgspec.json.decode(part.entity.body)
+    private = {name: one for name, one in msgspec.json.decode(current.body).items() if name not in public}
+    body = canonical_json(private | msgspec.json.decode(draft.body))
+    return msgspec.structs.replace(
+        draft, body=body, hashlink=hashlink(body), parent=current.parent, indexed=None
+    )

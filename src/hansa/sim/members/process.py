@@ -177,6 +177,8 @@ class Process:
             replicas=replication.control,
             resync=replication.resync,
             restoration=replication.restoration,
+            sealed_restoration=replication.sealed_restoration,
+            returns=replication.returns,
             pushed=replication.pushed,
             answers=replication.answers,
             bundles=replication.pusher.retained,
