@@ -73,6 +73,7 @@ from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.parts.portal import portal
 from hansa.node.parts.replication import Replication, replication_parts
+from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
@@ -331,6 +332,7 @@ class Marketplace:
             withheld_by=lambda one: replication.policy.withheld_by(one),  # noqa: PLW0108 - likewise
         )
         business = BusinessApp(context, job_files)
+        self.searching = searching = Searching(context, registry, settings.name)
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)
         hub = HubDispatcher(store, models, to_listeners, clock, entropy, limits, endpoint, context.extensions)
         webhooks = ledger_notifier(context, self.bus, registry, to_listeners)
@@ -343,7 +345,8 @@ class Marketplace:
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         access.add_tasks(self.tasks, to_members)
         own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
-        self._add_tasks(*own_tasks, replication.tasks(), audit.tasks(), self.identity.tasks())
+        groups = replication.tasks(), audit.tasks(), self.identity.tasks(), searching.tasks()
+        self._add_tasks(*own_tasks, *groups)
 
         # What is served.
         self.traffic = traffic = Traffic()
@@ -363,16 +366,11 @@ class Marketplace:
         pages = portal(settings, models, reporter.overview, described)
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
         trial = development(settings, store, authenticate, to_members, clock, entropy)
-        caches += (
-            *self.identity.caches,
-            *trial.caches,
-            caller_check.keys.cache,
-            self.callers.cheap,
-            pages.routes.cache,
-        )
-        served = store, reporter, ledger, traffic, hub, tuple(caches)
+        caches += *self.identity.caches, *trial.caches, *searching.caches, caller_check.keys.cache
+        served = store, reporter, ledger, traffic, hub, (*caches, self.callers.cheap, pages.routes.cache)
         own_routes = OwnRoutes(*served, store.commit_times, authenticate, described)
-        rest = pages.application([*own_routes.routes(), *league_routes(league), *trial.routes])
+        others = *trial.routes, *searching.routes
+        rest = pages.application([*own_routes.routes(), *league_routes(league), *others])
         self.metrics: Final = own_routes.metrics_application()
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
 
@@ -409,6 +407,7 @@ class Marketplace:
         await self.bus.close()
         self.light.close()
         await self.clients.close()
+        await self.searching.close()
         await self.store.close()
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.characteristics import labels_of, regions_of
 from hansa.core.entity_form import form_violation, size_violation
 from hansa.core.errors import Code, Refused
 from hansa.core.events import (
@@ -37,7 +38,6 @@ from hansa.core.events import (
     is_metadata_text,
 )
 from hansa.core.identifiers import entity_key
-from hansa.replication.conditions.subject import labels_of, regions_of
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing, Publication
 

@@ -250,6 +250,42 @@ PARAMETERS: Final[Mapping[str, Part]] = {
         {"type": "integer", "minimum": 1, "maximum": 50},
     ),
     "entityType": _parameter("type", "Only entities of these types, separated by commas.", _TEXT),
+    "q": _parameter("q", "Words, “phrases” in quotes, -without, begin*; without it, everything.", _TEXT),
+    "searchType": _parameter("type", "Only entities of this type; may be repeated.", _TEXT),
+    "searchCategory": _parameter(
+        "category", "Only entities in this category, or below it, by identifier; may be repeated.", _TEXT
+    ),
+    "provider": _parameter(
+        "provider", "Only entities of this organisation, by identifier; may be repeated.", _TEXT
+    ),
+    "searchOrigin": _parameter(
+        "origin", "Only entities of this marketplace, by DID, or `here`; may be repeated.", _TEXT
+    ),
+    "price_model": _parameter(
+        "price_model", "Only offerings with a price of this kind, as `recurring`; may be repeated.", _TEXT
+    ),
+    "price": _parameter(
+        "price", "Only offerings whose lowest price is in this range, as `10-100`; may be repeated.", _TEXT
+    ),
+    "searchStatus": _parameter("status", "Only entities in this state; may be repeated.", _TEXT),
+    "searchCompliance": _parameter(
+        "compliance", "Only entities with this label of compliance; may be repeated.", _TEXT
+    ),
+    "searchRegion": _parameter("region", "Only entities for this region; may be repeated.", _TEXT),
+    "price_from": _parameter(
+        "price_from", "Only offerings whose lowest price is so much at least.", {"type": "number"}
+    ),
+    "price_to": _parameter(
+        "price_to", "Only offerings whose lowest price is so much at most.", {"type": "number"}
+    ),
+    "searchSort": _parameter(
+        "sort",
+        "In which order hits are returned.",
+        {"enum": ["relevance", "price", "newest"], "default": "relevance"},
+    ),
+    "typing": _parameter(
+        "typing", "Whether the last word is the beginning of one.", {"type": "boolean", "default": False}
+    ),
 }
 LEAGUE_HEADERS: Final[Mapping[str, Part]] = {
     "x-chain-member": {

@@ -9,6 +9,7 @@ from hansa.api.descriptions.confidential_operations import CONFIDENTIAL_OPERATIO
 from hansa.api.descriptions.document import Answer, Link, Operation
 from hansa.api.descriptions.light_operations import LIGHT_OPERATIONS
 from hansa.api.descriptions.peer_operations import PEER_OPERATIONS
+from hansa.api.descriptions.search_operations import SEARCH_OPERATIONS
 from hansa.api.descriptions.subscription_operations import SUBSCRIPTION_OPERATIONS
 from hansa.api.descriptions.trust_operations import TRUST_OPERATIONS
 from hansa.api.descriptions.write_operations import WRITE_OPERATIONS
@@ -481,6 +482,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         access="operator",
         parameters=("name",),
     ),
+    *SEARCH_OPERATIONS,
     *TRUST_OPERATIONS,
     *WRITE_OPERATIONS,
 )

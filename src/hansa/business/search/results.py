@@ -49,14 +49,18 @@ class Mark(msgspec.Struct, frozen=True):
     """A range of a text that matches, in code points: from `start`, up to and without `end`."""
 
     start: int
+    """Of the first character that matches, counted from 0."""
     end: int
+    """Of the first character behind that does not match."""
 
 
 class MarkedText(msgspec.Struct, frozen=True):
     """A text of an entity, and what of it matches: ranges in order that do not overlap."""
 
     text: str
+    """As the entity has it, without any markup."""
     marks: tuple[Mark, ...] = ()
+    """What of it matches, in order; no two of them overlap."""
     is_excerpt: bool = False
     """Whether more stands before or after it in the entity."""
 
@@ -65,7 +69,9 @@ class Named(msgspec.Struct, frozen=True):
     """An entity that is referred to, with the name to show."""
 
     id: str
+    """Of the entity that is referred to."""
     name: str
+    """What it is called, to be shown."""
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -74,30 +80,42 @@ class Price(msgspec.Struct, frozen=True):
     model: str
     """As the entity says it, `recurring`, `oneTime`, `usage`; `free` where the amount is 0."""
     amount: float | None = None
+    """In units of the currency, as the entity says it."""
     currency: str | None = None
+    """As the entity names it, `EUR` for example."""
     period: str | None = None
-    """As `month`."""
+    """To which the price refers, as `month`."""
 
 
 class Hit(msgspec.Struct, frozen=True):
     """An entity that matches."""
 
     id: str
+    """Of the entity, the same at all marketplaces."""
     type: str
+    """Of the entity, as `ProductOffering` for an offering."""
     href: str
     """Where this marketplace serves it."""
     name: MarkedText
+    """With what of it matches the query."""
     description: MarkedText | None
+    """The part of it around the first match."""
     provider: Named | None
+    """The organisation that offers it, if it names one."""
     categories: tuple[Named, ...]
+    """Those that the entity itself refers to."""
     price: Price | None
+    """The lowest of an offering that has one."""
     status: str | None
+    """The state in its lifecycle, as `Launched`."""
     origin: str | None
     """DID of the marketplace it comes from; None: this one."""
     compliance: tuple[str, ...]
+    """Labels that the entity gives itself; nobody verified them."""
     regions: tuple[str, ...]
+    """Places for which it is, as it says."""
     updated: str | None
-    """RFC 3339."""
+    """When it was last changed, as RFC 3339 says it."""
     is_public: bool
     """Whether everybody finds it."""
 
@@ -106,9 +124,12 @@ class FacetValue(msgspec.Struct, frozen=True):
     """A value of a facet: adding it to the request gives so many hits."""
 
     value: str
+    """To be sent as the parameter of that name."""
     label: str
+    """What the value is called, to be shown."""
     count: int
     is_selected: bool
+    """Whether the request has selected this value."""
     parent: str | None = None
     """Of a category: the one above, whose count includes it."""
 
@@ -120,6 +141,7 @@ class Facet(msgspec.Struct, frozen=True):
     """
 
     name: FacetName
+    """Of the facet, and of its parameter."""
     values: tuple[FacetValue, ...]
     """The most frequent first; those that are selected are always among them."""
     is_approximate: bool
@@ -132,15 +154,21 @@ class SearchPage(msgspec.Struct, frozen=True):
     """A page of what a search found."""
 
     text: str
-    """As it was asked."""
+    """The text as it was asked for."""
     hits: tuple[Hit, ...]
+    """Those of this page, in their order."""
     offset: int
+    """How many hits are before this page."""
     limit: int
+    """How many hits the page has at most."""
     total: int
+    """How many hits there are on all pages."""
     is_approximate: bool
     """Whether the total is estimated."""
     facets: tuple[Facet, ...]
+    """Those of which any hit has a value."""
     sort: Sort
+    """The order in which the hits are."""
     answered_text: str
     """What was searched: another text than asked, where that found nothing and a word of it was mistyped."""
     did_you_mean: str | None
@@ -153,14 +181,19 @@ class Suggestion(msgspec.Struct, frozen=True):
     """How a text that is being typed may go on."""
 
     text: str
+    """To search for, or the name of the offering."""
     kind: Literal["word", "offering"]
+    """Whether it completes a word, or is an offering."""
     id: str | None = None
-    """Of the offering."""
+    """Identifier of the offering that is suggested."""
     href: str | None = None
+    """Where this marketplace serves the offering."""
 
 
 class Suggestions(msgspec.Struct, frozen=True):
     """The best ones, first."""
 
     text: str
+    """As it was typed by the caller."""
     suggestions: tuple[Suggestion, ...]
+    """How it may go on, the best first."""

@@ -25,6 +25,8 @@ TOKEN: Final = Path("token")
 ROTATION: Final = Path("keys/rotation.json")
 """A rotation of the tokens' key that has been decided, until it is carried out."""
 STORE: Final = Path("store.db")
+SEARCH_INDEX: Final = Path("search.db")
+"""Derived from the store; one that is removed is made anew."""
 SCHEMAS: Final = Path("schemas")
 """JSON Schemas of extensions, which the operator puts there."""
 POLICIES: Final = Path("policies")

@@ -10,12 +10,12 @@ values must not be deceived by many others. `Subject.is_complete` says so then, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
+from hansa.core.characteristics import characteristic, labels_of, listed, members, regions_of, texts
 from hansa.core.clock import rfc3339
 from hansa.core.events import LifecycleEvent
 from hansa.core.instants import instant
@@ -23,24 +23,6 @@ from hansa.core.instants import instant
 VALUES_MAX: Final = 200
 """Values of one list of a subject."""
 VALUE_MAX_CHARS: Final = 256
-CHARACTERISTICS: Final = (
-    "characteristic",
-    "partyCharacteristic",
-    "prodSpecCharValueUse",
-    "productSpecCharacteristic",
-    "resourceSpecCharacteristic",
-    "serviceSpecCharacteristic",
-    "specCharacteristic",
-)
-"""Attributes that hold characteristics: a name, and values."""
-_VALUE_LISTS: Final = (
-    "characteristicValueSpecification",
-    "productSpecCharacteristicValue",
-    "resourceSpecCharacteristicValue",
-    "serviceSpecCharacteristicValue",
-)
-LABEL: Final = "compliance:"
-"""Beginning, in any case, of names of characteristics that are compliance labels: `Compliance:ISO27001`."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -130,58 +112,15 @@ def subject_of_entity(body: bytes) -> Subject:
     period = period if isinstance(period, dict) else {}
     return Subject(
         status if isinstance(status, str) else "",
-        _texts(_members(fields.get("category"), "id")),
+        texts(members(fields.get("category"), "id")),
         labels_of(fields),
         regions_of(fields),
         moment(period.get("startDateTime")),
         moment(period.get("endDateTime")),
-        languages=_texts((*_listed(fields.get("language")), *_characteristic(fields, "language"))),
-        price_models=_texts(
-            (*_listed(fields.get("priceType")), *_members(fields.get("productOfferingPrice"), "priceType"))
+        languages=texts((*listed(fields.get("language")), *characteristic(fields, "language"))),
+        price_models=texts(
+            (*listed(fields.get("priceType")), *members(fields.get("productOfferingPrice"), "priceType"))
         ),
-        providers=_texts(_members(fields.get("relatedParty"), "id")),
+        providers=texts(members(fields.get("relatedParty"), "id")),
         credentials=(),
     )
-
-
-def labels_of(fields: dict[str, Any]) -> tuple[str, ...]:
-    """The compliance labels of an entity: names of characteristics after `Compliance:`."""
-    names = (name for name, _ in _characteristics(fields))
-    return _texts(name[len(LABEL) :].strip() for name in names if name.casefold().startswith(LABEL))
-
-
-def regions_of(fields: dict[str, Any]) -> tuple[str, ...]:
-    """The regions of an entity: names of its places, and values of its characteristic `region`."""
-    return _texts((*_members(fields.get("place"), "name"), *_characteristic(fields, "region")))
-
-
-def _characteristics(fields: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for attribute in CHARACTERISTICS:
-        for one in _listed(fields.get(attribute)):
-            if isinstance(one, dict) and isinstance(one.get("name"), str):
-                yield one["name"], one
-
-
-def _characteristic(fields: dict[str, Any], name: str) -> Iterator[object]:
-    """The values of a characteristic, of whatever kind."""
-    for its_name, one in _characteristics(fields):
-        if its_name.strip().casefold() == name:
-            yield from _listed(one.get("value"))
-            for attribute in _VALUE_LISTS:
-                yield from _members(one.get(attribute), "value")
-
-
-def _members(references: object, attribute: str) -> Iterator[object]:
-    return (one.get(attribute) for one in _listed(references) if isinstance(one, dict))
-
-
-def _listed(value: object) -> list[Any]:
-    """A list as it is; any other value as the only one."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def _texts(values: Iterable[object]) -> tuple[str, ...]:
-    """The texts among some values, each once, in their order."""
-    return tuple(dict.fromkeys(one for one in values if isinstance(one, str) and one))

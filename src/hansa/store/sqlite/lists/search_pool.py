@@ -183,6 +183,18 @@ class SearchPool:
         result: T = await self._result(lambda worker: work(worker.connection), key, None, caller)
         return result
 
+    async def answer(
+        self, key: Hashable, work: Callable[[apsw.Connection], T], caller: ListCaller = INTERNAL
+    ) -> T:
+        """What some work reads, in time; work with the same key that waits is joined.
+
+        Raises:
+            TooSlow: it took longer than a search may, the time in the queue included.
+            Unavailable: `Code.OVERLOADED`, when too many searches are waiting; `Code.UNAVAILABLE` at closing.
+        """
+        result: T = await self._result(lambda worker: work(worker.connection), key, self._timeout_s, caller)
+        return result
+
     async def _result(
         self, work: Callable[[_Worker], Any], key: Hashable, timeout_s: float | None, caller: ListCaller
     ) -> Any:

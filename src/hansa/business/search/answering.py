@@ -1,0 +1,401 @@
+"""Answers searches on behalf of callers.
+
+What a caller may find is decided here: strangers find public entities, and whoever may read all that is private
+finds that, too. Whatever the index says, each hit is read from the store, and left out when the caller may not
+read it.
+
+Where a query finds nothing, its words that no document has are replaced by similar ones, and that is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from heapq import nsmallest
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from hansa.business.context import Context
+from hansa.business.query.requests import list_request
+from hansa.business.representation import Representation, collection_address
+from hansa.business.search.documents import decoded
+from hansa.business.search.folding import (
+    facet_values,
+    folded,
+    lowest,
+    name_of,
+    prices_of,
+    provider_of,
+    references,
+    text_of,
+)
+from hansa.business.search.highlighting import Highlighter
+from hansa.business.search.indexing import Tail
+from hansa.business.search.query_text import ParsedText, parse, with_word
+from hansa.business.search.request import FACETS, SUGGESTIONS_MAX
+from hansa.business.search.results import (
+    Facet,
+    FacetName,
+    FacetValue,
+    Hit,
+    Named,
+    SearchPage,
+    SearchRequest,
+    Suggestion,
+    Suggestions,
+)
+from hansa.business.visibility import PublicParts
+from hansa.core.access import AccessTarget, Action, Caller
+from hansa.core.characteristics import labels_of, regions_of
+from hansa.core.errors import Code, Refused
+from hansa.core.thread_work import CHEAP
+from hansa.store import Condition, Entity, ListCaller, Query
+from hansa.store.evaluation import matches
+from hansa.store.search.interface import SearchIndex
+from hansa.store.search.records import ABOVE, IndexAnswer, IndexQuery, Overlay
+
+OFFERING: Final = "ProductOffering"
+FILTERED_MAX: Final = 1000
+"""So many of the best hits are looked at for conditions on attributes."""
+VALUES_SHOWN_MAX: Final = 30
+"""Of a facet; of categories all, as far as the index names them."""
+CATEGORIES_SHOWN_MAX: Final = 100
+FEW_HITS: Final = 3
+"""With so many or fewer, another spelling is offered."""
+MORE_FREQUENT: Final = 10
+"""So many times as many documents must have the other spelling."""
+
+Left = Callable[[], Awaitable[object]]
+
+
+class _Asker(NamedTuple):
+    """On whose behalf a search is answered."""
+
+    with_private: bool
+    list_caller: ListCaller
+
+
+class _Answered(NamedTuple):
+    text: str
+    parsed: ParsedText
+    answer: IndexAnswer
+
+
+class Search:
+    """Searches the catalogue.
+
+    Args:
+        context: The parts of the marketplace.
+        index: What is searched.
+        tail: What it does not have yet.
+        origin_name: The name of a member by its DID, None where it is not known; for the facet of origins.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        index: SearchIndex,
+        tail: Tail,
+        origin_name: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        self._context = context
+        self._store = context.store
+        self._index = index
+        self._tail = tail
+        self._origin_name = origin_name
+        self._parts = PublicParts(context.models)
+        api, self._resource = context.models.served(OFFERING)
+        self._api = context.extensions.extended(api)
+
+    async def page(self, caller: Caller, request: SearchRequest, left: Left | None = None) -> SearchPage:
+        """A page of hits.
+
+        Args:
+            caller: Who asks.
+            request: What is searched.
+            left: Waits until the caller has left, and raises what is to end the search then.
+
+        Raises:
+            Refused: `Code.INVALID`, for too many words, or a condition that cannot be read.
+            Unavailable: `Code.SEARCH_TOO_SLOW` or `Code.OVERLOADED`.
+        """
+        asker = self._asker(caller, left)
+        overlay = await self._tail.overlay()
+        among = await self._filtered(request, asker, overlay) if request.filters else None
+        query = self._query(request, asker, among[0] if among else None)
+        asked = await self._answered(request.text, query, request, overlay, asker)
+        answered, other = asked, None
+        if not (request.selections or request.filters) or asked.answer.total == 0:
+            answered, other = await self._corrected(asked, query, request, overlay, asker)
+        hits = await self._hits(answered, asker)
+        is_cut = among is not None and among[1]
+        return SearchPage(
+            request.text,
+            hits,
+            request.offset,
+            request.limit,
+            answered.answer.total,
+            answered.answer.is_approximate or is_cut,
+            self._facets(request, answered.answer),
+            request.sort,
+            answered.text,
+            other,
+            self._tail.unsearched,
+        )
+
+    async def suggestions(self, caller: Caller, text: str, left: Left | None = None) -> Suggestions:
+        """How a text that is being typed may go on.
+
+        Raises:
+            Refused: `Code.INVALID`, for too many words.
+            Unavailable: `Code.SEARCH_TOO_SLOW` or `Code.OVERLOADED`.
+        """
+        asker = self._asker(caller, left)
+        parsed = parse(text, is_typing=True)
+        if not parsed.required:
+            return Suggestions(text, ())
+        query = IndexQuery(
+            parsed.required,
+            parsed.excluded,
+            selections=(("type", (OFFERING,)),),
+            limit=SUGGESTIONS_MAX,
+            with_private=asker.with_private,
+        )
+        answer = await self._index.answer(query, await self._tail.overlay(), asker.list_caller)
+        offerings = await self._suggested_offerings(answer.ids, asker)
+        words = await self._suggested_words(text, parsed, asker)
+        half = SUGGESTIONS_MAX // 2
+        chosen = [*words[: max(half, SUGGESTIONS_MAX - len(offerings))], *offerings]
+        return Suggestions(text, tuple(chosen[:SUGGESTIONS_MAX]))
+
+    # -- who may find what ---------------------------------------------------------------------------------
+
+    def _asker(self, caller: Caller, left: Left | None) -> _Asker:
+        target = AccessTarget(OFFERING, OFFERING, is_private=False)
+        decision = self._context.authorize(caller, Action.READ, target)
+        with_private = decision.is_allowed and not decision.public_only
+        return _Asker(with_private, ListCaller(is_stranger=not caller.is_authenticated, left=left))
+
+    def _query(self, request: SearchRequest, asker: _Asker, among: tuple[str, ...] | None) -> IndexQuery:
+        """The question without its words."""
+        return IndexQuery(
+            selections=tuple((one.facet, one.values) for one in request.selections),
+            price_from=request.price_from,
+            price_to=request.price_to,
+            order=request.sort,
+            offset=request.offset,
+            limit=request.limit,
+            with_private=asker.with_private,
+            among=among,
+        )
+
+    async def _filtered(
+        self, request: SearchRequest, asker: _Asker, overlay: Overlay
+    ) -> tuple[tuple[str, ...], bool]:
+        """The best hits that meet the conditions on attributes; and whether further ones were not looked at."""
+        conditions = self._conditions(request, asker)
+        parsed = parse(request.text, is_typing=request.is_typing)
+        query = IndexQuery(
+            parsed.required,
+            parsed.excluded,
+            selections=(("type", (OFFERING,)),),
+            price_from=request.price_from,
+            price_to=request.price_to,
+            limit=FILTERED_MAX,
+            with_private=asker.with_private,
+        )
+        answer = await self._index.answer(query, overlay, asker.list_caller)
+        chosen: list[str] = []
+        for start in range(0, len(answer.ids), SUGGESTIONS_MAX * 10):
+            entities = await self._readable(answer.ids[start : start + SUGGESTIONS_MAX * 10], asker)
+            chosen += await self._context.large_work.run(
+                sum(len(one.body) for one in entities) // CHEAP,
+                partial(self._meeting, entities, conditions, asker),
+                is_stranger=asker.list_caller.is_stranger,
+            )
+        return tuple(chosen), answer.total > len(answer.ids)
+
+    def _conditions(self, request: SearchRequest, asker: _Asker) -> tuple[Condition, ...]:
+        address = collection_address(self._context.endpoint, self._api, self._resource, None)
+        listed = list_request(
+            request.filters.encode("latin-1"),
+            self._api,
+            self._resource,
+            address,
+            self._context.limits,
+            public_only=not asker.with_private,
+        )
+        if listed.fields is not None or listed.expand or listed.depth or listed.query.sort:
+            raise Refused(Code.INVALID, "A search has neither fields, expand nor depth.")
+        query: Query = listed.query if asker.with_private else self._parts.confined(listed.query)
+        return query.filters
+
+    def _meeting(
+        self, entities: Sequence[Entity], conditions: tuple[Condition, ...], asker: _Asker
+    ) -> list[str]:
+        return [one.id for one in entities if matches(self._fields(one, asker), conditions)]
+
+    async def _readable(self, ids: Sequence[str], asker: _Asker) -> list[Entity]:
+        """Those of some entities that there are and the caller may read, in their order."""
+        entities = await self._store.entities(ids)
+        present = [entities[each] for each in ids if each in entities]
+        return [one for one in present if one.public or asker.with_private]
+
+    def _fields(self, entity: Entity, asker: _Asker) -> Mapping[str, Any]:
+        body = entity.body if asker.with_private else self._parts.body(entity.type, entity.body)
+        return decoded(body)
+
+    # -- words ---------------------------------------------------------------------------------------------
+
+    async def _answered(
+        self, text: str, query: IndexQuery, request: SearchRequest, overlay: Overlay, asker: _Asker
+    ) -> _Answered:
+        parsed = parse(text, is_typing=request.is_typing)
+        query = msgspec.structs.replace(query, required=parsed.required, excluded=parsed.excluded)
+        return _Answered(text, parsed, await self._index.answer(query, overlay, asker.list_caller))
+
+    async def _corrected(
+        self, asked: _Answered, query: IndexQuery, request: SearchRequest, overlay: Overlay, asker: _Asker
+    ) -> tuple[_Answered, str | None]:
+        """What is answered, and the text in another spelling, if that finds more."""
+        if asked.answer.total > FEW_HITS or not asked.parsed.words:
+            return asked, None
+        similar = await self._index.similar(
+            asked.parsed.words, with_private=asker.with_private, caller=asker.list_caller
+        )
+        text = request.text
+        for word in asked.parsed.words:
+            own = next((count for other, count in similar[word] if other == word), 0)
+            better = next(((other, count) for other, count in similar[word] if other != word), None)
+            needed = 0 if not own else own * MORE_FREQUENT
+            if better is not None and better[1] > needed:
+                text = with_word(text, word, better[0])
+        if text == request.text:
+            return asked, None
+        other = await self._answered(text, query, request, overlay, asker)
+        if other.answer.total <= asked.answer.total:
+            return asked, None
+        return (other if asked.answer.total == 0 else asked), text
+
+    async def _suggested_offerings(self, ids: Sequence[str], asker: _Asker) -> list[Suggestion]:
+        """Offerings, each name once."""
+        by_name: dict[str, Suggestion] = {}
+        for entity in await self._readable(ids, asker):
+            name = name_of(self._fields(entity, asker))
+            by_name.setdefault(name, Suggestion(name, "offering", entity.id, self._href(entity)))
+        return list(by_name.values())
+
+    async def _suggested_words(self, text: str, parsed: ParsedText, asker: _Asker) -> list[Suggestion]:
+        """The text with its last word completed."""
+        last = parsed.required[-1][0]
+        if not last.is_prefix or len(last.words) != 1:
+            return []
+        typed = last.words[0]
+        words = await self._index.beginning(
+            typed, SUGGESTIONS_MAX, with_private=asker.with_private, caller=asker.list_caller
+        )
+        return [Suggestion(with_word(text, typed, word), "word") for word, _ in words if word != typed]
+
+    # -- what is shown -------------------------------------------------------------------------------------
+
+    async def _hits(self, answered: _Answered, asker: _Asker) -> tuple[Hit, ...]:
+        entities = await self._readable(answered.answer.ids, asker)
+        highlighter = Highlighter(term for group in answered.parsed.required for term in group)
+        fields = await self._context.large_work.run(
+            sum(len(one.body) for one in entities) // CHEAP,
+            lambda: [self._fields(one, asker) for one in entities],
+            is_stranger=asker.list_caller.is_stranger,
+        )
+        named = await self._referred(fields)
+        return tuple(
+            self._hit(entity, its_fields, named, highlighter)
+            for entity, its_fields in zip(entities, fields, strict=True)
+        )
+
+    async def _referred(self, hits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What public entities that hits refer to are, for names and prices; by identifier."""
+        ids: dict[str, None] = {}
+        for fields in hits:
+            provider = provider_of(fields)
+            ids.update(dict.fromkeys([provider[0]] if provider else ()))
+            for attribute in ("category", "productOfferingPrice", "productSpecification"):
+                ids.update(dict.fromkeys(id for id, _ in references(fields, attribute)))
+        entities = await self._store.entities(tuple(ids))
+        return {
+            one.id: folded(one.type, decoded(self._parts.body(one.type, one.body)))
+            for one in entities.values()
+            if one.public
+        }
+
+    def _hit(
+        self, entity: Entity, fields: Mapping[str, Any], named: Mapping[str, Any], highlighter: Highlighter
+    ) -> Hit:
+        specification = next(
+            (named[id] for id, _ in references(fields, "productSpecification") if id in named), None
+        )
+        provider = provider_of(fields) or (specification.provider if specification is not None else None)
+        description = text_of(fields, "description")
+        own_labels, own_regions = labels_of(dict(fields)), regions_of(dict(fields))
+        return Hit(
+            entity.id,
+            entity.type,
+            self._href(entity),
+            highlighter.whole(name_of(fields)),
+            highlighter.excerpt(description) if description else None,
+            None if provider is None else Named(provider[0], _name(named, *provider)),
+            tuple(Named(id, _name(named, id, name)) for id, name in references(fields, "category")),
+            lowest(prices_of(fields, named)),
+            text_of(fields, "lifecycleStatus") or None,
+            entity.origin,
+            _merged(facet_values(own_labels), specification.labels if specification is not None else ()),
+            _merged(facet_values(own_regions), specification.regions if specification is not None else ()),
+            text_of(fields, "lastUpdate") or entity.modified,
+            entity.public,
+        )
+
+    def _href(self, entity: Entity) -> str:
+        api, resource = self._context.models.served(entity.type)
+        address = collection_address(self._context.endpoint, api, resource, entity.parent)
+        return Representation(address).address(entity.id)
+
+    def _facets(self, request: SearchRequest, answer: IndexAnswer) -> tuple[Facet, ...]:
+        selected = {one.facet: one.values for one in request.selections}
+        facets = (self._facet(name, answer, selected.get(name, ())) for name in FACETS)
+        return tuple(facet for facet in facets if facet.values)
+
+    def _facet(self, name: FacetName, answer: IndexAnswer, selected: Sequence[str]) -> Facet:
+        counts = answer.counts.get(name, {})
+        limit = CATEGORIES_SHOWN_MAX if name == "category" else VALUES_SHOWN_MAX
+        best = nsmallest(limit, counts.items(), key=lambda one: (-one[1], one[0]))
+        chosen = dict(best)
+        chosen.update((value, counts.get(value, 0)) for value in selected)
+        return Facet(
+            name,
+            tuple(
+                FacetValue(
+                    value,
+                    self._label(name, value, answer),
+                    count,
+                    value in selected,
+                    answer.labels.get((ABOVE, value)) if name == "category" else None,
+                )
+                for value, count in chosen.items()
+            ),
+            answer.is_sampled,
+            len(counts) > limit,
+        )
+
+    def _label(self, name: FacetName, value: str, answer: IndexAnswer) -> str:
+        if name == "origin":
+            return self._origin_name(value) or value
+        return answer.labels.get((name, value), value)
+
+
+def _name(named: Mapping[str, Any], id: str, name: str) -> str:
+    known = named.get(id)
+    return (known.name if known is not None else "") or name or id
+
+
+def _merged(own: Sequence[str], further: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*own, *further)))

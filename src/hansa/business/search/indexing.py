@@ -1,0 +1,195 @@
+"""The index follows the feed of the store, and what it does not have yet is searched beside it.
+
+    feed of the store   1 … 700 | 701 … 712
+    index               ───────▶|
+    tail                         ─────────▶
+
+`Tail` has the documents of what is newer than the index. A search first brings it up to the end of the feed,
+so that it finds whatever was committed before it. `IndexFollower` writes into the index what the tail has, or
+makes it, some entities at a time, and then makes anew what contains something that has changed.
+
+The index is in no hurry: creates come first. While writes wait, the follower uses `BUSY_SHARE` of the time. A
+tail that has become longer than `TAIL_MAX_CHANGES` is searched from its newer end; an answer says how many
+changes it does not know (`SearchPage.unsearched`). So does a store that is older than its index, which is built
+from the beginning of its feed.
+
+Where the index is, is a number of a row and a mark of that row. One that has another mark at its place, as when
+a folder got the store of another day, is emptied, and built again. So is one of other rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from hansa.business.search.analysis import RULES
+from hansa.business.search.making import DocumentMaker, Made
+from hansa.core.clock import Clock
+from hansa.store import Change, Store
+from hansa.store.search.interface import SearchIndex
+from hansa.store.search.records import IndexBatch, IndexPosition, Overlay, SearchDocument
+
+BATCH_CHANGES: Final = 200
+TAIL_MAX_CHANGES: Final = 2000
+GATHERED_S: Final = 0.05
+"""So long changes gather before they are written together."""
+BUSY_SHARE: Final = 0.1
+"""Of the time, while others write."""
+IDLE_SHARE: Final = 0.5
+
+
+class Tail:
+    """The documents of what is newer than the index."""
+
+    def __init__(self, store: Store, maker: DocumentMaker) -> None:
+        self._store = store
+        self._maker = maker
+        self._start = 0
+        """The row of the feed up to which the index is."""
+        self._end = 0
+        """The row up to which this is."""
+        self._documents: dict[str, tuple[int, SearchDocument | None]] = {}
+        """With the row of the change."""
+        self._overlay: Overlay = {}
+
+    async def overlay(self) -> Overlay:
+        """The documents, up to the end of the feed."""
+        last = await self._store.last_change()
+        self._end = max(self._end, self._start, last - TAIL_MAX_CHANGES)
+        while self._end < last:
+            changes = await self._store.changes(self._end, BATCH_CHANGES)
+            if not changes:
+                break
+            made = await self.made(changes)
+            self.note(changes, made.documents)
+        return self._overlay
+
+    @property
+    def unsearched(self) -> int:
+        """How many rows lie between the index and what the tail has."""
+        return max(0, self._end - TAIL_MAX_CHANGES - self._start) if self._is_cut else 0
+
+    @property
+    def _is_cut(self) -> bool:
+        return self._end - self._start > TAIL_MAX_CHANGES
+
+    async def made(self, changes: Iterable[Change]) -> Made:
+        """The documents of entities that have changed."""
+        ids = dict.fromkeys(one.entity_id for one in changes if self._maker.is_searched(one.type))
+        return await self._maker.make(tuple(ids))
+
+    def note(self, changes: tuple[Change, ...], documents: Mapping[str, SearchDocument | None]) -> None:
+        """Some rows of the feed, and what became of their entities."""
+        if changes[0].seq <= self._start:
+            return
+        rows = {one.entity_id: one.seq for one in changes}
+        for each, document in documents.items():
+            self._documents[each] = rows[each], document
+        self._end = max(self._end, changes[-1].seq)
+        self._renew()
+
+    def move(self, start: int) -> None:
+        """The index has come to a row."""
+        self._start = start
+        self._end = max(self._end, start)
+        self._renew()
+
+    def _renew(self) -> None:
+        oldest = max(self._start, self._end - TAIL_MAX_CHANGES)
+        self._documents = {each: known for each, known in self._documents.items() if known[0] > oldest}
+        self._overlay = {each: document for each, (_, document) in self._documents.items()}
+
+
+class IndexFollower:
+    """Has the index follow the store.
+
+    Args:
+        store: The entities, and their feed.
+        index: The index.
+        maker: Makes documents.
+        clock: For pauses.
+    """
+
+    def __init__(self, store: Store, index: SearchIndex, maker: DocumentMaker, clock: Clock) -> None:
+        self._store = store
+        self._index = index
+        self._maker = maker
+        self._clock = clock
+        self.tail: Final = Tail(store, maker)
+        self._rules = f"{RULES} {maker.rule}"
+        self._position: IndexPosition | None = None
+
+    async def run(self) -> None:
+        """Follow, until it is cancelled."""
+        await self.begin()
+        while True:
+            started_s = self._clock.monotonic()
+            if not await self.step():
+                await self._store.wait_for_change(await self._at())
+                await self._clock.sleep(GATHERED_S)
+                continue
+            share = BUSY_SHARE if self._store.writes_waiting else IDLE_SHARE
+            await self._clock.sleep((self._clock.monotonic() - started_s) * (1 - share) / share)
+
+    async def catch_up(self) -> None:
+        """Write everything that the index lacks."""
+        await self.begin()
+        while await self.step():
+            pass
+
+    async def begin(self) -> None:
+        """See how far the index is; one that is of something else, or of other rules, is emptied."""
+        position = await self._index.position()
+        if not await self._is_ours(position):
+            position = IndexPosition(0, "", self._rules)
+            await self._index.empty(position)
+        self._position = position
+        self.tail.move(position.change)
+
+    async def step(self) -> bool:
+        """Write some documents; False when there is nothing to write."""
+        changes = await self._store.changes(await self._at(), BATCH_CHANGES)
+        if changes:
+            await self._follow(changes)
+            return True
+        due = await self._index.due(BATCH_CHANGES)
+        if not due:
+            return False
+        made = await self._maker.make(due)
+        await self._index.put(_batch(None, made))
+        return True
+
+    async def _follow(self, changes: tuple[Change, ...]) -> None:
+        made = await self.tail.made(changes)
+        last = changes[-1]
+        position = IndexPosition(last.seq, _mark(last), self._rules)
+        await self._index.put(_batch(position, made))
+        self._position = position
+        self.tail.move(last.seq)
+
+    async def _at(self) -> int:
+        if self._position is None:
+            await self.begin()
+        assert self._position is not None, "it has begun"
+        return self._position.change
+
+    async def _is_ours(self, position: IndexPosition) -> bool:
+        if position.rules != self._rules:
+            return False
+        if position.change == 0:
+            return True
+        rows = await self._store.changes(position.change - 1, 1)
+        return bool(rows) and rows[0].seq == position.change and _mark(rows[0]) == position.mark
+
+
+def _mark(change: Change) -> str:
+    return f"{change.time} {change.entity_id}"
+
+
+def _batch(position: IndexPosition | None, made: Made) -> IndexBatch:
+    return IndexBatch(
+        position,
+        tuple(one for one in made.documents.values() if one is not None),
+        tuple(each for each, one in made.documents.items() if one is None),
+        made.parts,
+    )

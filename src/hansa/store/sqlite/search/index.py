@@ -1,0 +1,144 @@
+"""The search index of a marketplace: one thread writes, others read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Unavailable
+from hansa.store.records import INTERNAL, ListCaller
+from hansa.store.search.records import IndexAnswer, IndexBatch, IndexPosition, IndexQuery, Overlay
+from hansa.store.sqlite.database.connection import as_ours
+from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
+from hansa.store.sqlite.search.reading import Facets, answering
+from hansa.store.sqlite.search.schema import open_index, remove
+from hansa.store.sqlite.search.vocabulary import beginning_words, similar_words
+from hansa.store.sqlite.search.writing import Writer
+
+T = TypeVar("T")
+
+
+class SqliteSearchIndex:
+    """A `hansa.store.search.interface.SearchIndex` in a file, which is opened when it is first needed.
+
+    Args:
+        path: The file; nothing else may write it.
+        clock: For deadlines.
+        timeout_s: How long a question may take, its wait for a turn included.
+    """
+
+    def __init__(self, path: Path, clock: Clock, timeout_s: float) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hansa-index")
+        self._pool = SearchPool(path, clock, timeout_s)
+        self._connection: apsw.Connection | None = None
+        self._writer: Writer | None = None
+        self._signatures: dict[int, Facets] = {}
+        self._is_closed = False
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    async def position(self) -> IndexPosition:
+        """How far it has followed the feed."""
+        return await self._write(lambda writer: writer.position())
+
+    async def put(self, batch: IndexBatch) -> None:
+        """Write and remove documents, and move on in the feed."""
+        await self._write(lambda writer: writer.put(batch))
+
+    async def empty(self, position: IndexPosition) -> None:
+        """Remove everything."""
+        await self._write(lambda writer: writer.empty(position))
+
+    async def due(self, limit: int) -> tuple[str, ...]:
+        """Identifiers of documents that contain something which has changed."""
+        return await self._write(lambda writer: writer.due(limit))
+
+    async def _write(self, work: Callable[[Writer], T]) -> T:
+        if self._is_closed:
+            raise Unavailable(Code.UNAVAILABLE, "The search index is closing.")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._written, work)
+
+    def _written(self, work: Callable[[Writer], T]) -> T:
+        try:
+            return work(self._opened())
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            # Made anew by the next who opens it; readers of the old file see what it had.
+            self._let_go()
+            remove(self._path)
+            raise Unavailable(
+                Code.UNAVAILABLE, "The search index is damaged and is made anew.", 5.0
+            ) from error
+        except apsw.Error as error:
+            raise as_ours(error, str(self._path)) from error
+
+    def _opened(self) -> Writer:
+        if self._writer is None:
+            self._connection = open_index(self._path)
+            self._writer = Writer(self._connection)
+        return self._writer
+
+    def _let_go(self) -> None:
+        self._writer = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    async def count(self) -> int:
+        """How many documents there are."""
+
+        def work(connection: apsw.Connection) -> int:
+            ((count,),) = connection.execute("SELECT sum(documents) FROM total").fetchall()
+            return int(str(count))
+
+        return await self._read("count", work, INTERNAL)
+
+    async def answer(self, query: IndexQuery, overlay: Overlay, caller: ListCaller = INTERNAL) -> IndexAnswer:
+        """The hits of a page, their number, and the numbers of facets.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED`, when too many searches wait; `Code.SEARCH_TOO_SLOW`.
+        """
+        # An overlay is never changed: whoever has the same sees the same.
+        return await self._read((query, id(overlay)), answering(self._signatures, query, overlay), caller)
+
+    async def similar(
+        self, words: Sequence[str], *, with_private: bool, caller: ListCaller = INTERNAL
+    ) -> Mapping[str, tuple[tuple[str, int], ...]]:
+        """For each word those of documents that are spelled nearly alike, the best first."""
+        work = partial(similar_words, words=tuple(words), with_private=with_private)
+        return await self._read(("similar", tuple(words), with_private), work, caller)
+
+    async def beginning(
+        self, prefix: str, limit: int, *, with_private: bool, caller: ListCaller = INTERNAL
+    ) -> tuple[tuple[str, int], ...]:
+        """Words of documents that begin so, the most frequent first."""
+        work = partial(beginning_words, prefix=prefix, limit=limit, with_private=with_private)
+        return await self._read(("beginning", prefix, limit, with_private), work, caller)
+
+    async def _read(self, key: Hashable, work: Callable[[apsw.Connection], T], caller: ListCaller) -> T:
+        if self._writer is None:
+            await self.position()
+        try:
+            return await self._pool.answer(key, work, caller)
+        except TooSlow:
+            raise Unavailable(
+                Code.SEARCH_TOO_SLOW, "This search takes too long: use longer or fewer words."
+            ) from None
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        self._is_closed = True
+        await self._pool.close()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._let_go)
+        self._thread.shutdown(wait=True)
