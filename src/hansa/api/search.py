@@ -1,7 +1,7 @@
 """`GET /search` and `GET /search/suggestions`: the search as JSON.
 
-Everybody may search; who sends a token that may read what is private finds that, too. Where the marketplace has
-pages, the first of these paths is also one of them: `page` answers whoever prefers HTML.
+Everybody may search; who sends a token that may read what is private finds that, too. Where the marketplace
+has pages, the first of these paths is also one of them: `page` answers whoever prefers HTML.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class SearchApi:
         if self._page is not None and prefers_html(request.headers.get("accept", "")):
             return await self._page(request)
         caller = self._caller(request)
-        asked = search_request(request.scope["query_string"], self._limits)
-        result = await self._search.page(caller, asked, leaving(request))
+        searched = search_request(request.scope["query_string"], self._limits)
+        result = await self._search.page(caller, searched, leaving(request))
         return json_response(result, headers=_FRESH)
 
     async def suggestions(self, request: Request) -> Response:

@@ -3,7 +3,7 @@
 A *word* is a run of letters and digits (with `+` or `#` behind it, as in `C++`); each ideograph is one. It is
 *folded*: case, diacritics and invisible characters make no difference. Its *forms* are what it is found by
 beside itself, less exactly: its stem, in the language of the text; of names also the parts of a compound
-(`OpenTelemetry`) and neighbours written as one (`argocd`).
+(`OpenTelemetry`) and neighbours spelled as one (`argocd`).
 
 Entities do not say in which language they are. It is guessed by frequent small words; a text without them is
 taken for English, where its letters are Latin, since names and short descriptions mostly are. A text in a
@@ -53,15 +53,15 @@ SMALL_WORDS_MIN: Final = 2
 STEMS_CACHED_MAX: Final = 65_536
 
 _INVISIBLE: Final = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
-_MARKS: Final = "\u0300-\u036f"
+_ACCENTS: Final = "\u0300-\u036f"
 _IDEOGRAPH: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _SIGNS: Final = "\u0900-\u0963\u0966-\u0e7f"
 """Scripts of India and Thailand, in which vowels are signs of their own."""
 _LETTER: Final = rf"[^\W_{_IDEOGRAPH}]|[{_SIGNS}]"
-_WORD: Final = re.compile(rf"[{_IDEOGRAPH}]|(?:{_LETTER})(?:{_LETTER}|[{_MARKS}{_INVISIBLE}])*[+#]{{0,2}}")
-_DROPPED: Final = re.compile(f"[{_MARKS}{_INVISIBLE}]")
+_WORD: Final = re.compile(rf"[{_IDEOGRAPH}]|(?:{_LETTER})(?:{_LETTER}|[{_ACCENTS}{_INVISIBLE}])*[+#]{{0,2}}")
+_DROPPED: Final = re.compile(f"[{_ACCENTS}{_INVISIBLE}]")
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_WITHOUT_MARKS: Final = str.maketrans(
+_SPELLED_PLAINLY: Final = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d", "\u0131": "i", "ħ": "h"}
 )
 _SMALL: Final = {
@@ -76,18 +76,18 @@ class Word(NamedTuple):
     start: int
     """In characters of the text."""
     end: int
-    written: str
+    spelled: str
     """In small letters, without invisible characters."""
 
 
 def words_of(text: str, limit: int) -> list[Word]:
     """The words of a text, in their order, `limit` at most."""
     words: list[Word] = []
-    for found in _WORD.finditer(text):
-        written = found[0][:WORD_MAX_CHARS].lower()
-        plain = folded(written)
+    for match in _WORD.finditer(text):
+        spelled = match[0][:WORD_MAX_CHARS].lower()
+        plain = folded(spelled)
         if plain:
-            words.append(Word(plain, found.start(), found.end(), written))
+            words.append(Word(plain, match.start(), match.end(), spelled))
             if len(words) >= limit:
                 break
     return words
@@ -98,7 +98,7 @@ def folded(word: str) -> str:
     if word.isascii():
         return word.casefold()
     decomposed = _DROPPED.sub("", unicodedata.normalize("NFKD", word).casefold())
-    composed = unicodedata.normalize("NFC", decomposed.translate(_WITHOUT_MARKS))
+    composed = unicodedata.normalize("NFC", decomposed.translate(_SPELLED_PLAINLY))
     # A compatibility character may stand for several words, or for signs.
     return "".join(
         one for one in composed if one.isalnum() or one in "+#" or unicodedata.category(one)[0] == "M"
@@ -107,7 +107,7 @@ def folded(word: str) -> str:
 
 def language_of(words: Iterable[Word]) -> str | None:
     """The language of a text; None for one that is not stemmed."""
-    first = [word.written for word, _ in zip(words, range(GUESSED_BY_MAX), strict=False)]
+    first = [word.spelled for word, _ in zip(words, range(GUESSED_BY_MAX), strict=False)]
     counts = {language: sum(map(small.__contains__, first)) for language, small in _SMALL.items()}
     best = max(counts, key=lambda language: (counts[language], language in LANGUAGES, language == "english"))
     if counts[best] < SMALL_WORDS_MIN:
@@ -116,9 +116,9 @@ def language_of(words: Iterable[Word]) -> str | None:
 
 
 @lru_cache(STEMS_CACHED_MAX)
-def stem(written: str, language: str) -> str:
+def stem(spelled: str, language: str) -> str:
     """The stem of a word, folded."""
-    return folded(str(_stemmer(language).stemWord(written)))
+    return folded(str(_stemmer(language).stemWord(spelled)))
 
 
 @lru_cache(len(LANGUAGES))
@@ -126,25 +126,25 @@ def _stemmer(language: str) -> snowballstemmer.SnowballStemmer:
     return snowballstemmer.stemmer(language)
 
 
-def stems(written: str) -> tuple[str, ...]:
+def stems(spelled: str) -> tuple[str, ...]:
     """The stems of a word in all languages, each once."""
-    return tuple(dict.fromkeys(stem(written, language) for language in LANGUAGES))
+    return tuple(dict.fromkeys(stem(spelled, language) for language in LANGUAGES))
 
 
-def is_small(written: str) -> bool:
+def is_small(spelled: str) -> bool:
     """Whether a word is one of the frequent small ones, which tell nothing beside others."""
-    return any(written in _SMALL[language] for language in LANGUAGES)
+    return any(spelled in _SMALL[language] for language in LANGUAGES)
 
 
 def forms_of(words: Iterable[Word], language: str | None) -> list[str]:
     """The stems of the words of a text."""
     if language is None:
         return []
-    return [stem(word.written, language) for word in words]
+    return [stem(word.spelled, language) for word in words]
 
 
 def compound_forms(text: str, words: list[Word]) -> list[str]:
-    """Of a name: the parts of compounds, and neighbours written as one."""
+    """Of a name: the parts of compounds, and neighbours spelled as one."""
     forms: list[str] = []
     for word in words:
         parts = _CAMEL.findall(text[word.start : word.end])

@@ -1,10 +1,11 @@
 """Answers searches on behalf of callers.
 
-What a caller may find is decided here: strangers find public entities, and whoever may read all that is private
-finds that, too. Whatever the index says, each hit is read from the store, and left out when the caller may not
-read it.
+What a caller may find is decided here: strangers find public entities, and whoever may read all that is
+private finds that, too. Whatever the index says, each hit is read from the store, and left out when the
+caller may not read it.
 
-Where a query finds nothing, its words that no document has are replaced by similar ones, and that is answered.
+Where a query finds nothing, its words that no document has are replaced by similar ones, and that is
+answered.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from hansa.business.search.folding import (
     text_of,
 )
 from hansa.business.search.highlighting import Highlighter
-from hansa.business.search.indexing import Tail
+from hansa.business.search.indexing import UnindexedChanges
 from hansa.business.search.query_text import ParsedText, parse, with_word
 from hansa.business.search.request import FACETS, SUGGESTIONS_MAX
 from hansa.business.search.results import (
@@ -88,7 +89,7 @@ class Search:
     Args:
         context: The parts of the marketplace.
         index: What is searched.
-        tail: What it does not have yet.
+        unindexed: What it does not have yet.
         origin_name: The name of a member by its DID, None where it is not known; for the facet of origins.
     """
 
@@ -96,13 +97,13 @@ class Search:
         self,
         context: Context,
         index: SearchIndex,
-        tail: Tail,
+        unindexed: UnindexedChanges,
         origin_name: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._context = context
         self._store = context.store
         self._index = index
-        self._tail = tail
+        self._unindexed = unindexed
         self._origin_name = origin_name
         self._parts = PublicParts(context.models)
         api, self._resource = context.models.served(OFFERING)
@@ -121,13 +122,13 @@ class Search:
             Unavailable: `Code.SEARCH_TOO_SLOW` or `Code.OVERLOADED`.
         """
         asker = self._asker(caller, left)
-        overlay = await self._tail.overlay()
+        overlay = await self._unindexed.overlay()
         among = await self._filtered(request, asker, overlay) if request.filters else None
         query = self._query(request, asker, among[0] if among else None)
-        asked = await self._answered(request.text, query, request, overlay, asker)
-        answered, other = asked, None
-        if not (request.selections or request.filters) or asked.answer.total == 0:
-            answered, other = await self._corrected(asked, query, request, overlay, asker)
+        first = await self._answered(request.text, query, request, overlay, asker)
+        answered, other = first, None
+        if not (request.selections or request.filters) or first.answer.total == 0:
+            answered, other = await self._corrected(first, query, request, overlay, asker)
         hits = await self._hits(answered, asker)
         is_cut = among is not None and among[1]
         return SearchPage(
@@ -141,7 +142,7 @@ class Search:
             request.sort,
             answered.text,
             other,
-            self._tail.unsearched,
+            self._unindexed.unsearched,
         )
 
     async def suggestions(self, caller: Caller, text: str, left: Left | None = None) -> Suggestions:
@@ -162,7 +163,7 @@ class Search:
             limit=SUGGESTIONS_MAX,
             with_private=asker.with_private,
         )
-        answer = await self._index.answer(query, await self._tail.overlay(), asker.list_caller)
+        answer = await self._index.answer(query, await self._unindexed.overlay(), asker.list_caller)
         offerings = await self._suggested_offerings(answer.ids, asker)
         words = await self._suggested_words(text, parsed, asker)
         half = SUGGESTIONS_MAX // 2
@@ -193,7 +194,7 @@ class Search:
     async def _filtered(
         self, request: SearchRequest, asker: _Asker, overlay: Overlay
     ) -> tuple[tuple[str, ...], bool]:
-        """The best hits that meet the conditions on attributes; and whether further ones were not looked at."""
+        """The best hits that meet the conditions on attributes; and whether there are others."""
         conditions = self._conditions(request, asker)
         parsed = parse(request.text, is_typing=request.is_typing)
         query = IndexQuery(
@@ -256,27 +257,27 @@ class Search:
         return _Answered(text, parsed, await self._index.answer(query, overlay, asker.list_caller))
 
     async def _corrected(
-        self, asked: _Answered, query: IndexQuery, request: SearchRequest, overlay: Overlay, asker: _Asker
+        self, first: _Answered, query: IndexQuery, request: SearchRequest, overlay: Overlay, asker: _Asker
     ) -> tuple[_Answered, str | None]:
         """What is answered, and the text in another spelling, if that finds more."""
-        if asked.answer.total > FEW_HITS or not asked.parsed.words:
-            return asked, None
+        if first.answer.total > FEW_HITS or not first.parsed.words:
+            return first, None
         similar = await self._index.similar(
-            asked.parsed.words, with_private=asker.with_private, caller=asker.list_caller
+            first.parsed.words, with_private=asker.with_private, caller=asker.list_caller
         )
         text = request.text
-        for word in asked.parsed.words:
+        for word in first.parsed.words:
             own = next((count for other, count in similar[word] if other == word), 0)
             better = next(((other, count) for other, count in similar[word] if other != word), None)
             needed = 0 if not own else own * MORE_FREQUENT
             if better is not None and better[1] > needed:
                 text = with_word(text, word, better[0])
         if text == request.text:
-            return asked, None
+            return first, None
         other = await self._answered(text, query, request, overlay, asker)
-        if other.answer.total <= asked.answer.total:
-            return asked, None
-        return (other if asked.answer.total == 0 else asked), text
+        if other.answer.total <= first.answer.total:
+            return first, None
+        return (other if first.answer.total == 0 else first), text
 
     async def _suggested_offerings(self, ids: Sequence[str], asker: _Asker) -> list[Suggestion]:
         """Offerings, each name once."""

@@ -1,7 +1,8 @@
 """Entities become documents of the search index.
 
-An offering's document has its own name and description, and of its specification, categories (with those above
-them), prices and provider what `folding` says. Other catalogue types have documents too, which come after.
+An offering's document has its own name and description, and of its specification, categories (with those
+above them), prices and provider what `folding` says. Other catalogue types have documents too, which come
+after.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def targets_of(collection: str, fields: Fields) -> tuple[str, ...]:
 
 
 def further_targets(folded: Iterable[Folded]) -> set[str]:
-    """What has to be known of entities that are folded in: categories above, and who offers a specification."""
+    """What has to be known of what is folded in: categories above, who offers a specification."""
     targets = {one.parent for one in folded if one.parent is not None}
     return targets | {one.provider[0] for one in folded if one.provider is not None}
 

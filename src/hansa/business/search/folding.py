@@ -1,4 +1,4 @@
-"""What of an entity is folded into the documents of others: of a specification, a category, a price, a provider.
+"""What of specifications, categories, prices and providers is folded into the documents of others.
 
 Only what is public is folded, whoever may find the document: so nothing private is found by way of another
 entity.
@@ -111,12 +111,12 @@ def _words(fields: Fields) -> Iterator[str]:
 
 def references(fields: Fields, attribute: str) -> tuple[tuple[str, str], ...]:
     """Identifiers and names of what an entity refers to at an attribute."""
-    found = (
+    named = (
         (one["id"], str(one.get("name") or ""))
         for one in listed(fields.get(attribute))
         if isinstance(one, dict) and isinstance(one.get("id"), str)
     )
-    return tuple(islice(found, REFERENCES_MAX))
+    return tuple(islice(named, REFERENCES_MAX))
 
 
 def provider_of(fields: Fields) -> tuple[str, str] | None:

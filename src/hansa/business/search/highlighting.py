@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from hansa.business.search.analysis import Word, stems, words_of
-from hansa.business.search.results import Mark, MarkedText
+from hansa.business.search.results import Highlight, MarkedText
 from hansa.store.search.records import Term
 
 EXCERPT_MAX_CHARS: Final = 240
@@ -14,7 +14,7 @@ BEFORE_MAX_CHARS: Final = 60
 """Of an excerpt, in front of the first match."""
 SEARCHED_MAX_CHARS: Final = 20_000
 WORDS_MAX: Final = 3000
-MARKS_MAX: Final = 50
+HIGHLIGHTS_MAX: Final = 50
 
 
 class Highlighter:
@@ -35,7 +35,7 @@ class Highlighter:
 
     def whole(self, text: str) -> MarkedText:
         """A text with its matches."""
-        return MarkedText(text, self._marks(words_of(text, WORDS_MAX), 0, len(text)))
+        return MarkedText(text, self._highlights(words_of(text, WORDS_MAX), 0, len(text)))
 
     def excerpt(self, text: str) -> MarkedText:
         """The part of a text around its first match, or its beginning."""
@@ -48,17 +48,17 @@ class Highlighter:
         end = min(len(text), start + EXCERPT_MAX_CHARS)
         if end < len(text):
             end = max((word.end for word in words if start < word.end <= end), default=end)
-        return MarkedText(text[start:end], self._marks(words, start, end), end - start < len(text))
+        return MarkedText(text[start:end], self._highlights(words, start, end), end - start < len(text))
 
-    def _marks(self, words: Sequence[Word], start: int, end: int) -> tuple[Mark, ...]:
-        marks = (
-            Mark(word.start - start, word.end - start)
+    def _highlights(self, words: Sequence[Word], start: int, end: int) -> tuple[Highlight, ...]:
+        highlights = (
+            Highlight(word.start - start, word.end - start)
             for word in words
             if start <= word.start and word.end <= end and self._matches(word)
         )
-        return tuple(mark for mark, _ in zip(marks, range(MARKS_MAX), strict=False))
+        return tuple(highlight for highlight, _ in zip(highlights, range(HIGHLIGHTS_MAX), strict=False))
 
     def _matches(self, word: Word) -> bool:
         if word.folded in self._words or any(map(word.folded.startswith, self._prefixes)):
             return True
-        return bool(self._forms) and not self._forms.isdisjoint(stems(word.written))
+        return bool(self._forms) and not self._forms.isdisjoint(stems(word.spelled))

@@ -2,16 +2,16 @@
 
     feed of the store   1 … 700 | 701 … 712
     index               ───────▶|
-    tail                         ─────────▶
+    unindexed changes            ─────────▶
 
-`Tail` has the documents of what is newer than the index. A search first brings it up to the end of the feed,
-so that it finds whatever was committed before it. `IndexFollower` writes into the index what the tail has, or
-makes it, some entities at a time, and then makes anew what contains something that has changed.
+`UnindexedChanges` has the documents of what is newer than the index. A search first brings it up to the end
+of the feed, so that it finds whatever was committed before it. `IndexFollower` writes documents into the
+index, some at a time, and then makes those anew that contain something that has changed.
 
-The index is in no hurry: creates come first. While writes wait, the follower uses `BUSY_SHARE` of the time. A
-tail that has become longer than `TAIL_MAX_CHANGES` is searched from its newer end; an answer says how many
-changes it does not know (`SearchPage.unsearched`). So does a store that is older than its index, which is built
-from the beginning of its feed.
+The index is in no hurry: creates come first. While writes wait, the follower uses `BUSY_SHARE` of the time.
+Of more changes than `UNINDEXED_MAX`, the newest are searched; an answer says how many it does not know
+(`SearchPage.unsearched`). That is so, too, while the index of a store that had none is built, from the
+beginning of the feed.
 
 Where the index is, is a number of a row and a mark of that row. One that has another mark at its place, as when
 a folder got the store of another day, is emptied, and built again. So is one of other rules.
@@ -30,7 +30,7 @@ from hansa.store.search.interface import SearchIndex
 from hansa.store.search.records import IndexBatch, IndexPosition, Overlay, SearchDocument
 
 BATCH_CHANGES: Final = 200
-TAIL_MAX_CHANGES: Final = 2000
+UNINDEXED_MAX: Final = 2000
 GATHERED_S: Final = 0.05
 """So long changes gather before they are written together."""
 BUSY_SHARE: Final = 0.1
@@ -38,7 +38,7 @@ BUSY_SHARE: Final = 0.1
 IDLE_SHARE: Final = 0.5
 
 
-class Tail:
+class UnindexedChanges:
     """The documents of what is newer than the index."""
 
     def __init__(self, store: Store, maker: DocumentMaker) -> None:
@@ -55,7 +55,7 @@ class Tail:
     async def overlay(self) -> Overlay:
         """The documents, up to the end of the feed."""
         last = await self._store.last_change()
-        self._end = max(self._end, self._start, last - TAIL_MAX_CHANGES)
+        self._end = max(self._end, self._start, last - UNINDEXED_MAX)
         while self._end < last:
             changes = await self._store.changes(self._end, BATCH_CHANGES)
             if not changes:
@@ -67,11 +67,11 @@ class Tail:
     @property
     def unsearched(self) -> int:
         """How many rows lie between the index and what the tail has."""
-        return max(0, self._end - TAIL_MAX_CHANGES - self._start) if self._is_cut else 0
+        return max(0, self._end - UNINDEXED_MAX - self._start) if self._is_cut else 0
 
     @property
     def _is_cut(self) -> bool:
-        return self._end - self._start > TAIL_MAX_CHANGES
+        return self._end - self._start > UNINDEXED_MAX
 
     async def made(self, changes: Iterable[Change]) -> Made:
         """The documents of entities that have changed."""
@@ -95,7 +95,7 @@ class Tail:
         self._renew()
 
     def _renew(self) -> None:
-        oldest = max(self._start, self._end - TAIL_MAX_CHANGES)
+        oldest = max(self._start, self._end - UNINDEXED_MAX)
         self._documents = {each: known for each, known in self._documents.items() if known[0] > oldest}
         self._overlay = {each: document for each, (_, document) in self._documents.items()}
 
@@ -115,7 +115,7 @@ class IndexFollower:
         self._index = index
         self._maker = maker
         self._clock = clock
-        self.tail: Final = Tail(store, maker)
+        self.unindexed: Final = UnindexedChanges(store, maker)
         self._rules = f"{RULES} {maker.rule}"
         self._position: IndexPosition | None = None
 
@@ -144,7 +144,7 @@ class IndexFollower:
             position = IndexPosition(0, "", self._rules)
             await self._index.empty(position)
         self._position = position
-        self.tail.move(position.change)
+        self.unindexed.move(position.change)
 
     async def step(self) -> bool:
         """Write some documents; False when there is nothing to write."""
@@ -160,12 +160,12 @@ class IndexFollower:
         return True
 
     async def _follow(self, changes: tuple[Change, ...]) -> None:
-        made = await self.tail.made(changes)
+        made = await self.unindexed.made(changes)
         last = changes[-1]
         position = IndexPosition(last.seq, _mark(last), self._rules)
         await self._index.put(_batch(position, made))
         self._position = position
-        self.tail.move(last.seq)
+        self.unindexed.move(last.seq)
 
     async def _at(self) -> int:
         if self._position is None:

@@ -108,14 +108,14 @@ class DocumentMaker:
     async def _find(self, entities: Sequence[Entity], fields: Mapping[str, Fields]) -> dict[str, Folded]:
         """What is folded into some entities: what they refer to, and what that refers to."""
         find: dict[str, Folded] = {}
-        asked: set[str] = set()
+        requested: set[str] = set()
         missing = {target for one in entities for target in targets_of(one.type, fields[one.id])}
         missing.update(one.id for one in entities if one.type == "Category")
         for _ in range(ANCESTORS_MAX):
-            missing -= asked
+            missing -= requested
             if not missing:
                 break
-            asked |= missing
+            requested |= missing
             read = await self._store.entities(sorted(missing))
             new = {
                 one.id: self._folded(one)

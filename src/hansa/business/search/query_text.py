@@ -24,13 +24,13 @@ WORDS_MAX: Final = 32
 """Of a query."""
 _PART: Final = re.compile(r'(-?)(?:"([^"]*)"?|([^\s"]+))')
 
-Group = tuple[Term, ...]
+Alternatives = tuple[Term, ...]
 
 
 class ParsedText(NamedTuple):
     """What a query asks for."""
 
-    required: tuple[Group, ...]
+    required: tuple[Alternatives, ...]
     excluded: tuple[Term, ...]
     words: tuple[str, ...]
     """Single words that are sought as they are, and may be mistyped."""
@@ -76,8 +76,8 @@ def parse(text: str, *, is_typing: bool = False) -> ParsedText:
 
 
 def _parts(text: str) -> Iterator[_Part]:
-    for found in _PART.finditer(text):
-        minus, quoted, plain = found.groups()
+    for match in _PART.finditer(text):
+        minus, quoted, plain = match.groups()
         is_phrase = quoted is not None
         words = words_of(quoted if is_phrase else plain, WORDS_MAX + 1)
         is_prefix = not is_phrase and plain.endswith("*")
@@ -85,16 +85,16 @@ def _parts(text: str) -> Iterator[_Part]:
 
 
 def _is_small(part: _Part) -> bool:
-    return len(part.words) == 1 and is_small(part.words[0].written)
+    return len(part.words) == 1 and is_small(part.words[0].spelled)
 
 
-def _group(part: _Part) -> Group:
+def _group(part: _Part) -> Alternatives:
     """Terms of which one has to be in a document."""
     words = tuple(word.folded for word in part.words)
     if part.is_phrase:
         return (Term(words),)
     if len(words) == 1:
-        forms = tuple(dict.fromkeys((*stems(part.words[0].written), words[0])))
+        forms = tuple(dict.fromkeys((*stems(part.words[0].spelled), words[0])))
         return (Term(words, forms, part.is_prefix),)
     joined = "".join(words)
     return Term(words, is_prefix=part.is_prefix), Term((joined,), (joined,), part.is_prefix)

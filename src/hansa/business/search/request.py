@@ -18,7 +18,7 @@ from typing import Final, get_args
 
 from hansa.business.query.paging import number
 from hansa.business.query.parameters import check_length, decoded
-from hansa.business.search.results import FacetName, SearchRequest, Selection, Sort
+from hansa.business.search.results import FacetName, FacetSelection, SearchRequest, Sort
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 
@@ -41,7 +41,7 @@ def search_request(query_string: bytes, limits: Limits) -> SearchRequest:
     """
     values, filters = _split(query_string, limits)
     selections = tuple(
-        Selection(name, chosen) for name in FACETS if (chosen := _chosen(values.get(name, [])))
+        FacetSelection(name, chosen) for name in FACETS if (chosen := _chosen(values.get(name, [])))
     )
     if sum(len(one.values) for one in selections) > VALUES_MAX:
         raise Refused(Code.INVALID, f"At most {VALUES_MAX} values of facets can be selected.")

@@ -19,7 +19,7 @@ FacetName = Literal[
 ]
 
 
-class Selection(msgspec.Struct, frozen=True):
+class FacetSelection(msgspec.Struct, frozen=True):
     """A facet by which hits are selected: they have at least one of these values."""
 
     facet: FacetName
@@ -31,7 +31,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
 
     text: str = ""
     """Words, "phrases", -without, begin*; empty: everything."""
-    selections: tuple[Selection, ...] = ()
+    selections: tuple[FacetSelection, ...] = ()
     """All of them hold."""
     price_from: float | None = None
     price_to: float | None = None
@@ -45,7 +45,7 @@ class SearchRequest(msgspec.Struct, frozen=True):
     """Whether the last word is the beginning of one."""
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Highlight(msgspec.Struct, frozen=True):
     """A range of a text that matches, in code points: from `start`, up to and without `end`."""
 
     start: int
@@ -59,7 +59,7 @@ class MarkedText(msgspec.Struct, frozen=True):
 
     text: str
     """As the entity has it, without any markup."""
-    marks: tuple[Mark, ...] = ()
+    highlights: tuple[Highlight, ...] = ()
     """What of it matches, in order; no two of them overlap."""
     is_excerpt: bool = False
     """Whether more stands before or after it in the entity."""

@@ -39,7 +39,7 @@ class Searching:
                 return name
             return next((one.name for one in registry.known() if one.did == did), None)
 
-        self.search: Final = Search(context, self._index, self._follower.tail, origin_name)
+        self.search: Final = Search(context, self._index, self._follower.unindexed, origin_name)
         self.routes: Final = SearchApi(self.search, context.authenticate, context.limits).routes()
         self.caches: Final[tuple[HasFigures, ...]] = (maker.cache,)
 

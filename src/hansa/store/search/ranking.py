@@ -11,6 +11,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from hansa.store.search.records import Order, SearchDocument
+
+SortKey = tuple[object, ...]
+
 WINDOW: Final = 200
 """So many of the best hits get a bonus."""
 K1: Final = 1.2
@@ -58,6 +62,23 @@ def ordered(candidates: Sequence[Candidate], query_words: str) -> list[Candidate
         (one.kind, -(one.score + best * bonus(one.name_words, words)), one.id, one) for one in candidates
     ]
     return [one for *_, one in sorted(scored, key=lambda each: each[:3])]
+
+
+def in_window(candidates: Iterable[Candidate], name_words: str) -> list[Candidate]:
+    """Hits in their order; those of the window with their bonuses.
+
+    One whose name is what was asked for is in the window, however long its description is.
+    """
+    ranked = sorted(candidates, key=lambda one: (one.kind, one.name_words != name_words, -one.score, one.id))
+    return [*ordered(ranked[:WINDOW], name_words), *ranked[WINDOW:]]
+
+
+def sort_key(document: SearchDocument, order: Order) -> SortKey:
+    """Where a document stands in an order other than by relevance."""
+    if order == "price":
+        has_none = document.price is None
+        return has_none, document.price or 0.0, document.kind, -document.updated_ms, document.id
+    return (*(() if order == "newest" else (document.kind,)), -document.updated_ms, document.id)
 
 
 def bonus(name_words: str, words: Sequence[str]) -> float:

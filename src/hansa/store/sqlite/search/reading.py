@@ -1,9 +1,9 @@
 """Answers questions from the search index, in a thread with a connection that reads.
 
-Hits are read three times, each as cheaply as possible: to count them, up to `COUNTED_MAX`; to count what they
-have in common (`signature`), beyond that of a sample; and to find the best, whose scores cost most. Of more
-hits than that, those that have all words in their name are scored, and the others follow by number: a word that
-so many have tells nothing about them.
+Hits are read three times, each as cheaply as possible: to count them, up to `COUNTED_MAX`; to count what
+they have in common (`signature`), beyond that of a sample; and to find the best, whose scores cost most. Of
+more hits than that, those that have all words in their name are scored, and the others follow by number: a
+word that so many have tells nothing about them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from typing import Final, NamedTuple
 import apsw
 import msgspec
 
-from hansa.store.search.assembling import in_window, sort_key
 from hansa.store.search.counting import counted, is_selected
 from hansa.store.search.plain import OwnStatistics, Phrase, candidate, matches
-from hansa.store.search.ranking import WINDOW, Candidate
+from hansa.store.search.ranking import WINDOW, Candidate, in_window, sort_key
 from hansa.store.search.records import (
     ABOVE,
     WEIGHTS,

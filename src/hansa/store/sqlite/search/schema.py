@@ -79,7 +79,7 @@ TABLES: Final = _WORDS + _ROWS
 
 
 def open_index(path: Path) -> apsw.Connection:
-    """The writing connection of an index; a file that cannot be used is replaced. Raises what SQLite raises."""
+    """The writing connection of an index; what cannot be used is replaced. Raises what SQLite raises."""
     try:
         connection = connect(path, "writing")
         try:

@@ -39,7 +39,7 @@ def _similar(connection: apsw.Connection, word: str, *, with_private: bool) -> t
     if not is_corrected(word):
         counts = _counted(connection, [word], with_private=with_private)
         return ranked(word, counts, SIMILAR_MAX)
-    # One that many words share tells little, so what has several of them comes first, and the rest not at all.
+    # A key that many words have tells little: what has several of them comes first, and the rest not at all.
     for keys in (deletions(word), [TRIGRAM + one for one in trigrams(word)]):
         rows = connection.execute(_SIMILAR, (msgspec.json.encode(sorted(keys)).decode(), CANDIDATES_MAX))
         candidates = {word, *(str(other) for (other,) in rows)}

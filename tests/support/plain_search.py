@@ -1,13 +1,16 @@
-"""A search index in memory: every question looks at every document."""
+"""A search index in memory, where every question looks at every document: what an engine is held to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from hansa.store.records import INTERNAL, ListCaller
-from hansa.store.search.assembling import assembled
+from hansa.store.search.counting import counted, is_selected
 from hansa.store.search.plain import OwnStatistics, candidate, matches
+from hansa.store.search.ranking import Candidate, in_window, sort_key
 from hansa.store.search.records import (
+    ABOVE,
     FacetOf,
     IndexAnswer,
     IndexBatch,
@@ -18,10 +21,10 @@ from hansa.store.search.records import (
 )
 from hansa.store.search.spelling import ranked
 
-SIMILAR_MAX = 5
+SIMILAR_MAX: Final = 5
 
 
-class MemorySearchIndex:
+class PlainSearchIndex:
     """A `hansa.store.search.interface.SearchIndex`."""
 
     def __init__(self) -> None:
@@ -111,3 +114,33 @@ def _labels(documents: Iterable[SearchDocument], *, with_private: bool) -> Mappi
         if one.is_public or with_private
         for facet, value, label in one.labels
     }
+
+
+def assembled(
+    query: IndexQuery,
+    hits: Sequence[SearchDocument],
+    candidates: Mapping[str, Candidate],
+    labels: Mapping[FacetOf, str],
+) -> IndexAnswer:
+    """The answer to a question.
+
+    Args:
+        query: The question.
+        hits: What matches, but for what is selected of facets.
+        candidates: Their scores, by identifier.
+        labels: By facet and value.
+    """
+    total, counts = counted(((one.facets, 1) for one in hits), query.selections)
+    selected = [one for one in hits if is_selected(one.facets, query.selections)]
+    if query.order == "relevance" and query.required:
+        ranked = in_window((candidates[one.id] for one in selected), query.name_words)
+        ids = [one.id for one in ranked]
+    else:
+        ids = [one.id for one in sorted(selected, key=lambda each: sort_key(each, query.order))]
+    shown = {(each, value) for name, values in counts.items() for value in values for each in (name, ABOVE)}
+    return IndexAnswer(
+        tuple(ids[query.offset : query.offset + query.limit]),
+        total,
+        counts=counts,
+        labels={key: label for key, label in labels.items() if key in shown},
+    )
