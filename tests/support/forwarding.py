@@ -66,11 +66,12 @@ class ForwardingMember:
         self.queue = WriteQueue(
             store, delivery, self.pseudonyms, self.did, clock, marketplace.entropy, limits
         )
+        self.positions = FollowedPositions(store, marketplace.bus, self.did, clock, limits)
         self.context = Context(
             *(store, MODELS, authenticate, clock, marketplace.entropy, limits, marketplace.endpoint),
             *(Rules(MODELS), marketplace.identifiers),
             forwarder=Forwarder(delivery, self.queue, self.pseudonyms, limits),
-            positions=FollowedPositions(store, marketplace.bus, self.did, clock, limits),
+            positions=self.positions,
         )
         self.business = BusinessApp(self.context)
         self.received = ForwardedWrites(

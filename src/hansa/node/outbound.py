@@ -11,9 +11,12 @@ has a size limit, enforced while it arrives. What the other side writes in an er
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -29,6 +32,69 @@ CONNECTIONS_PER_HOST_MAX: Final = 16
 KEEPALIVE_S: Final = 30.0
 HEADER_SIZE_MAX_BYTES: Final = 8190
 CHUNK_SIZE_BYTES: Final = 65_536
+LOOKUPS_MAX: Final = 32
+"""Names that a client looks up at a time, those included that nobody waits for any more."""
+
+Addresses = list[tuple[int, int, int, str, tuple[str | int | bytes, ...]]]
+"""As `socket.getaddrinfo` gives them."""
+
+
+class SystemResolver(AbstractResolver):
+    """Resolves names as the system does, and holds nobody up.
+
+    The system cannot be told to stop looking up a name, and takes ten seconds where no name server answers. The
+    threads of an event loop have to end before the loop does, so that a marketplace could not stop meanwhile;
+    those in here end with the process.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(LOOKUPS_MAX)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of `host`; raises `OSError` when there is none."""
+        await self._free.acquire()
+        found = asyncio.get_running_loop().create_future()
+        look_up = partial(
+            socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        threading.Thread(target=self._look_up, args=(look_up, found), name="name-lookup", daemon=True).start()
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in await found
+        ]
+
+    def _look_up(self, look_up: Callable[[], Addresses], found: asyncio.Future[Addresses]) -> None:
+        """Look a name up, in a thread."""
+        addresses, problem = Addresses(), None
+        try:
+            addresses = look_up()
+        except Exception as error:  # noqa: BLE001 - whoever waits has to learn of it, whatever it is
+            problem = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            found.get_loop().call_soon_threadsafe(self._settle, found, addresses, problem)
+
+    def _settle(
+        self, found: asyncio.Future[Addresses], addresses: Addresses, problem: Exception | None
+    ) -> None:
+        self._free.release()
+        if found.done():
+            return  # nobody waits for it any more
+        if problem is None:
+            found.set_result(addresses)
+        else:
+            found.set_exception(problem)
+
+    async def close(self) -> None:
+        """Nothing is to be closed."""
 
 
 class CheckedResolver(AbstractResolver):
@@ -132,9 +198,7 @@ class OutboundClient:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                resolver=CheckedResolver(
-                    self._resolver or aiohttp.ThreadedResolver(), self._allow_private_networks
-                ),
+                resolver=CheckedResolver(self._resolver or SystemResolver(), self._allow_private_networks),
                 use_dns_cache=False,
                 limit=CONNECTIONS_MAX,
                 limit_per_host=CONNECTIONS_PER_HOST_MAX,

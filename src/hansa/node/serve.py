@@ -38,7 +38,7 @@ from hansa.node.folder import (
     load_genesis,
 )
 from hansa.node.folder.lock import FolderLock
-from hansa.node.folder.permissions import close_to_others
+from hansa.node.folder.permissions import check_usable, close_to_others
 from hansa.node.http.forwarded import TrustedProxies
 from hansa.node.http.server import (
     allow_open_files,
@@ -85,6 +85,7 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
     clock = clock or SystemClock()
     configure_logs(settings.log_level, settings.log_format, clock, os.urandom)
     try:
+        check_usable(Path())
         with FolderLock(LOCK, shown):
             finish_rotation(Path())
             _close_to_others()
@@ -209,7 +210,7 @@ async def _run(marketplace: Marketplace, settings: Settings, clock: Clock) -> No
         log.info("stopping", name=settings.name)
         for each, _ in servers:
             each.stop()
-        marketplace.front_door.stop_streams()
+        marketplace.stop()
 
     with _Signals(stop):
         log.info(

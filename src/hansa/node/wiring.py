@@ -373,6 +373,7 @@ class Marketplace:
         rest = pages.application([*own_routes.routes(), *league_routes(league), *others])
         self.metrics: Final = own_routes.metrics_application()
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
+        self._positions = forwards.positions
 
     def _add_tasks(
         self,
@@ -399,6 +400,11 @@ class Marketplace:
         """What fetches the history of a ledger that began with a snapshot, from the other members."""
         others = partial(_other_endpoints, registry, did)
         return HistoryFetcher(HISTORY, self.bus, self.clients.to_members, others, clock, log).run
+
+    def stop(self) -> None:
+        """End the responses that would wait for long, so that the server can stop."""
+        self.front_door.stop_streams()
+        self._positions.stop()
 
     async def close(self) -> None:
         """Stop what runs and let go of everything, in the order in which parts need one another."""

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
+import threading
+from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -9,7 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hansa.core.errors import Code, Refused
 from hansa.core.http import HttpRequest
 from hansa.core.web_addresses import is_allowed_address, web_address
-from hansa.node.outbound import OutboundClient
+from hansa.node.outbound import LOOKUPS_MAX, OutboundClient, SystemResolver
 
 PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07::1", "::ffff:93.184.215.14", "64:ff9b::93.184.215.14")
 PRIVATE = ("127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.9.9", "::1", "fd00::1", "::ffff:10.0.0.1")
@@ -136,3 +139,81 @@ async def test_numbers_that_only_some_take_for_an_address_lead_nowhere() -> None
     for host in ("2130706433", "0x7f.1", "127.1", "0177.0.0.1"):
         client = OutboundClient(everything, allow_private_networks=False, resolver=FixedResolver("127.0.0.1"))
         assert await refused(client, f"http://{host}/")
+
+
+# -- looking names up --------------------------------------------------------------------------------------------
+
+
+async def test_the_addresses_of_a_name_are_those_that_the_system_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def known(host: str, port: int, family: int, kind: int, *, flags: int) -> list[Any]:
+        assert (host, kind) == ("market.example", socket.SOCK_STREAM)
+        return [
+            (socket.AF_INET, kind, 6, "", ("192.0.2.1", port)),
+            (socket.AF_INET6, kind, 6, "", ("2001:db8::1", port, 0, 0)),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)
+    found = await SystemResolver().resolve("market.example", 8080)
+    assert [(one["host"], one["port"], one["family"]) for one in found] == [
+        ("192.0.2.1", 8080, socket.AF_INET),
+        ("2001:db8::1", 8080, socket.AF_INET6),
+    ]
+
+
+@pytest.mark.parametrize(
+    "problem", [socket.gaierror(-2, "unknown"), UnicodeError("no name"), RuntimeError("no")]
+)
+async def test_whatever_fails_reaches_whoever_waits(
+    problem: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> list[Any]:
+        raise problem
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(type(problem)):
+        await SystemResolver().resolve("market.example")
+
+
+class SilentNameServer:
+    """In the place of `socket.getaddrinfo`: no answer comes until `answers` is set."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+        self.asked = 0
+
+    def __call__(self, *_: Any, **__: Any) -> list[Any]:
+        self.asked += 1
+        self.answers.wait()
+        return []
+
+
+def test_a_name_server_that_does_not_answer_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = SilentNameServer()
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+
+    async def look_up_and_leave() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await SystemResolver().resolve("market.example")
+
+    asyncio.run(look_up_and_leave())  # would wait for its own threads
+    assert not silent.answers.is_set()
+    silent.answers.set()
+
+
+async def test_what_nobody_waits_for_any_more_counts_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent, resolver = SilentNameServer(), SystemResolver()
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    lookups = [asyncio.create_task(resolver.resolve("market.example")) for _ in range(LOOKUPS_MAX)]
+    await asyncio.sleep(0)
+    for each in lookups:
+        each.cancel()
+    await asyncio.gather(*lookups, return_exceptions=True)
+    further = asyncio.create_task(resolver.resolve("market.example"))
+    await asyncio.sleep(0)
+    assert silent.asked <= LOOKUPS_MAX
+    assert not further.done()
+    silent.answers.set()
+    assert await further == []

@@ -436,6 +436,18 @@ async def test_a_position_that_does_not_come_is_waited_for_for_a_bounded_time() 
             assert code_of(await other.client.get(f"{path}?min-position={wrong}")) == (400, "invalid")
 
 
+async def test_nobody_waits_for_a_position_while_the_marketplace_stops() -> None:
+    async with ForwardingLeague() as league:
+        path = await league.shared_offering()
+        other = league.members[1]
+        waiting = asyncio.create_task(other.client.get(f"{path}?min-position=999999"))
+        await league.league.run(1)
+        assert not waiting.done()
+        other.positions.stop()
+        await league.league.run(1)
+        assert waiting.result().status == 503
+
+
 async def test_an_entity_that_is_withheld_stops_nobody_who_reads_another() -> None:
     async with ForwardingLeague(3) as league:
         withheld = await league.members[2].offering("withheld")

@@ -29,7 +29,7 @@ from hansa.core.keys import SigningKey
 from hansa.node import folder as folders
 from hansa.node import preflight
 from hansa.node.folder.disk import free_bytes
-from hansa.node.folder.permissions import open_to_others
+from hansa.node.folder.permissions import check_usable, open_to_others
 from hansa.node.membership.registered import registered_members
 from hansa.node.serve import http_port, metrics_address
 from hansa.node.settings.loading import Settings, load_settings
@@ -170,7 +170,11 @@ def check_keys(folder: Path) -> Iterator[CheckResult]:
 
 
 def check_permissions(folder: Path) -> CheckResult:
-    """Whether everything in the folder is its owner's alone."""
+    """Whether everything in the folder is its owner's alone, and of use to that owner."""
+    try:
+        check_usable(folder)
+    except HansaError as error:
+        return wrong("permissions", error.message, f"chown -R USER {folder}; chmod -R u+rwX,go-rwx {folder}")
     paths = [str(path) for path in open_to_others(folder)]
     if not paths:
         return ok("permissions", "everything is its owner's alone")

@@ -42,6 +42,11 @@ class FollowedPositions:
         self._wait_s = limits.position_wait_s
         self._waiters_max = limits.position_waiters_max
         self._waiters = 0
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Have nobody wait any more: the marketplace stops."""
+        self._is_stopping = True
 
     async def reached(self, position: int, *, is_stranger: bool) -> None:
         """See `LedgerPositions`."""
@@ -55,7 +60,7 @@ class FollowedPositions:
         self._waiters += 1
         try:
             until_s = self._clock.monotonic() + self._wait_s
-            while self._clock.monotonic() < until_s:
+            while self._clock.monotonic() < until_s and not self._is_stopping:
                 await self._clock.sleep(POLL_S)
                 if await self._is_reached(position):
                     return
