@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -35,9 +35,24 @@ class Whole(NamedTuple):
 
 
 @asynccontextmanager
-async def open_whole(folder: Path, environment: dict[str, str] | None = None) -> AsyncIterator[Whole]:
-    """A new marketplace in that folder, which must be the working folder of the process from then on."""
-    init_member(folder, "lubeck", "http://127.0.0.1:8101", CLOCK, p2p_port=26_656)
+async def open_whole(
+    folder: Path,
+    environment: dict[str, str] | None = None,
+    *,
+    before: Callable[[], None] = lambda: None,
+    is_new: bool = True,
+) -> AsyncIterator[Whole]:
+    """A marketplace in that folder, which must be the working folder of the process from then on.
+
+    Args:
+        folder: Does not exist yet, unless the marketplace is not new.
+        environment: Settings.
+        before: Called when the folder is made, before the marketplace is.
+        is_new: Whether the folder is to be made.
+    """
+    if is_new:
+        init_member(folder, "lubeck", "http://127.0.0.1:8101", CLOCK, p2p_port=26_656)
+    before()
     token = issue_folder_token(folder, "test", ["operator"], 3600.0, CLOCK, os.urandom)
     os.chdir(folder)
     genesis, document = load_genesis(Path())

@@ -8,6 +8,7 @@ release may have taken, has no origin: no request goes to it, and it does not co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import structlog
 
@@ -73,6 +74,27 @@ class NamedOrigins:
     async def has_origin(self, origin: str) -> bool:
         """Whether an origin is one of them."""
         return origin in self._origins
+
+
+class Origins(Protocol):
+    """Some origins."""
+
+    async def has_origin(self, origin: str) -> bool:
+        """Whether an origin is one of them."""
+
+
+class AnyOrigins:
+    """Origins of one kind or another."""
+
+    def __init__(self, *kinds: Origins) -> None:
+        self._kinds = kinds
+
+    async def has_origin(self, origin: str) -> bool:
+        """Whether an origin is of one of the kinds."""
+        for kind in self._kinds:
+            if await kind.has_origin(origin):
+                return True
+        return False
 
 
 def _origins(addresses: Iterable[str]) -> frozenset[str]:

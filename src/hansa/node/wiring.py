@@ -18,10 +18,10 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Final
 
 import structlog
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from hansa.api import LeagueContext
 from hansa.api import routes as league_routes
@@ -35,6 +35,7 @@ from hansa.business.jobs.runner import JobRunner
 from hansa.business.models import Models
 from hansa.business.models import load as load_models
 from hansa.business.visibility import PublicParts
+from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Unavailable
 from hansa.core.files import is_missing, write_failure
@@ -43,7 +44,7 @@ from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck
-from hansa.node.allowed_origins import ListenerOrigins, MemberOrigins, NamedOrigins
+from hansa.node.allowed_origins import AnyOrigins, ListenerOrigins, MemberOrigins, NamedOrigins
 from hansa.node.folder import (
     GENESIS,
     HISTORY,
@@ -71,6 +72,7 @@ from hansa.node.parts.business import business_context
 from hansa.node.parts.development import development
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
+from hansa.node.parts.logins import wallet_parts
 from hansa.node.parts.portal import portal
 from hansa.node.parts.replication import Replication, replication_parts
 from hansa.node.parts.search import Searching
@@ -226,19 +228,19 @@ class Clients:
     """A client for each purpose, so that a request for one cannot go where only another may."""
 
     def __init__(self, settings: Settings, store: Store, registry: MemberRegistry) -> None:
+        members = MemberOrigins(registry.known, settings.followed_members)
         origins = (
-            MemberOrigins(registry.known, settings.followed_members),
-            ListenerOrigins(store),
-            NamedOrigins(settings.import_hosts),
+            *(members, ListenerOrigins(store), NamedOrigins(settings.import_hosts)),
+            AnyOrigins(members, NamedOrigins(settings.credential_hosts)),
         )
-        self.to_members, self.to_listeners, self.to_files = (
+        self.to_members, self.to_listeners, self.to_files, self.to_issuers = (
             OutboundClient(each.has_origin, allow_private_networks=settings.allow_private_networks)
             for each in origins
         )
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in (self.to_members, self.to_listeners, self.to_files):
+        for client in (self.to_members, self.to_listeners, self.to_files, self.to_issuers):
             await client.close()
 
 
@@ -362,18 +364,38 @@ class Marketplace:
             *(registry, caller_check, replication, business, forwards.queue),
             audit=audit,
         )
-        described = LeagueDescriptions(endpoint)
-        pages = portal(settings, models, reporter.overview, described)
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
         trial = development(settings, store, authenticate, to_members, clock, entropy)
         caches += *self.identity.caches, *trial.caches, *searching.caches, caller_check.keys.cache
-        served = store, reporter, ledger, traffic, hub, (*caches, self.callers.cheap, pages.routes.cache)
-        own_routes = OwnRoutes(*served, store.commit_times, authenticate, described)
-        others = *trial.routes, *searching.routes
-        rest = pages.application([*own_routes.routes(), *league_routes(league), *others])
-        self.metrics: Final = own_routes.metrics_application()
+        others = [*league_routes(league), *trial.routes, *searching.routes]
+        reported = hub, ledger, reporter, traffic, caches
+        self.metrics, rest = self._rest(settings, models, others, *reported, clock, entropy)
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
         self._positions = forwards.positions
+
+    def _rest(
+        self,
+        settings: Settings,
+        models: Models,
+        others: list[BaseRoute],
+        hub: HubDispatcher,
+        ledger: LedgerView,
+        reporter: StatusReporter,
+        traffic: Traffic,
+        caches: list[HasFigures],
+        clock: Clock,
+        entropy: Entropy,
+    ) -> tuple[Starlette, Starlette]:
+        """What serves the figures alone, and what serves all but the TM Forum APIs."""
+        described = LeagueDescriptions(settings.endpoint)
+        pages = portal(settings, models, reporter.overview, described)
+        from_wallets = self.bus, self.clients.to_issuers, self.identity
+        wallets = wallet_parts(settings, *from_wallets, pages.frame, clock, entropy, log)
+        caches += *wallets.caches, self.callers.cheap, pages.routes.cache
+        served = self.store, reporter, ledger, traffic, hub, tuple(caches)
+        own = OwnRoutes(*served, self.store.commit_times, self.identity.authenticate, described)
+        rest = pages.application([*own.routes(), *others, *wallets.routes])
+        return own.metrics_application(), rest
 
     def _add_tasks(
         self,

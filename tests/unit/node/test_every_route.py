@@ -49,6 +49,8 @@ LIGHT = "/league/v1/light"
 TRANSACTIONS = "/league/v1/ledger/transactions"
 OF_PEERS = {f"/league/v1/peers/{{did}}/{what}" for what in ("pause", "resume")}
 """Take no body; what is wrong with requests is tried in `tests/unit/replication/test_pauses.py`."""
+OF_LOGINS = {"/login", "/login/{id}", "/oid4vp/request/{id}", "/oid4vp/response/{id}"}
+"""Take forms; what is wrong with them is tried in `tests/unit/api/test_wallets.py`."""
 OF_SUBSCRIPTIONS = {f"{SUBSCRIPTIONS}/{{id}}/{what}" for what in ("resend", "resume", "secret", "test")}
 WRITES = [
     *writes(MODELS),
@@ -114,6 +116,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         LIGHT,
         TRANSACTIONS,
         SUBSCRIPTIONS,
+        *OF_LOGINS,
         *OF_PEERS,
         *OF_SUBSCRIPTIONS,
         f"{SUBSCRIPTIONS}/{{id}}",

@@ -21,7 +21,7 @@ from tests.support.league import League
 from tests.support.whole import Whole
 from tests.unit.node.test_every_route import rest_routes
 
-PAGES: Final = re.compile(r"/(docs.*|favicon[.].*)?")
+PAGES: Final = re.compile(r"/(docs.*|favicon[.].*|login.*|oid4vp/.*)?")
 """Paths for people, which no program needs a description of."""
 WORDS_MIN: Final = 3
 ASYNCAPI: Final = Path(__file__).parents[2] / "support" / "asyncapi-3.0.0.json.xz"

@@ -15,7 +15,12 @@ from starlette.routing import Route
 
 from hansa.api.wallets.exchange import ExchangeApi
 from hansa.api.wallets.logins import LoginPages, LoginsApi
-from hansa.identity.presentations import CODE_PATH, LOGIN_PATH, REQUEST_PATH, RESPONSE_PATH
+from hansa.identity.presentations.wallet_logins import (
+    CODE_PATH,
+    LOGIN_PATH,
+    REQUEST_PATH,
+    RESPONSE_PATH,
+)
 
 __all__ = ["ExchangeApi", "LoginPages", "LoginsApi", "routes"]
 

@@ -26,6 +26,7 @@ from hansa.identity.presentations.wallet_logins import (
     LoginLinks,
     LoginOptions,
     LoginView,
+    WalletLink,
     WalletLogins,
 )
 
@@ -46,6 +47,7 @@ __all__ = [
     "LoginView",
     "PresentationQuery",
     "VerifierIdentity",
+    "WalletLink",
     "WalletLogins",
     "read_accepted_type",
     "read_identity",

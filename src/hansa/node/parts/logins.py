@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
+from starlette.routing import Route
 
+from hansa.api.wallets import ExchangeApi, LoginsApi, routes
 from hansa.core.cache import HasFigures
 from hansa.core.certificates import Certificate
 from hansa.core.clock import Clock
@@ -30,19 +32,21 @@ from hansa.identity.presentations import (
     WalletLogins,
     read_accepted_type,
 )
-from hansa.identity.principal import RoleRules, principal_of
+from hansa.identity.principal import principal_of
 from hansa.node.folder import ANCHORS
 from hansa.node.http.callers import network_of
+from hansa.node.parts.identity import IdentityParts
 from hansa.node.settings.loading import Settings
 from hansa.node.verifier.identity import registration_certificate, verifier_identity
 from hansa.node.verifier.issuers import LedgerIssuers, LedgerRecords
+from hansa.portal import Frame
+from hansa.portal.logins import WalletLoginPages
 
 
 class WalletParts(msgspec.Struct, frozen=True):
     """What the wiring needs of it."""
 
-    logins: WalletLogins
-    credentials: CredentialVerifier
+    routes: Sequence[Route]
     caches: Sequence[HasFigures]
 
 
@@ -50,7 +54,8 @@ def wallet_parts(
     settings: Settings,
     ledger: LedgerRecords,
     to_issuers: HttpClient,
-    rules: RoleRules,
+    identity: IdentityParts,
+    frame: Frame,
     clock: Clock,
     entropy: Entropy,
     log: Any,
@@ -61,7 +66,8 @@ def wallet_parts(
         settings: Of the marketplace.
         ledger: Has the trusted issuers.
         to_issuers: Fetches status lists and documents of DIDs.
-        rules: What powers mean here.
+        identity: Says what powers mean here, and begins sessions.
+        frame: Of its pages.
         clock: For all times.
         entropy: For all secrets.
         log: Is told what an operator has to know.
@@ -73,13 +79,11 @@ def wallet_parts(
     registry = LedgerIssuers(ledger) if settings.credential_trust == "ledger" else None
     trust = IssuerTrust(_anchors(), registry, dids, settings.anchored_credentials)
     status = StatusLists(to_issuers, trust, allow_http=settings.allow_private_networks)
-    credentials = CredentialVerifier(trust, dids, status, RecentPresentations(), clock)
-    identity = verifier_identity(settings, Path(), clock, entropy, log)
     logins = WalletLogins(
-        identity,
+        verifier_identity(settings, Path(), clock, entropy, log),
         PresentationQuery(map(read_accepted_type, settings.wallet_credentials)),
-        credentials,
-        lambda credential: principal_of(credential, rules),
+        CredentialVerifier(trust, dids, status, RecentPresentations(), clock),
+        lambda credential: principal_of(credential, identity.rules),
         LoginOptions(
             endpoint=settings.endpoint,
             mode=settings.wallet_response_mode,
@@ -90,7 +94,10 @@ def wallet_parts(
         ),
         *(clock, entropy, settings.limits),
     )
-    return WalletParts(logins, credentials, (dids.cache, status.cache))
+    pages = WalletLoginPages(frame, settings.name, settings.endpoint)
+    begin = identity.sessions.begin
+    api = LoginsApi(logins, pages, begin, settings.endpoint, browser_address, settings.limits)
+    return WalletParts(routes(api, ExchangeApi(logins)), (dids.cache, status.cache))
 
 
 def browser_address(request: Request) -> str:

@@ -30,6 +30,8 @@ _KINDS: Final = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"<svg", "image/svg+xml")
 class Portal(msgspec.Struct, frozen=True):
     """What the wiring needs of it."""
 
+    frame: Frame
+    """Of further pages."""
     routes: PortalRoutes
     answer: ErrorAnswer
     """Reports errors: as a page to whoever requests pages."""
@@ -55,7 +57,7 @@ def portal(
     def answer(request: Request, error: HansaError) -> Response:
         return error_page(frame, request, error) if wants_page(request) else response_of(error)
 
-    return Portal(PortalRoutes(frame, models, settings.endpoint, overview, described), answer)
+    return Portal(frame, PortalRoutes(frame, models, settings.endpoint, overview, described), answer)
 
 
 def branding(settings: Settings) -> Branding:

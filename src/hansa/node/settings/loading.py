@@ -239,10 +239,8 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be a port, 0 to 65535"
     if _is_limit(setting) and isinstance(value, int | float) and not 0 < value < float("inf"):
         return "it must be above 0"
-    if setting.key == "login_lifetime_s" and isinstance(value, float) and value > LOGIN_LIFETIME_MAX_S:
-        return f"it must be {LOGIN_LIFETIME_MAX_S:.0f} at most"
-    if setting.key == "wallet_scheme" and _SCHEME.fullmatch(str(value)) is None:
-        return "it must be a scheme with what follows it, as openid4vp://"
+    if (complaint := _no_login(setting.key, value)) is not None:
+        return complaint
     if setting.key in MINIMA and isinstance(value, int):
         return _too_small(setting.key, value)
     if setting.key in ADDRESSES and isinstance(value, str) and value:
@@ -253,6 +251,15 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return "it must be printable text"
     if setting.key in LINKS and value and not _is_web_address(value):
         return "it must be a web address, as https://market.example/terms"
+    return None
+
+
+def _no_login(key: str, value: Value) -> str | None:
+    """Why a value is none for a setting of logins."""
+    if key == "login_lifetime_s" and isinstance(value, float) and value > LOGIN_LIFETIME_MAX_S:
+        return f"it must be {LOGIN_LIFETIME_MAX_S:.0f} at most"
+    if key == "wallet_scheme" and _SCHEME.fullmatch(str(value)) is None:
+        return "it must be a scheme with what follows it, as openid4vp://"
     return None
 
 
@@ -301,14 +308,6 @@ def _is_origin(text: str) -> bool:
 
 def _is_organization(text: str) -> bool:
     return organization_identifier_of(ELSI_PREFIX + text) is not None
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        web_address(text)
-    except Refused:
-        return False
-    return True
 
 
 def _is_accepted_credential(text: str) -> bool:
