@@ -12,6 +12,8 @@ from typing import Final, NamedTuple, Protocol
 from hansa.store.search.ranking import Candidate, inverse_frequency, term_score
 from hansa.store.search.records import COLUMNS, EXACT, FORMS, WEIGHTS, IndexQuery, SearchDocument, Term
 
+PREFIX_MIN_CHARS: Final = 2
+"""What is shorter is a word: a tenth of all words begin with a letter."""
 _SPLIT_CACHED: Final = 2048
 
 
@@ -40,9 +42,9 @@ class Statistics(Protocol):
 
 def phrases_of(term: Term) -> tuple[Phrase, ...]:
     """What a term is looked for as: in the columns of words as they are, and of other forms."""
-    exact = EXACT if not term.is_prefix or len(term.words[-1]) > 1 else EXACT[:1]
+    is_prefix = term.is_prefix and len(term.words[-1]) >= PREFIX_MIN_CHARS
     return (
-        Phrase(term.words, exact, term.is_prefix),
+        Phrase(term.words, EXACT, is_prefix),
         *(Phrase((form,), FORMS) for form in term.forms),
     )
 

@@ -17,7 +17,8 @@ from hansa.store.records import INTERNAL, ListCaller
 from hansa.store.search.records import IndexAnswer, IndexBatch, IndexPosition, IndexQuery, Overlay
 from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
-from hansa.store.sqlite.search.reading import Facets, answering
+from hansa.store.sqlite.search.matching import FacetNumbers
+from hansa.store.sqlite.search.reading import answering
 from hansa.store.sqlite.search.schema import open_index, remove
 from hansa.store.sqlite.search.vocabulary import beginning_words, similar_words
 from hansa.store.sqlite.search.writing import Writer
@@ -40,7 +41,7 @@ class SqliteSearchIndex:
         self._pool = SearchPool(path, clock, timeout_s)
         self._connection: apsw.Connection | None = None
         self._writer: Writer | None = None
-        self._signatures: dict[int, Facets] = {}
+        self._facets = FacetNumbers()
         self._is_closed = False
 
     # -- writing -------------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ class SqliteSearchIndex:
             Unavailable: `Code.OVERLOADED`, when too many searches wait; `Code.SEARCH_TOO_SLOW`.
         """
         # An overlay is never changed: whoever has the same sees the same.
-        return await self._read((query, id(overlay)), answering(self._signatures, query, overlay), caller)
+        return await self._read((query, id(overlay)), answering(self._facets, query, overlay), caller)
 
     async def similar(
         self, words: Sequence[str], *, with_private: bool, caller: ListCaller = INTERNAL

@@ -28,9 +28,10 @@ _WORDS: Final = "".join(
     for which in ("public", "private")
 )
 _ROWS: Final = """
--- What is read of every hit: little, in the order of numbers.
+-- What is read of every hit: little, in the order of numbers. Its facets are numbers of four bytes each.
 CREATE TABLE place (
   number INTEGER PRIMARY KEY,
+  facets BLOB NOT NULL,
   signature INTEGER NOT NULL,
   public INTEGER NOT NULL,
   price REAL,
@@ -45,10 +46,16 @@ CREATE TABLE document (
   size INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX document_by_name ON document (name_words);
--- Values of facets that documents have in common.
+CREATE TABLE facet (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  UNIQUE (name, value)
+) STRICT;
+-- Facets that documents have in common.
 CREATE TABLE signature (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
-  facets TEXT NOT NULL UNIQUE,
+  facets BLOB NOT NULL UNIQUE,
   uses INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE label (

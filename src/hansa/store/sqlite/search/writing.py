@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import apsw
-import msgspec
 
 from hansa.store.search.plain import size_of
-from hansa.store.search.records import COLUMNS, EXACT, KINDS_MAX, IndexBatch, IndexPosition, SearchDocument
+from hansa.store.search.records import (
+    COLUMNS,
+    EXACT,
+    KINDS_MAX,
+    FacetOf,
+    IndexBatch,
+    IndexPosition,
+    SearchDocument,
+)
 from hansa.store.search.spelling import is_corrected, keys_of
 from hansa.store.sqlite.search.schema import KIND_SHIFT
 
 WORDS_MAX: Final = 1_000_000
 """Words beyond are found, and not corrected to."""
+FACETS_CACHED_MAX: Final = 100_000
 KNOWN_WORDS_MAX: Final = 200_000
 """So many are remembered as known, to spare looking."""
 
@@ -32,7 +41,7 @@ _PRESENT: Final = (
     "WHERE d.id = ?"
 )
 _EMPTIED: Final = (
-    *("place", "document", "signature", "label", "part", "digest", "due", "word", "word_key"),
+    *("place", "document", "facet", "signature", "label", "part", "digest", "due", "word", "word_key"),
     *("public_words", "private_words"),
 )
 
@@ -52,6 +61,8 @@ class Writer:
         self._last_numbers: dict[int, int] = {}
         """Of documents, by kind."""
         self._known_words: set[str] = set()
+        self._facets: dict[FacetOf, int] = {}
+        """Numbers of values of facets."""
         self._words = self._count_words()
 
     def position(self) -> IndexPosition:
@@ -94,6 +105,7 @@ class Writer:
         """What is remembered may not be in the file."""
         self._last_numbers.clear()
         self._known_words.clear()
+        self._facets.clear()
         self._words = self._count_words()
 
     def _count_words(self) -> int:
@@ -152,14 +164,18 @@ class Writer:
             self._take_out(present)
         number = self._next_number(document.kind) if present is None else present.number
         size, execute = size_of(document), self._connection.execute
+        facets = array("I", map(self._facet, document.facets)).tobytes()
         execute(_INSERT[document.is_public], (number, *document.columns))
         execute(
             "UPDATE total SET documents = documents + 1, words = words + ? WHERE public = ?",
             (size, document.is_public),
         )
         execute(
-            "INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?)",
-            (number, self._signature(document), document.is_public, document.price, document.updated_ms),
+            "INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                *(number, facets, self._signature(facets), document.is_public),
+                *(document.price, document.updated_ms),
+            ),
         )
         if present is None:
             execute(
@@ -194,12 +210,26 @@ class Writer:
         self._last_numbers[kind] = last + 1
         return last + 1
 
-    def _signature(self, document: SearchDocument) -> int:
-        text = msgspec.json.encode(document.facets).decode()
+    def _facet(self, facet: FacetOf) -> int:
+        """The number of a value of a facet."""
+        number = self._facets.get(facet)
+        if number is None:
+            rows = self._connection.execute(
+                "INSERT INTO facet(name, value) VALUES (?, ?) "
+                "ON CONFLICT DO UPDATE SET name = excluded.name RETURNING number",
+                facet,
+            ).fetchall()
+            number = int(str(rows[0][0]))
+            if len(self._facets) >= FACETS_CACHED_MAX:
+                self._facets.clear()
+            self._facets[facet] = number
+        return number
+
+    def _signature(self, facets: bytes) -> int:
         rows = self._connection.execute(
             "INSERT INTO signature(facets, uses) VALUES (?, 1) "
             "ON CONFLICT DO UPDATE SET uses = uses + 1 RETURNING number",
-            (text,),
+            (facets,),
         ).fetchall()
         return int(str(rows[0][0]))
 

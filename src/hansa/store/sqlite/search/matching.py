@@ -1,0 +1,231 @@
+"""Which documents match a question, as SQL; how many they are, and what they have of facets."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Final, Literal, NamedTuple
+
+import apsw
+import msgspec
+
+from hansa.store.search.counting import counted, is_selected
+from hansa.store.search.records import FacetOf, IndexQuery
+from hansa.store.sql import Parameter, Row
+from hansa.store.sqlite.search.expressions import excluded_expression, expression
+
+COUNTED_MAX: Final = 10_000
+"""Hits beyond are counted by facets from a sample of so many."""
+FACETS_CACHED_MAX: Final = 200_000
+"""Values of facets, by their numbers."""
+IN_LIST: Final = "(SELECT value FROM json_each(?))"
+
+Which = Literal["public", "private"]
+Facets = tuple[FacetOf, ...]
+Counts = dict[str, dict[str, int]]
+Parameters = tuple[Parameter, ...]
+Rows = list[Row]
+
+
+class Hits(NamedTuple):
+    """The public or the private documents that match: SQL behind SELECT, and its parameters."""
+
+    which: Which
+    has_words: bool
+    """Whether the table of words (`f`) is read; otherwise all documents match."""
+    needs_place: bool
+    """Whether their places (`p`) are, to know whether they match."""
+    conditions: tuple[str, ...]
+    parameters: Parameters
+
+    @property
+    def number(self) -> str:
+        """The number of the document."""
+        return "f.rowid" if self.has_words else "p.number"
+
+    def source(self, *, with_place: bool = False) -> str:
+        """What is read, and what has to hold."""
+        tables = "place AS p"
+        if self.has_words:
+            tables = f"{self.which}_words AS f"
+            if with_place or self.needs_place:
+                tables += " CROSS JOIN place AS p ON p.number = f.rowid"
+        return f"FROM {tables} WHERE {' AND '.join(self.conditions)}"
+
+    def also(self, condition: str, *parameters: Parameter, needs_place: bool = False) -> Hits:
+        """Those of them for which something more holds."""
+        return self._replace(
+            conditions=(*self.conditions, condition),
+            parameters=(*self.parameters, *parameters),
+            needs_place=self.needs_place or needs_place,
+        )
+
+
+class Counted(NamedTuple):
+    """What hits are together."""
+
+    total: int
+    counts: Counts
+    is_sampled: bool
+    matching: int
+    """How many match, whatever is selected of facets."""
+    selected: Hits
+    """Those that have what is selected."""
+
+
+def hits_of(query: IndexQuery, which: Which, replaced: str, columns: Sequence[int] | None = None) -> Hits:
+    """The documents of one table that match, whatever is selected of facets.
+
+    Args:
+        query: The question.
+        which: The table.
+        replaced: Numbers of documents that are left out, as JSON.
+        columns: Only these are looked at; None: all.
+    """
+    words = expression(query, columns)
+    if words is not None:
+        hits = Hits(which, True, False, (f"f.{which}_words MATCH ?",), (words,))
+    else:
+        hits = Hits(which, False, True, ("p.public = ?",), (which == "public",))
+        excluded = excluded_expression(query.excluded)
+        if excluded is not None:
+            others = f"SELECT rowid FROM {which}_words WHERE {which}_words MATCH ?"  # noqa: S608 - constants
+            hits = hits.also(f"p.number NOT IN ({others})", excluded)
+    if query.among is not None:
+        named = f"SELECT number FROM document WHERE id IN {IN_LIST}"  # noqa: S608 - a constant
+        hits = hits.also(f"{hits.number} IN ({named})", msgspec.json.encode(query.among).decode())
+    if replaced != "[]":
+        hits = hits.also(f"{hits.number} NOT IN {IN_LIST}", replaced)
+    for value, sign in ((query.price_from, ">="), (query.price_to, "<=")):
+        if value is not None:
+            hits = hits.also(f"p.price {sign} ?", value, needs_place=True)
+    return hits
+
+
+class FacetNumbers:
+    """What the numbers of facets stand for; used by all threads that read."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, FacetOf] = {}
+
+    def named(self, connection: apsw.Connection, numbers: Iterable[int]) -> dict[int, FacetOf]:
+        """The facets and values of some numbers."""
+        known = self._known
+        numbers = list(numbers)
+        missing = [number for number in numbers if number not in known]
+        if missing:
+            rows = connection.execute(
+                f"SELECT number, name, value FROM facet WHERE number IN {IN_LIST}",  # noqa: S608 - a constant
+                (msgspec.json.encode(missing).decode(),),
+            )
+            read = {int(str(number)): (str(name), str(value)) for number, name, value in rows}
+            if len(known) > FACETS_CACHED_MAX:
+                # Others may be reading the old one.
+                known = self._known = {}
+            known.update(read)
+            return {number: facet for number in numbers if (facet := read.get(number) or known.get(number))}
+        return {number: known[number] for number in numbers}
+
+
+class Counting:
+    """Counts the hits of one question."""
+
+    def __init__(self, connection: apsw.Connection, query: IndexQuery, facets: FacetNumbers) -> None:
+        self._connection = connection
+        self._query = query
+        self._facets = facets
+
+    def count(self, hits: Hits) -> Counted:
+        """How many hits there are, and what they have of facets."""
+        few = f"SELECT count(*) FROM (SELECT 1 {hits.source()} LIMIT {COUNTED_MAX + 1})"  # noqa: S608
+        total, factor = self._number(few, hits), 1
+        sample = hits
+        if total > COUNTED_MAX:
+            total = self._number(f"SELECT count(*) {hits.source()}", hits)
+            factor = -(-total // COUNTED_MAX)
+            # Spreads neighbours; numbers are below 2^46, so that it stays below 2^63.
+            sample = hits.also(f"({hits.number} * 40503 >> 7) % ? = 0", factor)
+        if not self._is_restricted(hits):
+            counts = self._simple_counts(sample, factor)
+            return Counted(total, counts, factor > 1, total, hits)
+        return self._restricted(hits, sample, total, factor)
+
+    def _simple_counts(self, sample: Hits, factor: int) -> Counts:
+        """The numbers where nothing is selected."""
+        source = sample.source(with_place=True)
+        rows = self._rows(f"SELECT p.facets {source}", sample.parameters)
+        numbers = Counter(array("I", b"".join(map(itemgetter(0), rows))))
+        counts: Counts = {}
+        for number, (name, value) in self._facets.named(self._connection, numbers).items():
+            counts.setdefault(name, {})[value] = numbers[number] * factor
+        return counts
+
+    def _restricted(self, hits: Hits, sample: Hits, total: int, factor: int) -> Counted:
+        """The numbers where something is selected, or not all are found by whoever asks."""
+        columns = "SELECT p.signature, p.facets, count(*)"
+        rows = self._rows(
+            f"{columns} {sample.source(with_place=True)} GROUP BY p.signature", sample.parameters
+        )
+        groups = [
+            (facets, int(str(count)) * factor)
+            for facets, (_, _, count) in zip(self._decoded(rows), rows, strict=True)
+        ]
+        if factor > 1:
+            rows = self._rows(
+                f"{columns} {hits.source(with_place=True)} GROUP BY p.signature", hits.parameters
+            )
+        is_private = hits.which == "private"
+        if is_private:
+            groups = [group for group in groups if self._may_find(group[0])]
+        selected = [
+            row[0]
+            for facets, row in zip(self._decoded(rows), rows, strict=True)
+            if is_selected(facets, self._query.selections) and (not is_private or self._may_find(facets))
+        ]
+        chosen = hits.also(
+            f"p.signature IN {IN_LIST}", msgspec.json.encode(selected).decode(), needs_place=True
+        )
+        number, counts = counted(groups, self._query.selections)
+        named: Counts = {name: dict(values) for name, values in counts.items()}
+        return Counted(number, named, factor > 1, total, chosen)
+
+    def _decoded(self, rows: Rows) -> list[Facets]:
+        """The facets of signatures."""
+        numbers = [array("I", _bytes(row[1])) for row in rows]
+        named = self._facets.named(self._connection, {number for each in numbers for number in each})
+        return [tuple(named[number] for number in each if number in named) for each in numbers]
+
+    def _is_restricted(self, hits: Hits) -> bool:
+        """Whether not all hits are shown, by what they have of facets."""
+        has_rule = hits.which == "private" and self._query.private_having is not None
+        return bool(self._query.selections) or has_rule
+
+    def _may_find(self, facets: Facets) -> bool:
+        """Whether whoever asks may find private documents with these values."""
+        having = self._query.private_having
+        return having is None or not set(having).isdisjoint(facets)
+
+    def _number(self, sql: str, hits: Hits) -> int:
+        ((value,),) = self._rows(sql, hits.parameters)
+        return int(str(value))
+
+    def _rows(self, sql: str, parameters: Parameters) -> Rows:
+        return self._connection.execute(sql, parameters).fetchall()
+
+
+def _bytes(value: Parameter) -> bytes:
+    assert isinstance(value, bytes), "facets are bytes"
+    return value
+
+
+def summed(parts: Iterable[Mapping[str, Mapping[str, int]]]) -> Counts:
+    """The numbers of several parts together."""
+    counts: Counts = {}
+    for part in parts:
+        for name, values in part.items():
+            of_facet = counts.setdefault(name, {})
+            for value, count in values.items():
+                of_facet[value] = of_facet.get(value, 0) + count
+    return counts
