@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hansa.core.errors import Code, Refused
 from hansa.identity.credentials.formats.disclosures import disclosed_claims
+from hansa.identity.credentials.formats.sd_jwt import read_sd_jwt
 from tests.support.credentials import (
     AUDIENCE,
     DAY_S,
@@ -158,6 +159,13 @@ async def test_a_header_that_says_something_else_is_refused(header: dict[str, An
     assert await Verifying().code(sd_jwt(**header)) is Code.CREDENTIAL_MALFORMED
     text = bound(sd_jwt(), **({"typ": "dc+sd-jwt"} if header == {"typ": "kb+jwt"} else header))
     assert await Verifying().code(text, is_presented=True) is Code.CREDENTIAL_MALFORMED
+
+
+@pytest.mark.parametrize("text", ["", "x", jwt_vc()], ids=["empty", "letter", "jwt"])
+async def test_a_text_without_a_tilde_is_refused_as_a_presentation(text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_sd_jwt(text)
+    assert refused.value.code is Code.CREDENTIAL_MALFORMED
 
 
 async def test_a_holder_presents_a_credential() -> None:

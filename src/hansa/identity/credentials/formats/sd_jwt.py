@@ -59,9 +59,9 @@ def read_sd_jwt(text: str) -> tuple[CredentialDocument, KeyBinding | None]:
     """
     if len(text) > CREDENTIAL_SIZE_MAX_BYTES or not text.isascii():
         raise malformed(f"it is longer than {CREDENTIAL_SIZE_MAX_BYTES} bytes, or not ASCII")
-    first, *disclosures, last = text.split("~")
     if "~" not in text:
         raise malformed("it is no SD-JWT: it has no `~`")
+    first, *disclosures, last = text.split("~")
     jws = read_jws(first)
     check_header(jws, _TYPES, _NOTHING)
     signed = read_claims(jws.payload)
