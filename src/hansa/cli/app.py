@@ -23,7 +23,7 @@ from hansa.cli.commands import (
     replication,
     signatures,
 )
-from hansa.cli.commands.identity import issuing
+from hansa.cli.commands.identity import issuing, wallet
 from hansa.core.files import restrict_new_files
 
 COMMANDS: Final = (
@@ -54,6 +54,7 @@ COMMANDS: Final = (
     signatures.jades,
     signatures.CREDENTIALS,
     issuing.issue,
+    wallet.WALLET,
     marketplace.version,
 )
 

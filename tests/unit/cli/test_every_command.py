@@ -71,6 +71,10 @@ LINES: Final = {
     "jades": "{file} --anchor {file}",
     "credentials verify": "{file} --anchors {file} --issuers {file}",
     "issue": "{folder} list",
+    "wallet accept": "openid-credential-offer://x --folder wallet",
+    "wallet list": "--folder wallet",
+    "wallet present": "openid4vp://x --folder wallet --yes",
+    "wallet remove": "x --folder wallet",
     "version": "",
 }
 """A right command line for each command, with places for what it reads and writes."""
