@@ -67,6 +67,7 @@ from hansa.store.tables.heads import FOLLOWER_CURSOR, HeadState, NewHead, is_new
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
 LEDGER_BEHIND_PAUSE_S: Final = 1.0
+DELETED: Final = "Its origin deleted or withdrew it."
 FAR_BEHIND_EVENTS: Final = 5000
 """Behind the ledger: then the newest events of all keys are read in place of all events."""
 NEWEST_AT_ONCE: Final = 500
@@ -262,8 +263,9 @@ class Follower:
         for committed in _latest(events):
             head = await self._head(tx, committed)
             new.setdefault(head.version.issuer, []).append(head)
+        ended = _ended(events)
         for issuer, ones in new.items():
-            before = await heads.of_keys(tx, issuer, [one.version.key for one in ones])
+            before = await self._before(tx, issuer, [one.version.key for one in ones], ended)
             await origins.count_heads(tx, issuer, len(ones) - len(before) if is_newest else begun[issuer])
             recorded = await self._stored(tx, ones, ready, before)
             await heads.record(tx, issuer, recorded, before)
@@ -273,6 +275,29 @@ class Follower:
         if self._pushed is not None:
             await self._pushed.count(tx, ready)
         return replicas
+
+    async def _before(
+        self,
+        tx: Transaction,
+        issuer: str,
+        keys: Sequence[str],
+        ended: Mapping[tuple[str, str], CommittedEvent],
+    ) -> Mapping[str, HeadState]:
+        """The heads of some keys of a member before its events of a page.
+
+        A replica that was deleted and announced again within the page goes at once: what is to be retrieved
+        replaces an older version only when it comes.
+        """
+        before = await heads.of_keys(tx, issuer, keys)
+        gone = [
+            NewHead(retrieval_of(ended[issuer, key]), "deleted", None, DELETED)
+            for key, head in before.items()
+            if head.entity_id is not None and (issuer, key) in ended
+        ]
+        if not gone:
+            return before
+        await heads.record(tx, issuer, gone, before)
+        return await heads.of_keys(tx, issuer, keys)
 
     async def _stored(
         self, tx: Transaction, new: Sequence[NewHead], ready: ReadyParts, before: Mapping[str, HeadState]
@@ -299,7 +324,7 @@ class Follower:
             return await self._refuse(tx, committed)
         if event.is_delete:
             self._count(deletions=1)
-            return NewHead(version, "deleted", None, "Its origin deleted or withdrew it.")
+            return NewHead(version, "deleted", None, DELETED)
         unmet = self._policy.wants(event)
         if unmet is not None and await is_withheld(tx, unmet, event.issuer, event.entity.key):
             return NewHead(version, "skipped", str(Code.CONDITION_UNMET), reason_of(unmet))
@@ -317,6 +342,19 @@ class Follower:
             position=committed.position,
         )
         return NewHead(version, "rejected", code, reason)
+
+
+def _ended(events: Iterable[CommittedEvent]) -> dict[tuple[str, str], CommittedEvent]:
+    """The last deletion of each key that is announced again after it, by issuer and key."""
+    deletions: dict[tuple[str, str], CommittedEvent] = {}
+    ended: dict[tuple[str, str], CommittedEvent] = {}
+    for committed in events:
+        name = (committed.event.issuer, committed.event.entity.key)
+        if committed.event.is_delete:
+            deletions[name] = committed
+        elif name in deletions:
+            ended[name] = deletions[name]
+    return ended
 
 
 def _latest(events: Iterable[CommittedEvent]) -> list[CommittedEvent]:

@@ -308,8 +308,10 @@ class LeagueClients:
             state.acknowledged = max(state.acknowledged, number)
             state.is_unsure = False
         elif answer is not None and answer.status == 404:
-            require(state.is_unsure, f"{state.id} is not there to be changed")
-            state.is_deleted, state.is_unsure, state.is_missing = True, False, True
+            # A deletion at the same time may have been carried out, and not been answered yet.
+            require(state.is_unsure or state.was_deleted, f"{state.id} is not there to be changed")
+            state.is_missing = state.is_unsure
+            state.is_deleted, state.is_unsure = True, False
 
     async def delete(self, owner: int, slot: int) -> None:
         """Delete the entity of a slot, if there is one."""

@@ -331,3 +331,24 @@ async def test_a_clock_that_was_set_back_leaves_no_long_pauses(league: League, i
         lambda: bergen.store.entity(lubeck.id("one")), 2 * league.limits.retrieval_backoff_max_s
     )
     assert await bergen.catalogue() == await lubeck.catalogue()
+
+
+async def test_what_was_deleted_and_announced_again_is_gone_until_the_new_version_is_here() -> None:
+    """Both events came while the member was away, and the origin does not answer when it is back."""
+    async with League(["lubeck", "bergen"], has_pushes=False) as league:
+        league.start()
+        lubeck, bergen = league.marketplaces
+        entity_id = await lubeck.put("one", n=1)
+        await league.settle()
+        await bergen.stop()
+        await lubeck.delete(entity_id)
+        await league.settle(lubeck)
+        await lubeck.put("one", n=2)
+        await league.settle(lubeck)
+        league.network.down.add(lubeck.endpoint)
+        bergen.start()
+        await league.run(5)
+        assert await bergen.store.entity(entity_id) is None
+        league.network.down.clear()
+        await league.settle()
+        assert await bergen.catalogue() == await lubeck.catalogue()
