@@ -10,7 +10,9 @@ ledger is walked once, a part at a time, up to where the follower is:
 Heads that are skipped for another reason, rejected or deleted stay as they are. The follower and the intake
 decide by the new conditions already. The end of the walk is compared with the follower's cursor in one
 transaction, and both decide within theirs, so that no head falls between them. The place of the walk is in
-the store (`consume_walk`), so that it continues after a restart.
+the store (`consume_walk`), so that it continues after a restart. From its first part to its last, no rule is
+that of all heads. A rule that was another one meanwhile, and is what it was, is walked for as well, from the
+beginning: heads were decided about by the other one.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ from hansa.store.tables.heads import FOLLOWER_CURSOR
 EVENTS_MAX: Final = 50
 """Events in a part."""
 BACKOFF_MIN_S: Final = 0.1
+UNDECIDED: Final = "undecided"
+"""In place of a rule: some heads were decided about by one, and some by another."""
 
 log = structlog.get_logger()
 
@@ -76,6 +80,8 @@ class PastWalk:
         self._retry = Retry("past walk", clock, entropy, BACKOFF_MIN_S, limits.retrieval_backoff_max_s)
         self._withheld = 0
         self._released = 0
+        self._begun_at = self._done_at = policy.consume_changes
+        """Up to which change of the rule a walk has begun, and everything was decided about."""
 
     async def run(self) -> None:
         """Walk whenever other conditions hold, until cancelled.
@@ -95,16 +101,18 @@ class PastWalk:
             Fatal: The store is damaged.
         """
         while not await self._retry(self._is_done):
-            rule = self._policy.consume_rule
+            rule, changes = self._policy.consume_rule, self._policy.consume_changes
             name, _, place = (await facts.value(self._store, "consume_walk") or "").rpartition(" ")
-            after = int(place) if name == rule and place else 0
+            after = int(place) if name == rule and place and changes == self._begun_at else 0
             self._withheld = self._released = 0
             log.info("past_walk_started", is_continued=after > 0)
             next_after: int | None = after
-            while next_after is not None and rule == self._policy.consume_rule:
+            self._begun_at = changes
+            while next_after is not None and self._is_rule(rule, changes):
                 next_after = await self._retry(partial(self._decide_part, rule, next_after))
                 self._backlog.added.notify()
                 await asyncio.sleep(0)
+            self._done_at = changes if next_after is None else self._done_at
             log.info("past_walk_finished", withheld=self._withheld, released=self._released)
 
     async def _is_done(self) -> bool:
@@ -112,7 +120,12 @@ class PastWalk:
 
         A store that has never heard of conditions was filled without any.
         """
-        return (await facts.value(self._store, "consume_rule") or "") == self._policy.consume_rule
+        rule = await facts.value(self._store, "consume_rule") or ""
+        return self._is_rule(rule, self._done_at)
+
+    def _is_rule(self, rule: str, changes: int) -> bool:
+        """Whether a rule holds, and held on since a change."""
+        return rule == self._policy.consume_rule and changes == self._policy.consume_changes
 
     async def _decide_part(self, rule: str, after: int) -> int | None:
         """Decide about the heads among some events; where the walk continues, None at its end.
@@ -141,6 +154,7 @@ class PastWalk:
                 await facts.record(tx, "consume_rule", rule)
                 await facts.remove(tx, "consume_walk")
             else:
+                await facts.record(tx, "consume_rule", UNDECIDED)
                 await facts.record(tx, "consume_walk", f"{rule} {position}")
             await outcomes.append(tx)
         self._withheld += withheld

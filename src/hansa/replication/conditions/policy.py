@@ -66,15 +66,23 @@ class DistributionPolicy:
         self._release_rule = release_rule
         self._conditions = conditions
         self._dropped: frozenset[str] = frozenset()
+        self.publish_changes = 0
+        """How often another rule of publishing was adopted: one that holds again is not one that held on."""
+        self.consume_changes = 0
+        """The same of what is taken in."""
 
     def adopt(self, conditions: Conditions) -> None:
         """Decide by other conditions from now on."""
+        before = self.publish_rule, self.consume_rule
         self._conditions = conditions
+        self.publish_changes += before[0] != self.publish_rule
+        self.consume_changes += before[1] != self.consume_rule
 
     def drop_origins(self, dids: frozenset[str]) -> bool:
         """Take in nothing of some members from now on, and of all others again; whether that is a change."""
         is_change = dids != self._dropped
         self._dropped = dids
+        self.consume_changes += is_change
         return is_change
 
     @property

@@ -10,7 +10,8 @@ When others hold, all that are of catalogue types are walked, a part at a time:
 The key that decrypts a version is not retained. For what is retrieved again, its event is read from the
 ledger and opened once more; what no key of this marketplace opens any more, after several rotations, stays
 skipped until its origin seals it anew. The retriever decides by the new conditions already, and each part is
-decided in one transaction. An interruption repeats the walk, which changes nothing.
+decided in one transaction. An interruption repeats the walk, which changes nothing. A rule that was another
+one meanwhile, and is what it was, is walked for as well.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from hansa.core.retry import Retry
 from hansa.pubsub.bus import BusReads, all_events_at
 from hansa.replication.auditing.outcomes import EventOutcomes, code_with_condition
 from hansa.replication.backlog import Backlog
+from hansa.replication.conditions.past import UNDECIDED
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import reason_of
 from hansa.replication.confidential.recognition import Recognition, without_bytes
@@ -76,6 +78,8 @@ class AddressedPast:
         self._policy = policy
         self._recognition = recognition
         self._backlog = backlog
+        self._done_at = policy.consume_changes
+        """Up to which change of the rule everything was decided about."""
         self._retry = Retry("addressed past", clock, entropy, BACKOFF_MIN_S, limits.retrieval_backoff_max_s)
 
     async def run(self) -> None:
@@ -92,16 +96,21 @@ class AddressedPast:
     async def _walk(self) -> None:
         """Decide about everything, unless that was done by these conditions."""
         while not await self._retry(self._is_done):
-            rule = self._policy.consume_rule
+            rule, changes = self._policy.consume_rule, self._policy.consume_changes
             after: tuple[str, bytes] | None = ("", b"")
-            while after is not None and rule == self._policy.consume_rule:
+            while after is not None and self._is_rule(rule, changes):
                 after = await self._retry(partial(self._decide_part, rule, after))
                 self._backlog.sealed.notify()
                 await asyncio.sleep(0)
+            self._done_at = changes if after is None else self._done_at
 
     async def _is_done(self) -> bool:
         """Whether everything was decided about by what holds now; without conditions, at the beginning."""
-        return (await facts.value(self._store, "addressed_rule") or "") == self._policy.consume_rule
+        return self._is_rule(await facts.value(self._store, "addressed_rule") or "", self._done_at)
+
+    def _is_rule(self, rule: str, changes: int) -> bool:
+        """Whether a rule holds, and held on since a change."""
+        return rule == self._policy.consume_rule and changes == self._policy.consume_changes
 
     async def _decide_part(self, rule: str, after: tuple[str, bytes]) -> tuple[str, bytes] | None:
         """Decide about some entities; after which the walk continues, None at its end.
@@ -123,8 +132,7 @@ class AddressedPast:
                 elif head.state in {"stored", "pending"} and head.type in self._policy.types:
                     await self._decide(tx, head, outcomes)
             is_end = len(page) < HEADS_MAX
-            if is_end:
-                await facts.record(tx, "addressed_rule", rule)
+            await facts.record(tx, "addressed_rule", rule if is_end else UNDECIDED)
             await outcomes.append(tx)
         return None if is_end else (page[-1].issuer, page[-1].entity_key)
 

@@ -11,7 +11,8 @@ form is announced as the next version.
 
 The walk runs beside everything else, a page in a transaction, with its place in the store
 (`publication_walk`), so that it continues after a restart; and no faster than the publisher, which does the
-comparing, follows.
+comparing, follows. A rule that was another one meanwhile, and is what it was, is walked for as well: what
+was compared by the other one is published by that.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from hansa.core.identifiers import Entropy, entity_key
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.replication.backlog import Backlog
+from hansa.replication.conditions.past import UNDECIDED
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.store import Entity, EntityDraft, Store
 from hansa.store.tables import facts, publications
@@ -70,6 +72,8 @@ class PublicationWalk:
         self._other_rule = backlog.conditions
         self._retry = Retry("publication walk", clock, entropy, BACKOFF_MIN_S, limits.publish_backoff_max_s)
         self._compared = 0
+        self._begun_at = self._done_at = policy.publish_changes
+        """Up to which change of the rule a walk has begun, and everything was compared."""
 
     @property
     def compared(self) -> int:
@@ -93,8 +97,10 @@ class PublicationWalk:
         Raises:
             Fatal: The store is damaged.
         """
-        while await facts.value(self._store, "publication_rule") != (rule := self._policy.publish_rule):
-            after = await self._place(rule)
+        while not await self._is_done():
+            rule, changes = self._policy.publish_rule, self._policy.publish_changes
+            after = await self._place(rule) if changes == self._begun_at else ""
+            self._begun_at = changes
             log.info("publication_walk_started", is_continued=bool(after))
             async for page in self._store.scan(
                 own_only=True, public_only=False, after_id=after, limit=PAGE_SIZE
@@ -103,11 +109,20 @@ class PublicationWalk:
                 self._compared += len(page)
                 self._changed.notify()
                 await self._wait_for_publisher()
-                if self._policy.publish_rule != rule:
+                if not self._is_rule(rule, changes):
                     break
             else:
                 await self._retry(partial(self._finish, rule))
+                self._done_at = changes
                 log.info("publication_walk_finished", entities=self._compared)
+
+    async def _is_done(self) -> bool:
+        """Whether everything was compared by the rule that holds."""
+        return self._is_rule(await facts.value(self._store, "publication_rule"), self._done_at)
+
+    def _is_rule(self, rule: str | None, changes: int) -> bool:
+        """Whether a rule holds, and held on since a change."""
+        return rule == self._policy.publish_rule and changes == self._policy.publish_changes
 
     async def _place(self, rule: str) -> str:
         """Identifier after which an earlier walk by the same rule was interrupted; empty: the beginning."""
@@ -133,6 +148,7 @@ class PublicationWalk:
                 if is_public:
                     await publications.demand(tx, entity.id, entity_key(self._did, entity.id), entity.type)
             await publications.mark_due(tx, [entity.id for entity in page])
+            await facts.record(tx, "publication_rule", UNDECIDED)
             await facts.record(tx, "publication_walk", f"{rule} {page[-1].id}")
 
     async def _wait_for_publisher(self) -> None:

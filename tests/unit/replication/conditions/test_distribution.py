@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -12,7 +13,10 @@ from hansa.core.canonical import canonical_json
 from hansa.core.errors import Code, Fatal
 from hansa.core.events import Metadata
 from hansa.core.identifiers import entity_key
+from hansa.replication.conditions import past
+from hansa.replication.conditions.past import UNDECIDED
 from hansa.replication.conditions.watch import POLL_S
+from hansa.replication.continuity import publication_walk
 from hansa.store.tables import facts, heads, origins
 from hansa.store.tables.heads import HeadState
 from tests.support.league import League, Marketplace
@@ -292,3 +296,61 @@ async def test_the_policy_names_the_condition_that_keeps_an_entity_here(two: Lea
     write(first, "publish.cedar", f'{ALL} @id("none") forbid (principal, action, resource);')
     await two.run(POLL_S + 0.1)
     assert first.policy.withheld_by(plain) == "publish.cedar#none"
+
+
+async def until_walked_in_part(
+    member: Marketplace, walk: Literal["consume_rule", "publication_rule"]
+) -> None:
+    """Let turns pass, and no time, until a walk has begun and not ended."""
+    for _ in range(2000):
+        await asyncio.sleep(0)
+        if await facts.value(member.store, walk) == UNDECIDED:
+            return
+    raise AssertionError(f"no walk for {walk} begins")
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_conditions_that_hold_again_are_applied_to_what_others_decided_meanwhile(
+    two: League, monkeypatch: pytest.MonkeyPatch, is_restarted: bool
+) -> None:
+    monkeypatch.setattr(past, "EVENTS_MAX", 2)
+    lubeck, bergen = two.marketplaces
+    for n in range(12):
+        await lubeck.put_bound(n=n)
+    await two.settle()
+    write(bergen, "consume.cedar", CLOUD_ONLY)
+    assert bergen.watch is not None
+    bergen.watch.look()
+    await until_walked_in_part(bergen, "consume_rule")
+    assert len(await bergen.catalogue()) < 12
+    write(bergen, "consume.cedar", None)
+    if is_restarted:
+        await bergen.restart()
+    else:
+        bergen.watch.look()
+    await applied(two)
+    assert await bergen.catalogue() == await lubeck.catalogue()
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_publish_conditions_that_hold_again_are_applied_to_what_others_decided_meanwhile(
+    two: League, monkeypatch: pytest.MonkeyPatch, is_restarted: bool
+) -> None:
+    monkeypatch.setattr(publication_walk, "PAGE_SIZE", 2)
+    lubeck, bergen = two.marketplaces
+    for n in range(12):
+        await lubeck.put_bound(n=n)
+    await two.settle()
+    before = await bergen.catalogue()
+    write(lubeck, "publish.cedar", CLOUD_ONLY)
+    assert lubeck.watch is not None
+    lubeck.watch.look()
+    await until_walked_in_part(lubeck, "publication_rule")
+    await two.run(0.2)
+    write(lubeck, "publish.cedar", None)
+    if is_restarted:
+        await lubeck.restart()
+    else:
+        lubeck.watch.look()
+    await applied(two)
+    assert await bergen.catalogue() == before
