@@ -158,7 +158,7 @@ async def test_a_code_that_is_wrong_can_be_typed_again() -> None:
     browser = site.client.with_headers(**PAGE, cookie=cookie)
     page = await browser.post(told["poll"], body=urlencode(fields).encode(), headers=FORM)
     assert page.body.startswith(b"confirming ")
-    assert page.body.endswith(b"This is not the code that the device with the wallet shows.")
+    assert page.body.endswith(b"This is not the number that the device with the wallet shows.")
 
 
 async def test_whoever_declines_is_not_logged_in() -> None:

@@ -359,8 +359,8 @@ class WalletLogins:
             if login.attempts >= CODE_ATTEMPTS_MAX:
                 self._log_refusal(login, Code.FORBIDDEN, ("the code was wrong too often",))
                 self._logins.end(login, LoginState.REFUSED, Code.FORBIDDEN)
-                raise Refused(Code.FORBIDDEN, "The code was wrong too often: begin the login again.")
-            raise Refused(Code.INVALID, "This is not the code that the device with the wallet shows.")
+                raise Refused(Code.FORBIDDEN, "The number was wrong too often: begin the login again.")
+            raise Refused(Code.INVALID, "This is not the number that the device with the wallet shows.")
         return self._completed(login)
 
     def cancel(self, name: str, secret: str | None, confirmation: str) -> None:
