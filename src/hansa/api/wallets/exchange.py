@@ -34,7 +34,7 @@ class ExchangeApi:
 
     async def request(self, request: Request) -> Response:
         """`GET /oid4vp/request/{id}`."""
-        return self._request_object(request, None)
+        return self._request_object(request, None, "")
 
     async def request_with_nonce(self, request: Request) -> Response:
         """`POST /oid4vp/request/{id}`: with a nonce of the wallet (`request_uri_method=post`)."""
@@ -42,11 +42,11 @@ class ExchangeApi:
             form = await form_of(request, WALLET_METADATA_MAX_BYTES)
         except Refused as error:
             return oauth_error(error, "invalid_request")
-        return self._request_object(request, form.get("wallet_nonce"))
+        return self._request_object(request, form.get("wallet_nonce"), form.get("wallet_metadata", ""))
 
-    def _request_object(self, request: Request, wallet_nonce: str | None) -> Response:
+    def _request_object(self, request: Request, wallet_nonce: str | None, metadata: str) -> Response:
         try:
-            signed = self._logins.request_object(_name(request), wallet_nonce)
+            signed = self._logins.request_object(_name(request), wallet_nonce, metadata)
         except Refused as error:
             code = "invalid_request_uri" if error.code is Code.NOT_FOUND else "invalid_request"
             return oauth_error(error, code)

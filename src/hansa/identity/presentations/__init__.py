@@ -6,6 +6,7 @@
     encryption          answers that are encrypted to a key of the request
     responses           what wallets post
     transactions        logins under way
+    wallet_metadata     requests that are encrypted to a wallet
     wallet_logins       all of it: from a link to somebody who is logged in
 
 What is presented is verified by `hansa.identity.credentials`.

@@ -26,7 +26,7 @@ ENCRYPTIONS: Final = ("A128GCM", "A256GCM")
 ENCRYPTED_SIZE_MAX_BYTES: Final = 262_144
 HEADER_SIZE_MAX_BYTES: Final = 2048
 
-_COORDINATE_SIZE_BYTES: Final = 32
+COORDINATE_SIZE_BYTES: Final = 32
 _HEADER_LIMITS: Final = Limits(
     body_depth_max=4, body_nodes_max=64, array_length_max_items=16, string_length_max_chars=1024
 )
@@ -92,8 +92,8 @@ class ResponseKey:
             raise malformed_response("the ephemeral key of the answer is no public key of P-256")
         if (epk["kty"], epk["crv"]) != ("EC", "P-256"):
             raise malformed_response("the ephemeral key of the answer is none of P-256")
-        x, y = _coordinate(epk["x"]), _coordinate(epk["y"])
-        if not len(x) == len(y) == _COORDINATE_SIZE_BYTES or not is_p256_point(x, y):
+        x, y = coordinate(epk["x"]), coordinate(epk["y"])
+        if not len(x) == len(y) == COORDINATE_SIZE_BYTES or not is_p256_point(x, y):
             raise malformed_response("the ephemeral key of the answer is no point of P-256")
 
 
@@ -109,7 +109,8 @@ def _header(part: str) -> dict[str, Any]:
         raise malformed_response(f"the header of the answer cannot be read: {error.message}") from error
 
 
-def _coordinate(text: Any) -> bytes:
+def coordinate(text: Any) -> bytes:
+    """The bytes of a coordinate in a JWK; none when it is no base64url."""
     try:
         return from_base64url(text) if isinstance(text, str) else b""
     except ValueError:

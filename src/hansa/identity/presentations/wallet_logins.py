@@ -67,6 +67,7 @@ from hansa.identity.presentations.transactions import (
     is_secret,
 )
 from hansa.identity.presentations.verifier_identity import VerifierIdentity
+from hansa.identity.presentations.wallet_metadata import for_wallet
 from hansa.identity.principal import Principal
 
 REQUEST_PATH: Final = "/oid4vp/request"
@@ -199,8 +200,8 @@ class WalletLogins:
         is_off = self._options.cross_device == "off"
         return LoginLinks((own, *web), "" if is_off else link(self._options.scheme, other))
 
-    def request_object(self, name: str, wallet_nonce: str | None = None) -> str:
-        """The signed request of that name, for a wallet that fetches it.
+    def request_object(self, name: str, wallet_nonce: str | None = None, wallet_metadata: str = "") -> str:
+        """The signed request of that name, for a wallet that fetches it; encrypted to a wallet that wants that.
 
         Raises:
             Refused: `Code.NOT_FOUND`, when it is unknown, over, answered or was fetched too often;
@@ -210,11 +211,12 @@ class WalletLogins:
         key = self._logins.fetch(login, request)
         if key is None:
             raise Refused(Code.NOT_FOUND, "This request was fetched too often: begin the login again.")
-        return self._objects.signed(
+        signed = self._objects.signed(
             f"{self._options.endpoint}{RESPONSE_PATH}/{request.id}",
             *(request.nonce, request.state, key, self._now_s()),
             wallet_nonce=wallet_nonce,
         )
+        return for_wallet(signed, wallet_metadata) if wallet_metadata else signed
 
     async def respond(self, name: str, body: bytes) -> str:
         """Take what a wallet answers to the request of that name.

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import is_missing, read_file, write_failure, write_file
 from hansa.core.identifiers import Entropy
@@ -54,6 +54,9 @@ def verifier_identity(
         identity = read_identity(key, certificates, settings.wallet_client_id_prefix, host)
     except Refused as error:
         raise Fatal(Code.SETTINGS_INVALID, f"{folder / VERIFIER}: {error.message}. {_REMEDY}") from error
+    leaf = _leaf(certificates)
+    if leaf is not None and leaf.not_valid_after_utc <= clock.now():
+        log.warning("verifier_certificate_ended", ended=rfc3339(leaf.not_valid_after_utc))
     if not is_missing(folder / AUTHORITY):
         log.info("verifier_certificate_for_development", authority=str(AUTHORITY))
     return identity
@@ -104,8 +107,13 @@ def _is_outdated(folder: Path, clock: Clock) -> bool:
     """Whether a certificate that was made here has ended. Those of others are for the operator to renew."""
     if is_missing(folder / AUTHORITY):
         return False
+    leaf = _leaf(read_file(folder / CERTIFICATE, _REMEDY))
+    return leaf is not None and leaf.not_valid_after_utc <= clock.now()
+
+
+def _leaf(pem: bytes) -> x509.Certificate | None:
+    """The first certificate of a file; None when there is none that can be read."""
     try:
-        leaf = x509.load_pem_x509_certificate(read_file(folder / CERTIFICATE, _REMEDY))
+        return x509.load_pem_x509_certificate(pem)
     except ValueError:
-        return False
-    return leaf.not_valid_after_utc <= clock.now()
+        return None

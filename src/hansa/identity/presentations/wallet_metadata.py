@@ -1,0 +1,71 @@
+"""What a wallet says of itself when it fetches a request: whether the request is to be encrypted, and how.
+
+A wallet that names keys and algorithms (OpenID4VP 1.0, section 5.10) gets the signed request as a JWE to one of
+them; some take no other. Whatever cannot be read or used is ignored, as the protocol demands: the request is
+then signed alone. A request is public, so encrypting it to whoever asks tells nobody anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from hansa.core.bounded_json import read_object
+from hansa.core.curve_points import is_p256_point
+from hansa.core.errors import Refused
+from hansa.core.limits import Limits
+from hansa.identity.presentations.encryption import (
+    AGREEMENT,
+    COORDINATE_SIZE_BYTES,
+    ENCRYPTIONS,
+    coordinate,
+)
+
+KID_LENGTH_MAX_CHARS: Final = 256
+_LIMITS: Final = Limits(
+    body_depth_max=8, body_nodes_max=1000, array_length_max_items=64, string_length_max_chars=8192
+)
+_REGISTRY: Final = jwe.JWERegistry(algorithms=[AGREEMENT, *ENCRYPTIONS], strict_check_header=False)
+
+
+def for_wallet(request_object: str, wallet_metadata: str) -> str:
+    """A signed request as a wallet wants it: encrypted to a key of its own, or as it is."""
+    try:
+        metadata = read_object(wallet_metadata.encode(), _LIMITS)
+    except Refused:
+        return request_object
+    offered = _texts(metadata.get("request_object_encryption_enc_values_supported"))
+    encryption = next((one for one in offered if one in ENCRYPTIONS), None)
+    agreements = _texts(metadata.get("request_object_encryption_alg_values_supported"))
+    key = _key(metadata.get("jwks"))
+    if encryption is None or AGREEMENT not in agreements or key is None:
+        return request_object
+    header = {"alg": AGREEMENT, "enc": encryption, "cty": "JWT"}
+    kid = key.get("kid")
+    if isinstance(kid, str) and len(kid) <= KID_LENGTH_MAX_CHARS:
+        header["kid"] = kid
+    try:
+        public = ECKey.import_key({name: key[name] for name in ("kty", "crv", "x", "y")})
+        return jwe.encrypt_compact(header, request_object, public, registry=_REGISTRY)
+    except (JoseError, ValueError):
+        return request_object
+
+
+def _key(jwks: Any) -> dict[str, Any] | None:
+    """The first of some keys to which something can be encrypted."""
+    keys = jwks.get("keys") if isinstance(jwks, dict) else None
+    for key in keys if isinstance(keys, list) else ():
+        if not isinstance(key, dict) or (key.get("kty"), key.get("crv")) != ("EC", "P-256"):
+            continue
+        x, y = coordinate(key.get("x")), coordinate(key.get("y"))
+        is_point = len(x) == len(y) == COORDINATE_SIZE_BYTES and is_p256_point(x, y)
+        if is_point and key.get("use", "enc") == "enc" and key.get("alg", AGREEMENT) == AGREEMENT:
+            return key
+    return None
+
+
+def _texts(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
