@@ -182,8 +182,8 @@ async def answered(app: Starlette, method: str, target: str, body: bytes = b"", 
 async def login(app: Starlette, wallet: Wallet, kind: str, serial: int, now_s: int) -> tuple[float, float]:
     """CPU time of a whole login, and of the request in which the presentation is verified."""
     begun = await answered(app, "POST", "/login", accept=JSON, content_type=FORM)
-    told = msgspec.json.decode(begun.body)
-    (address,) = parse_qs(urlsplit(told["wallet_url"]).query)["request_uri"]
+    content = msgspec.json.decode(begun.body)
+    (address,) = parse_qs(urlsplit(content["wallet_url"]).query)["request_uri"]
     fetched = await answered(app, "GET", address.removeprefix(ENDPOINT))
     payload = fetched.body.decode().split(".")[1]
     request = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

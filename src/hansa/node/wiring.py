@@ -322,8 +322,8 @@ class Marketplace:
         self.light = access.light_blocks(to_members, registry)
 
         # The TM Forum APIs, their jobs and their notifications.
-        self.identity = IdentityParts(settings, store, clock, entropy)
-        authenticate = self.identity.authenticate
+        self.identity = identity = IdentityParts(settings, store, clock, entropy)
+        authenticate = identity.authenticate
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         audit = auditing(store, did, Backlog(clock), clock, entropy, limits)
         basis = settings, store, bus, registry, to_members, own_key, clock, entropy
@@ -347,8 +347,7 @@ class Marketplace:
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         access.add_tasks(self.tasks, to_members)
         own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
-        groups = replication.tasks(), audit.tasks(), self.identity.tasks(), searching.tasks()
-        self._add_tasks(*own_tasks, *groups)
+        self._add_tasks(*own_tasks, replication.tasks(), audit.tasks(), identity.tasks(), searching.tasks())
 
         # What is served.
         self.traffic = traffic = Traffic()

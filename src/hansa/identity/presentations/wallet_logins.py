@@ -201,7 +201,7 @@ class WalletLogins:
         return LoginLinks((own, *web), "" if is_off else link(self._options.scheme, other))
 
     def request_object(self, name: str, wallet_nonce: str | None = None, wallet_metadata: str = "") -> str:
-        """The signed request of that name, for a wallet that fetches it; encrypted to a wallet that wants that.
+        """The signed request of that name, for a wallet that fetches it; encrypted, if that wants it so.
 
         Raises:
             Refused: `Code.NOT_FOUND`, when it is unknown, over, answered or was fetched too often;
@@ -334,7 +334,7 @@ class WalletLogins:
         if not is_secret(response_code, login.response_code):
             raise Refused(Code.FORBIDDEN, "This is not the way back from the wallet.")
         if not is_secret(secret, login.binding):
-            # Whoever has the wallet is here, and whoever began the login is elsewhere: perhaps it was relayed.
+            # Whoever has the wallet is here, and whoever began the login is not: perhaps it was relayed.
             self._log_refusal(login, Code.FORBIDDEN, ("the wallet led into a browser that did not begin it",))
             self._logins.end(login, LoginState.REFUSED, Code.FORBIDDEN)
             raise Refused(

@@ -9,7 +9,8 @@ import pytest
 from joserfc import jwe
 from joserfc.jwk import ECKey
 
-from tests.support.credentials import jwk, new_key
+from tests.support.certificates import new_key
+from tests.support.credentials import jwk
 from tests.support.wallets import Scene, request_claims
 
 KEY: Final = new_key()
