@@ -63,23 +63,20 @@ class PatientReads(MarketplaceConnection):
     Source: RFC 9110, section 10.2.3.
     """
 
-    def __init__(
-        self, url: str, token: str | None = None, connections_max: int = 32, *, clock: Clock | None = None
-    ) -> None:
-        super().__init__(url, token, connections_max)
-        self._clock = SystemClock() if clock is None else clock
+    clock: Clock = SystemClock()
+    """Waits for the pauses that a marketplace requests."""
 
     async def request(self, method: str, path: str, **options: Any) -> ClientResponse:
         """See `MarketplaceConnection.request`; the last answer, when all of them postpone the request."""
-        deadline_s = self._clock.monotonic() + PATIENCE_S
+        deadline_s = self.clock.monotonic() + PATIENCE_S
         while True:
             response = await super().request(method, path, **options)
             if method != "GET" or response.status not in POSTPONED or "retry-after" not in response.headers:
                 return response
             pause_s = retry_after_s(response)
-            if self._clock.monotonic() + pause_s > deadline_s:
+            if self.clock.monotonic() + pause_s > deadline_s:
                 return response
-            await self._clock.sleep(pause_s)
+            await self.clock.sleep(pause_s)
 
 
 class PatientClient(PatientReads, Client):

@@ -35,7 +35,8 @@ class Busy:
 
 async def ask(busy: Busy, clock: JumpingClock, method: str = "GET") -> int:
     route = Route("/", busy.answer, methods=["GET", "POST"])
-    async with PatientInProcess(Starlette(routes=[route]), clock=clock) as client:
+    async with PatientInProcess(Starlette(routes=[route])) as client:
+        client.clock = clock
         return (await client.request(method, "/")).status
 
 
