@@ -186,6 +186,12 @@ class Limits(msgspec.Struct, frozen=True):
     logins_per_address_max: int = 200
     logins_max_bytes: int = 134_217_728
     login_lifetime_s: float = 300.0
+    access_token_lifetime_s: float = 900.0
+    refresh_token_lifetime_s: float = 1_209_600.0
+    token_families_max: int = 100_000
+    token_families_per_subject_max: int = 20
+    login_requests_per_address_per_s: float = 20.0
+    token_requests_per_client_per_s: float = 100.0
     # The machine.
     cache_max_bytes: int = 27 * _SHARE_BYTES
     disk_free_min_bytes: int = 67_108_864

@@ -31,6 +31,8 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 ADDRESS_LENGTH_MAX_CHARS: Final = 8192
 NAME_LENGTH_MAX_CHARS: Final = 253
 PORT_MAX: Final = 65_535
+IPV6_NETWORK_BITS: Final = 64
+"""One customer of a provider has so many bits of an address for itself."""
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _ADDRESS: Final = re.compile(
@@ -175,3 +177,16 @@ def is_allowed_address(address: IpAddress, allow_private_networks: bool) -> bool
 
 def _not_allowed(what: str) -> Refused:
     return Refused(Code.HOST_NOT_ALLOWED, f"A request to this address is not allowed: {what}.")
+
+
+def network_of(address: str) -> str:
+    """The address whose holder is one caller: an IPv4 address, or the network of an IPv6 address."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, IPV6_NETWORK_BITS), strict=False).network_address)

@@ -1,8 +1,7 @@
 """What was ended before its time: tokens that were revoked, and parties that were removed.
 
 Tokens and sessions are verified without a look-up in the store, so what was ended is in memory too, and the
-store has it for the next start. A party that is removed, be it a subject, an organisation, a credential or an
-OpenID client, is refused from that moment on, whatever it holds; what it held is worth something again when
+store has it for the next start. A party that is removed, be it a subject, an organisation or a credential, is refused from that moment on, whatever it holds; what it held is worth something again when
 it is let in once more, unless that has expired.
 """
 
@@ -65,19 +64,18 @@ class Endings:
         """Whether one of some tokens or families was ended."""
         return not self._tokens.keys().isdisjoint(names)
 
-    def is_removed(self, subject: str, organization: str, credential_id: str, client: str = "") -> bool:
-        """Whether one of these parties was removed; an empty name is none."""
+    def has_removed(self, principal: Principal) -> bool:
+        """Whether somebody was removed, or the organisation, or the credential."""
         parties = self._parties
         return bool(parties) and (
-            ("subject", subject) in parties
-            or ("organization", organization) in parties
-            or (credential_id != "" and ("credential", credential_id) in parties)
-            or (client != "" and ("client", client) in parties)
+            ("subject", principal.subject) in parties
+            or ("organization", principal.organization) in parties
+            or ("credential", principal.credential_id) in parties
         )
 
-    def has_removed(self, principal: Principal) -> bool:
-        """Whether somebody was removed, with the organisation or the credential."""
-        return self.is_removed(principal.subject, principal.organization, principal.credential_id)
+    def is_removed(self, kind: PartyKind, name: str) -> bool:
+        """Whether a party was removed."""
+        return (kind, name) in self._parties
 
     @property
     def parties(self) -> tuple[RemovedParty, ...]:

@@ -45,7 +45,7 @@ class Principal(msgspec.Struct, frozen=True):
     subject: str
     """Stable and pseudonymous: the mandatee's DID, when the holder proved to have it; else a digest."""
     organization: str
-    """ETSI EN 319 412-1, as `VATES-12345678`."""
+    """ETSI EN 319 412-1, as `VATES-12345678`; empty: of none, as an operator's own client."""
     kind: PrincipalKind
     organization_name: str = ""
     country: str = ""
@@ -123,7 +123,7 @@ def caller_of(principal: Principal) -> Caller:
     return Caller(
         subject=principal.subject,
         roles=principal.roles,
-        organization=principal.organization,
+        organization=principal.organization or None,
         powers=tuple(GrantedPower(one.domain, one.function, one.actions) for one in principal.powers),
         is_machine=principal.kind == "machine",
     )

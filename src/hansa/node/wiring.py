@@ -322,7 +322,7 @@ class Marketplace:
         self.light = access.light_blocks(to_members, registry)
 
         # The TM Forum APIs, their jobs and their notifications.
-        self.identity = identity = IdentityParts(settings, store, clock, entropy)
+        self.identity = identity = IdentityParts(settings, store, registry, own_key, clock, entropy)
         authenticate = identity.authenticate
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         audit = auditing(store, did, Backlog(clock), clock, entropy, limits)
@@ -393,7 +393,8 @@ class Marketplace:
         caches += *wallets.caches, self.callers.cheap, pages.routes.cache
         served = self.store, reporter, ledger, traffic, hub, tuple(caches)
         own = OwnRoutes(*served, self.store.commit_times, self.identity.authenticate, described)
-        rest = pages.application([*own.routes(), *others, *wallets.routes])
+        oidc = self.identity.routes(pages.frame, wallets.credentials)
+        rest = pages.application([*own.routes(), *others, *wallets.routes, *oidc])
         return own.metrics_application(), rest
 
     def _add_tasks(

@@ -4,6 +4,7 @@ routes       which page is at which path
 frame/       what all pages share: templates, languages, themes, security policy
 about        the page about this marketplace and its league
 errors       pages that say what went wrong
+notices      pages that say something else in a few sentences, and ask for a confirmation
 docs/        the pages below `/docs`
 templates/   of the pages, for Jinja
 static/      style, script and pictures
@@ -13,6 +14,7 @@ locale/      translations
 from hansa.portal.about import Overview
 from hansa.portal.errors import error_page
 from hansa.portal.frame import Branding, Frame
+from hansa.portal.notices import NoticePage, notice_page
 from hansa.portal.routes import PortalRoutes
 
-__all__ = ["Branding", "Frame", "Overview", "PortalRoutes", "error_page"]
+__all__ = ["Branding", "Frame", "NoticePage", "Overview", "PortalRoutes", "error_page", "notice_page"]

@@ -12,7 +12,8 @@ from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.core.measured_work import MeasuredWork, add_work
-from hansa.node.http.callers import Account, CallerKind, Callers, network_of
+from hansa.core.web_addresses import network_of
+from hansa.node.http.callers import Account, CallerKind, Callers
 from hansa.node.http.connection.request_head import read_fields
 from hansa.node.http.connection.starts import BEGUN_AT_FIRST, BEGUN_MAX, QUERY_WEIGHT, RequestStarts
 from hansa.node.http.traffic import Refusal

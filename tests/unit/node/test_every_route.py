@@ -45,6 +45,9 @@ CONFIDENTIAL_LOST = "/league/v1/confidential/lost"
 """Likewise, in `tests/unit/replication/test_sealed_restoration.py`."""
 OF_LOST = tuple(f"/league/v1/lost/{what}" for what in ("restore", "restore-confidential", "withdraw"))
 SUBSCRIPTIONS = "/league/v1/subscriptions"
+OF_OPENID = {f"/oidc/{what}" for what in ("authorize", "introspect", "logout", "par", "revoke", "token")}
+USERINFO = "/oidc/userinfo"
+"""Take forms, and refuse in the words of OAuth: tried in `tests/unit/identity/provider`."""
 LIGHT = "/league/v1/light"
 TRANSACTIONS = "/league/v1/ledger/transactions"
 OF_PEERS = {f"/league/v1/peers/{{did}}/{what}" for what in ("pause", "resume")}
@@ -117,6 +120,8 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         TRANSACTIONS,
         SUBSCRIPTIONS,
         *OF_LOGINS,
+        *OF_OPENID,
+        USERINFO,
         *OF_PEERS,
         *OF_SUBSCRIPTIONS,
         f"{SUBSCRIPTIONS}/{{id}}",
@@ -154,6 +159,7 @@ async def test_no_query_and_no_path_makes_a_route_fail(whole: Whole) -> None:
         TRANSACTIONS,
         *OF_PEERS,
         *OF_SUBSCRIPTIONS,
+        USERINFO,
     } | {
         *COLLECTIONS,
         *HUBS,

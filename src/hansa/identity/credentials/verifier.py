@@ -56,8 +56,8 @@ class PresentationRequest(msgspec.Struct, frozen=True):
 
     audience: str
     """Of this verifier: its client identifier, with its prefix."""
-    nonce: str
-    """Of the request."""
+    nonce: str | None
+    """Of the request; None: there was none, as a machine presents its credential with what it asks for."""
 
 
 class VerifiedCredential(msgspec.Struct, frozen=True):
@@ -286,10 +286,10 @@ def _check_request(audience: object, nonce: object, request: PresentationRequest
     if isinstance(audience, list) and len(audience) == 1:
         audience = audience[0]
     assert request.audience, "a request is for somebody"
-    assert request.nonce, "a request names itself"
+    assert request.nonce != "", "a request names itself"
     if audience != request.audience:
         raise Refused(
             Code.PRESENTATION_FOREIGN, f"it is for {audience!r}, and this verifier is {request.audience!r}"
         )
-    if nonce != request.nonce:
+    if request.nonce is not None and nonce != request.nonce:
         raise Refused(Code.PRESENTATION_FOREIGN, "its nonce is not that of the request")

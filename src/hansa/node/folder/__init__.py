@@ -9,6 +9,8 @@
     keys/node-next.json, keys/validator-next.json
                           the same of the engine's keys
     keys/token.jwk        signs API tokens
+    keys/provider.json    signs tokens of the OpenID Provider: its keys, past and to come
+    clients.json          clients of the OpenID Provider (`hansa clients`)
     member.json           public card, for the others
     genesis.json          the ledger's beginning; of a league of one until the league is founded
     token                 a bearer token of the operator (only where asked for)
@@ -40,6 +42,7 @@ from hansa.node.folder.layout import (
     AGREEMENT_KEY,
     ANCHORS,
     CARD,
+    CLIENTS,
     FORMER_AGREEMENT_KEY,
     GENESIS,
     HISTORY,
@@ -59,6 +62,7 @@ from hansa.node.folder.layout import (
     NODE_KEY,
     OBSERVING,
     POLICIES,
+    PROVIDER_KEYS,
     RESTORED,
     ROTATION,
     SCHEMAS,
@@ -89,6 +93,7 @@ __all__ = [
     "AGREEMENT_KEY",
     "ANCHORS",
     "CARD",
+    "CLIENTS",
     "FORMER_AGREEMENT_KEY",
     "GENESIS",
     "HISTORY",
@@ -108,6 +113,7 @@ __all__ = [
     "NODE_KEY",
     "OBSERVING",
     "POLICIES",
+    "PROVIDER_KEYS",
     "RESTORED",
     "ROTATION",
     "SCHEMAS",

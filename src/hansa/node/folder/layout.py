@@ -19,6 +19,10 @@ NEXT_NODE_KEY: Final = Path("keys/node-next.json")
 NEXT_VALIDATOR_KEY: Final = Path("keys/validator-next.json")
 """Take the places of the engine's keys when the ledger has registered them."""
 TOKEN_KEY: Final = Path("keys/token.jwk")
+PROVIDER_KEYS: Final = Path("keys/provider.json")
+"""With which the OpenID Provider signs."""
+CLIENTS: Final = Path("clients.json")
+"""Of the OpenID Provider."""
 CARD: Final = Path("member.json")
 GENESIS: Final = Path("genesis.json")
 TOKEN: Final = Path("token")

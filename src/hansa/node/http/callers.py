@@ -19,7 +19,6 @@ operator and the members have none, and are never refused here.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from math import ceil
@@ -29,6 +28,7 @@ from hansa.core.access import OPERATOR, Authenticate
 from hansa.core.cache import Cache
 from hansa.core.errors import HansaError
 from hansa.core.limits import Limits
+from hansa.core.web_addresses import network_of
 from hansa.node.http.connection.request_head import NO_FIELDS, Fields
 
 WORK_FREE_S: Final = 0.001
@@ -48,8 +48,6 @@ STRANGERS_STREAMS_SHARE: Final = 0.75
 """Of all streams, for strangers together."""
 LEDGER_READERS: Final = 4
 """So many callers have room in the queue of those who read the ledger, whatever each of them wants."""
-IPV6_NETWORK_BITS: Final = 64
-"""One customer of a provider has so many bits of an address for itself."""
 
 ACCOUNT: Final = "hansa.account"
 """Name under `extensions` in the scope of a request: the account of its caller."""
@@ -315,16 +313,3 @@ class Callers:
             is_idle = not account.requests and now_s - account.last_seen_s > ACCOUNT_IDLE_S
             if is_idle and (budget is None or budget.level_s(now_s) >= budget.burst_s):
                 del self._accounts[key]
-
-
-def network_of(address: str) -> str:
-    """The address whose holder is one caller: an IPv4 address, or the network of an IPv6 address."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ipaddress.IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((parsed, IPV6_NETWORK_BITS), strict=False).network_address)

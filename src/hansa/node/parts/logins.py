@@ -18,6 +18,7 @@ from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import is_missing
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
+from hansa.core.web_addresses import network_of
 from hansa.identity.credentials import (
     CredentialVerifier,
     DidKeys,
@@ -34,7 +35,6 @@ from hansa.identity.presentations import (
 )
 from hansa.identity.principal import principal_of
 from hansa.node.folder import ANCHORS
-from hansa.node.http.callers import network_of
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.settings.loading import Settings
 from hansa.node.verifier.identity import registration_certificate, verifier_identity
@@ -47,6 +47,7 @@ class WalletParts(msgspec.Struct, frozen=True):
     """What the wiring needs of it."""
 
     routes: Sequence[Route]
+    credentials: CredentialVerifier
     caches: Sequence[HasFigures]
 
 
@@ -79,10 +80,11 @@ def wallet_parts(
     registry = LedgerIssuers(ledger) if settings.credential_trust == "ledger" else None
     trust = IssuerTrust(_anchors(), registry, dids, settings.anchored_credentials)
     status = StatusLists(to_issuers, trust, allow_http=settings.allow_private_networks)
+    credentials = CredentialVerifier(trust, dids, status, RecentPresentations(), clock)
     logins = WalletLogins(
         verifier_identity(settings, Path(), clock, entropy, log),
         PresentationQuery(map(read_accepted_type, settings.wallet_credentials)),
-        CredentialVerifier(trust, dids, status, RecentPresentations(), clock),
+        credentials,
         lambda credential: principal_of(credential, identity.rules),
         LoginOptions(
             endpoint=settings.endpoint,
@@ -97,7 +99,7 @@ def wallet_parts(
     pages = WalletLoginPages(frame, settings.name, settings.endpoint)
     begin = identity.sessions.begin
     api = LoginsApi(logins, pages, begin, settings.endpoint, browser_address, settings.limits)
-    return WalletParts(routes(api, ExchangeApi(logins)), (dids.cache, status.cache))
+    return WalletParts(routes(api, ExchangeApi(logins)), credentials, (dids.cache, status.cache))
 
 
 def browser_address(request: Request) -> str:

@@ -1,7 +1,6 @@
 """What was ended before its time: tokens until they would have expired, and parties until they are let in.
 
-A *party* is a subject, an organisation, a credential or an OpenID client. Whatever was begun for it is over
-while it is here.
+A *party* is a subject, an organisation or a credential. Whatever was begun for it is over while it is here.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import Final, Literal
 from hansa.store.interface import Transaction
 from hansa.store.sql import Readable, upsert
 
-PartyKind = Literal["subject", "organization", "credential", "client"]
+PartyKind = Literal["subject", "organization", "credential"]
 
 FORGOTTEN_AT_ONCE_MAX: Final = 50
 

@@ -1,0 +1,1 @@
+"""What the endpoints of the OpenID Provider do, whatever carries the requests."""

@@ -1,0 +1,140 @@
+"""Refresh tokens: each is good once, and a whole family ends with the first one that is used twice.
+
+A refresh token has two parts, a handle that stays the same in its family and a secret that each use replaces;
+the store has a digest of both. Whoever shows a handle with another secret than the present one had a token of
+the family, or has one that was stolen: the family is over, with all access tokens that came of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+import msgspec
+
+from hansa.core.base64url import to_base64url
+from hansa.core.clock import Clock
+from hansa.core.errors import Code, Unavailable
+from hansa.core.identifiers import Entropy
+from hansa.core.limits import Limits
+from hansa.identity.provider.oauth_errors import invalid_grant
+from hansa.identity.provider.tokens.access_tokens import AccessTokens, Authorized
+from hansa.store import Store
+from hansa.store.tables.logins import token_families as table
+
+_FORM: Final = re.compile(r"([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})", re.ASCII)
+_HANDLE_SIZE_BYTES: Final = 16
+_SECRET_SIZE_BYTES: Final = 32
+
+
+class Refreshed(msgspec.Struct, frozen=True):
+    """What a refresh token was good for."""
+
+    authorized: Authorized
+    family: str
+    refresh_token: str
+    """That takes its place."""
+
+
+class TokenFamilies:
+    """The families. Args: where they are, what ends with them, and bounds."""
+
+    def __init__(
+        self, store: Store, access_tokens: AccessTokens, clock: Clock, entropy: Entropy, limits: Limits
+    ) -> None:
+        self._store = store
+        self._access_tokens = access_tokens
+        self._clock = clock
+        self._entropy = entropy
+        self._limits = limits
+
+    async def begin(self, authorized: Authorized, family: str) -> str:
+        """The first refresh token of a family.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED`, when there are too many; or of the store.
+        """
+        handle, secret = self._part(_HANDLE_SIZE_BYTES), self._part(_SECRET_SIZE_BYTES)
+        now_s = self._now_s()
+        ends_s = now_s + int(self._limits.refresh_token_lifetime_s)
+        if authorized.principal.credential_expires_s is not None:
+            ends_s = min(ends_s, authorized.principal.credential_expires_s)
+        subject, client = authorized.principal.subject, authorized.client
+        async with self._store.transaction() as tx:
+            await table.remove_expired(tx, now_s)
+            if await table.count(tx) >= self._limits.token_families_max:
+                raise Unavailable(Code.OVERLOADED, "Too many refresh tokens.", retry_after_s=3600.0)
+            others = await table.oldest_of(tx, subject, client)
+            for name in others[: max(0, len(others) + 1 - self._limits.token_families_per_subject_max)]:
+                await table.remove(tx, name)
+            content = msgspec.json.encode(authorized)
+            row = table.FamilyRow(_digest(handle), family, _digest(secret), subject, client, content, ends_s)
+            await table.add(tx, row)
+        return f"{handle}.{secret}"
+
+    async def refresh(self, refresh_token: str, client: str, key_thumbprint: str) -> Refreshed:
+        """Use a refresh token up.
+
+        Args:
+            refresh_token: As the client shows it.
+            client: Which client that is, as it proved.
+            key_thumbprint: Of the key that it proved to have; empty: of none.
+
+        Raises:
+            OAuthRefused: `invalid_grant`.
+            Unavailable: Of the store.
+        """
+        row = await self._row(refresh_token)
+        if row is None or row.client != client or row.ends_s <= self._now_s():
+            raise invalid_grant("The refresh token is unknown, has expired, or is of another client.")
+        authorized = msgspec.json.decode(row.content, type=Authorized)
+        if authorized.key_thumbprint != key_thumbprint:
+            raise invalid_grant("The refresh token is bound to another key.")
+        handle, before = _parts(refresh_token)
+        secret = self._part(_SECRET_SIZE_BYTES)
+        async with self._store.transaction() as tx:
+            is_present = await table.rotate(tx, _digest(handle), _digest(before), _digest(secret))
+            if not is_present:
+                await table.remove(tx, row.name)
+        if not is_present:
+            await self._access_tokens.end_family(row.name)
+            raise invalid_grant("The refresh token was used before: all tokens that came of it have ended.")
+        return Refreshed(authorized, row.name, f"{handle}.{secret}")
+
+    async def find(self, refresh_token: str, client: str) -> table.FamilyRow | None:
+        """The family of a refresh token that is good for a client now."""
+        row = await self._row(refresh_token)
+        if row is None or row.client != client or row.ends_s <= self._now_s():
+            return None
+        return row if row.secret == _digest(_parts(refresh_token)[1]) else None
+
+    async def end(self, family: str) -> None:
+        """End a family, with the access tokens that came of it.
+
+        Raises:
+            Unavailable: `Code.OVERLOADED`, or of the store.
+        """
+        await self._access_tokens.end_family(family)
+        async with self._store.transaction() as tx:
+            await table.remove(tx, family)
+
+    async def _row(self, refresh_token: str) -> table.FamilyRow | None:
+        if _FORM.fullmatch(refresh_token) is None:
+            return None
+        return await table.by_handle(self._store, _digest(_parts(refresh_token)[0]))
+
+    def _part(self, size_bytes: int) -> str:
+        return to_base64url(self._entropy(size_bytes))
+
+    def _now_s(self) -> int:
+        return int(self._clock.now().timestamp())
+
+
+def _parts(refresh_token: str) -> tuple[str, str]:
+    handle, _, secret = refresh_token.partition(".")
+    return handle, secret
+
+
+def _digest(part: str) -> bytes:
+    return hashlib.sha256(part.encode("ascii")).digest()
