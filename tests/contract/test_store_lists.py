@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hansa.core.errors import Code, Refused
-from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, SortKey, Store
+from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, IsPublic, Query, SortKey, Store
 from hansa.store import Test as StoreTest
 from hansa.store.operators import EQ, GT, GTE, LT, LTE, REGEX
 from tests.contract.stores import ENGINES, Engine, create, delete, opened, put
@@ -58,6 +58,10 @@ CONDITIONS: dict[str, Condition] = {
     "test": StoreTest("odd", lambda body, _: not body["isBundle"]),
     "any": AnyOf((Filter(("name",), ("n0",)), Filter(("category", "id"), ("c4",)))),
     "all": AnyOf((AllOf((Filter(("name",), ("n0",)), Filter(("isBundle",), ("true",)))),)),
+    "public": IsPublic(),
+    "not-public": IsPublic(False),
+    "public-or": AnyOf((IsPublic(), Filter(("category", "id"), ("c4",)))),
+    "public-and": AnyOf((AllOf((IsPublic(), Filter(("name",), ("n0",)))), IsPublic(False))),
 }
 EXPECTED = {
     "eq": range(0, 24, 2),
@@ -75,6 +79,10 @@ EXPECTED = {
     "test": range(1, 24, 2),
     "any": [n for n in range(24) if n % 4 == 0 or n % 5 == 4],
     "all": range(0, 24, 4),
+    "public": [n for n in range(24) if n % 3 < 2],
+    "not-public": range(2, 24, 3),
+    "public-or": [n for n in range(24) if n % 3 < 2 or n % 5 == 4],
+    "public-and": [n for n in range(24) if n % 3 == 2 or n % 4 == 0],
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from hansa.business.models import Models
+from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
 from hansa.core.access import Authenticate, Authorize, authorize_by_role
@@ -74,6 +75,8 @@ class Context(msgspec.Struct, frozen=True):
     """Name of the condition by which nothing of an own entity leaves this marketplace; None: none does."""
     authorize: Authorize = authorize_by_role
     """Asked by operations: what a caller may do."""
+    organizations: OrganizationAliases | None = None
+    """What organisations are called here; None: each resource looks that up by itself."""
     forwarder: WriteForwarder | None = None
     """Has writes to replicas carried out by their origins; None: they are refused."""
     positions: LedgerPositions | None = None

@@ -2,7 +2,8 @@
 
 References can be followed backwards without an index of theirs (`hansa.store.index.extraction`).
 
-`id`, `name`, `lastUpdate`, `@type` and the status are indexed everywhere; here are the others. An operator
+`id`, `name`, `lastUpdate`, `@type` and the status are indexed everywhere; here are the others. By related
+parties it is found what an organisation may read (`hansa.business.rights`). An operator
 names more in the setting `indexed_attributes`: `ProductOffering.version`, or `externalId` for every type that
 has it.
 """
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from hansa.business.models import Api, Models, Resource
+from hansa.business.rights.organizations import IDENTIFYING, ORGANIZATION
+from hansa.business.rights.targets import party_attributes
 from hansa.business.rules import reference_paths
 from hansa.core.errors import Code, Fatal
 from hansa.store.index.paths import AttributePath
@@ -35,7 +38,12 @@ def index_plan(models: Models, setting: Sequence[str] = ()) -> IndexPlan:
     plan: dict[str, CollectionPlan] = {}
     for api in models.apis:
         for resource in api.resources:
-            paths = dict.fromkeys(path for path in COMMON if _has(api, resource, path))
+            named = COMMON + tuple(
+                (name, member) for name in party_attributes(api, resource) for member in ("id", "name")
+            )
+            if resource.collection == ORGANIZATION:
+                named += IDENTIFYING
+            paths = dict.fromkeys(path for path in named if _has(api, resource, path))
             for text, (collection, path) in requested.items():
                 if collection in {None, resource.collection} and _has(api, resource, path):
                     paths[path] = None

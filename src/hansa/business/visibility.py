@@ -20,7 +20,7 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.visibility import visibility_of
 from hansa.core.work import Checkpoint
-from hansa.store import AllOf, AnyOf, Condition, Entity, Filter, Query, Test
+from hansa.store import AllOf, AnyOf, Condition, Entity, Filter, IsPublic, Query, Test
 
 
 class PublicParts:
@@ -104,6 +104,8 @@ def _confined(condition: Condition, private: frozenset[str]) -> Condition:
             return condition
         case Test(name, holds):
             return Test(name, _on_public_part(holds, private))
+        case IsPublic():
+            return condition
         case AnyOf(conditions):
             return AnyOf(tuple(_confined(one, private) for one in conditions))
         case AllOf(conditions):

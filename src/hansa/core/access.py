@@ -4,13 +4,17 @@ Two questions, two protocols. *Authentication* belongs to a face, which knows ho
 themselves: headers become a `Caller`. *Authorization* belongs to operations, whoever calls them: caller,
 action and target become a `Decision`, which says why when it refuses. An operation hands out a `Grant` for a
 decision that allows, and takes nothing else: an operation cannot be called without the decision.
+
+Where the decision depends on the entity, as for people of an organisation, which have rights to what is its
+own, the decision carries an `EntityRule`. The operation asks it about each entity that it reads or writes; of
+lists, the rule says what can be looked up (`ReadReach`), so that it becomes a condition of the query.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum, unique
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -24,6 +28,7 @@ READER: Final = "reader"
 """The role of those who read what is private."""
 READERS: Final = frozenset({OPERATOR, PROVIDER, READER})
 WRITERS: Final = frozenset({OPERATOR, PROVIDER})
+_OPERATORS: Final = frozenset({OPERATOR})
 
 
 class GrantedPower(msgspec.Struct, frozen=True):
@@ -35,6 +40,14 @@ class GrantedPower(msgspec.Struct, frozen=True):
     """As `ProductOffering`."""
     actions: tuple[str, ...]
     """As `Create`, in alphabetical order."""
+
+    def covers(self, domain: str, function: str, action: str) -> bool:
+        """Whether it is the power for an action. Capital letters do not matter, everything else does."""
+        return (
+            self.domain == domain.upper()
+            and self.function.lower() == function.lower()
+            and action.lower() in map(str.lower, self.actions)
+        )
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -60,13 +73,16 @@ class Caller(msgspec.Struct, frozen=True):
 
     @property
     def may_read(self) -> bool:
-        """Whether the caller may read what is private."""
-        return not self.roles.isdisjoint(READERS)
+        """Whether the caller may read all that is private.
+
+        One that acts for an organisation may not, whatever its roles, unless it is an operator.
+        """
+        return not self.roles.isdisjoint(READERS if self.organization is None else _OPERATORS)
 
     @property
     def may_write(self) -> bool:
-        """Whether the caller may change this marketplace's entities."""
-        return not self.roles.isdisjoint(WRITERS)
+        """Whether the caller may change all of this marketplace's entities; see `may_read`."""
+        return not self.roles.isdisjoint(WRITERS if self.organization is None else _OPERATORS)
 
 
 ANONYMOUS = Caller()
@@ -107,6 +123,77 @@ class AccessTarget(msgspec.Struct, frozen=True):
     """Whether none of them is for everybody."""
     operator_actions: frozenset[Action] = frozenset()
     """Actions that exist for operators alone."""
+    api: str = ""
+    """That serves them, as `TMF620`."""
+    party_attributes: tuple[str, ...] = ()
+    """Attributes that hold related parties."""
+    status_attribute: str | None = None
+    """That holds their state."""
+    is_catalogue: bool = False
+    """Whether its entities may be public."""
+    is_below: bool = False
+    """Whether they are sub-resources: who may what with them is decided by their parent."""
+    is_job: bool = False
+    """Whether they are import or export jobs, which reach beyond every rule about entities."""
+
+
+class EntityFacts(msgspec.Struct, frozen=True):
+    """What a decision about one entity is made on."""
+
+    fields: Mapping[str, Any]
+    """Its attributes."""
+    is_public: bool
+
+
+class AccessRefusal(msgspec.Struct, frozen=True):
+    """Why something is not allowed."""
+
+    code: Code
+    reason: str
+    """One sentence for the person who has to act on it."""
+
+
+class ReadReach(msgspec.Struct, frozen=True):
+    """The entities of a collection that a caller may read, as something that can be looked up.
+
+    They are those that are public, and those that have one of its party identifiers at a party attribute; of
+    these, or of all when `has_other_permits`, those of which `holds` is true.
+    """
+
+    key: str
+    """The same text for the same entities, as far as nothing is written."""
+    public: bool = True
+    parties: tuple[str, ...] = ()
+    """Identifiers in `id` of a related party."""
+    names: tuple[str, ...] = ()
+    """Identifiers in `name` of a related party."""
+    holds: Callable[[Mapping[str, Any], bool], bool] | None = None
+    """Of the attributes of an entity, and whether it is public; None: of all."""
+    has_other_permits: bool = False
+    """There are further ones, which only `holds` knows."""
+    public_only: bool = False
+    """None of them is private."""
+
+
+class EntityRule(Protocol):
+    """What of the entities of one collection a caller may do something with."""
+
+    def refusal(self, facts: EntityFacts, aliases: frozenset[str], /) -> AccessRefusal | None:
+        """Why the caller may not do it with an entity; None: it may.
+
+        Args:
+            facts: Of the entity, as it is; of a write, asked again of what it becomes.
+            aliases: Identifiers of the entities here that describe the caller's organisation.
+        """
+
+    def reach(self, aliases: frozenset[str], /) -> ReadReach:
+        """Of an action that reads: the entities of which `refusal` is None."""
+
+    def is_of_caller(self, facts: EntityFacts, aliases: frozenset[str], /) -> bool:
+        """Whether the caller sees what of an entity is not for everybody who may read it."""
+
+    def completed(self, fields: dict[str, Any], /) -> None:
+        """Put the caller's organisation into a new entity that does not say to whom it belongs."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -117,7 +204,9 @@ class Decision(msgspec.Struct, frozen=True):
     reason: str = ""
     """Of a refusal, for the person who has to act on it."""
     public_only: bool = False
-    """Reading is limited to what is public."""
+    """Reading is limited to what is public; with a rule, for whoever does not ask that."""
+    rule: EntityRule | None = None
+    """Decides about each entity; None: it is the same about all."""
 
     @property
     def is_allowed(self) -> bool:
@@ -129,7 +218,10 @@ class Authorize(Protocol):
     """Decides what a caller may do; asked once for each operation."""
 
     def __call__(self, caller: Caller, action: Action, target: AccessTarget, /) -> Decision:
-        """The decision. It depends on nothing that the operation reads, so it can precede reading a body."""
+        """The decision. It depends on nothing that the operation reads, so it can precede reading a body.
+
+        Its rule depends on entities, and is asked about each.
+        """
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -139,7 +231,9 @@ class Grant(msgspec.Struct, frozen=True):
     action: Action
     collection: str
     public_only: bool = False
-    """Reading is limited to what is public."""
+    """Reading is limited to what is public; with a rule, for whoever does not ask that."""
+    rule: EntityRule | None = None
+    """Decides about each entity; None: it is the same about all."""
 
 
 _READ: Final = Action.READ

@@ -19,6 +19,7 @@ REASONS: Final[dict[Code, str]] = {
     Code.INVALID: "Invalid request",
     Code.UNAUTHENTICATED: "Authentication required",
     Code.FORBIDDEN: "Forbidden",
+    Code.POWER_MISSING: "Power missing",
     Code.NOT_FOUND: "Not found",
     Code.METHOD_NOT_ALLOWED: "Method not allowed",
     Code.NOT_ACCEPTABLE: "Not acceptable",

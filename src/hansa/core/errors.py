@@ -121,6 +121,7 @@ HTTP_STATUS: Final[dict[Code, int]] = {
     Code.INVALID: 400,
     Code.UNAUTHENTICATED: 401,
     Code.FORBIDDEN: 403,
+    Code.POWER_MISSING: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.NOT_ACCEPTABLE: 406,

@@ -67,6 +67,7 @@ from hansa.node.ledger_access.kinds import LedgerAccess, LightBlocks, NodeBus
 from hansa.node.ledger_view import LedgerView
 from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.outbound import OutboundClient
+from hansa.node.parts.access import AccessParts
 from hansa.node.parts.auditing import Auditing, auditing
 from hansa.node.parts.business import business_context
 from hansa.node.parts.development import development
@@ -256,6 +257,7 @@ def status_parts(
     light: LightBlocks,
     own: Callable[[], OwnMembership],
     clock: Clock,
+    policies_problem: Callable[[], str | None],
 ) -> tuple[LedgerView, StatusReporter]:
     """What reports the state of the ledger, and that of the whole marketplace."""
     ledger, view = (
@@ -266,7 +268,7 @@ def status_parts(
     health = HealthReporter(
         *(settings.did, ledger, registry, view, lambda: publisher.problem),
         lambda: replication.follower.is_ledger_behind,
-        lambda: replication.watch.problem,
+        lambda: replication.watch.problem or policies_problem(),
         record=bus.record,
         guard=access.guard,
         following=lambda: access.following,
@@ -324,6 +326,7 @@ class Marketplace:
         # The TM Forum APIs, their jobs and their notifications.
         self.identity = identity = IdentityParts(settings, store, registry, own_key, clock, entropy)
         authenticate = identity.authenticate
+        self.rights = AccessParts(clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         audit = auditing(store, did, Backlog(clock), clock, entropy, limits)
         basis = settings, store, bus, registry, to_members, own_key, clock, entropy
@@ -332,6 +335,7 @@ class Marketplace:
             *(settings, store, models, authenticate, clock, entropy, identifiers, to_listeners, forwards),
             is_waiting=lambda one: replication.closure.is_waiting(one),  # noqa: PLW0108 - it is made below
             withheld_by=lambda one: replication.policy.withheld_by(one),  # noqa: PLW0108 - likewise
+            authorize=self.rights.rights,
         )
         business = BusinessApp(context, job_files)
         self.searching = searching = Searching(context, registry, settings.name)
@@ -347,13 +351,15 @@ class Marketplace:
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         access.add_tasks(self.tasks, to_members)
         own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
-        self._add_tasks(*own_tasks, replication.tasks(), audit.tasks(), identity.tasks(), searching.tasks())
+        groups = replication.tasks(), audit.tasks(), identity.tasks(), searching.tasks(), self.rights.tasks()
+        self._add_tasks(*own_tasks, *groups)
 
         # What is served.
         self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
             *(settings, store, self.bus, registry, replication, access, self.tasks),
             *(chain_id, self.light, lambda: OwnMembership(did, own_key.kid, endpoint), clock),
+            policies_problem=lambda: self.rights.watch.problem,
         )
         checked = did, endpoints.accepted, registry.callers, clock, limits
         caller_check = MemberCallerCheck(*checked, on_request=replication.is_alive)

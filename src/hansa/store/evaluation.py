@@ -13,7 +13,7 @@ from hansa.core.instants import comparable
 from hansa.core.work import Checkpoint, no_checkpoint
 from hansa.store.index.paths import number_of, values_at
 from hansa.store.operators import EQ, Operator
-from hansa.store.records import AllOf, AnyOf, Condition, Filter, SortKey, Test
+from hansa.store.records import AllOf, AnyOf, Condition, Filter, IsPublic, SortKey, Test
 
 
 def matches(value: Any, conditions: Iterable[Condition], checkpoint: Checkpoint = no_checkpoint) -> bool:
@@ -37,6 +37,21 @@ def satisfies(value: Any, condition: Condition, checkpoint: Checkpoint = no_chec
             return all(satisfies(value, one, checkpoint) for one in condition.conditions)
         case Test():
             return condition.holds(value, checkpoint)
+        case IsPublic():
+            raise AssertionError("who knows whether the value is public resolves the condition")
+
+
+def resolved(condition: Condition, *, is_public: bool) -> Condition:
+    """A condition on an entity of which is known whether it is public: what is left of it for the body."""
+    match condition:
+        case IsPublic(holds):
+            return AllOf(()) if holds is is_public else AnyOf(())
+        case AnyOf(conditions):
+            return AnyOf(tuple(resolved(one, is_public=is_public) for one in conditions))
+        case AllOf(conditions):
+            return AllOf(tuple(resolved(one, is_public=is_public) for one in conditions))
+        case _:
+            return condition
 
 
 def compares(value: Any, text: str, operator: Operator, *, has_moments: bool = False) -> bool:

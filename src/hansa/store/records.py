@@ -125,6 +125,12 @@ class Test(msgspec.Struct, frozen=True):
     every few hundred microseconds."""
 
 
+class IsPublic(msgspec.Struct, frozen=True):
+    """The entity is public, or is not: no part of its body says so, so that only a store can tell."""
+
+    holds: bool = True
+
+
 class AnyOf(msgspec.Struct, frozen=True):
     """At least one holds."""
 
@@ -137,7 +143,7 @@ class AllOf(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
 
-Condition: TypeAlias = Filter | Test | AnyOf | AllOf
+Condition: TypeAlias = Filter | Test | IsPublic | AnyOf | AllOf
 
 
 class SortKey(msgspec.Struct, frozen=True):

@@ -14,7 +14,11 @@ def test_every_collection_has_a_plan_with_its_status_and_its_references() -> Non
     assert plan.keys() == MODELS.types
     assert plan["ProductOffering"].status == "lifecycleStatus"
     assert plan["ProductOrder"].status == "state"
-    assert set(plan["ProductOffering"].indexed) == {("category", "id"), ("relatedParty", "id")}
+    assert set(plan["ProductOffering"].indexed) == {
+        ("category", "id"),
+        ("relatedParty", "id"),
+        ("relatedParty", "name"),
+    }
     assert {("category", "id"), ("productSpecification", "id")} <= set(plan["ProductOffering"].references)
 
 

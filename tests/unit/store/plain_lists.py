@@ -12,7 +12,7 @@ import msgspec
 
 from hansa.core.instants import comparable
 from hansa.core.work import no_checkpoint
-from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, Query, records
+from hansa.store import AllOf, AnyOf, Condition, EntityDraft, Filter, IsPublic, Query, records
 from hansa.store.operators import GTE, REGEX
 from hansa.store.sqlite.store import SqliteStore
 from tests.unit.store.drafts import draft
@@ -83,19 +83,21 @@ def compares(value: Any, text: str, filter: Filter) -> bool:
             return False
 
 
-def holds(body: Any, condition: Condition) -> bool:
+def holds(body: Any, condition: Condition, *, is_public: bool) -> bool:
     """Whether an entity satisfies a condition."""
     match condition:
         case Filter():
             return any(
                 compares(v, t, condition) for v in reached(body, condition.path) for t in condition.values
             )
+        case IsPublic():
+            return condition.holds is is_public
         case records.Test():
             return condition.holds(body, no_checkpoint)
         case AnyOf():
-            return any(holds(body, one) for one in condition.conditions)
+            return any(holds(body, one, is_public=is_public) for one in condition.conditions)
         case AllOf():
-            return all(holds(body, one) for one in condition.conditions)
+            return all(holds(body, one, is_public=is_public) for one in condition.conditions)
 
 
 def place(bodies: dict[str, Any], path: Sequence[str], id: str) -> tuple[int, float, str]:
@@ -117,7 +119,7 @@ def expected(drafts: Sequence[EntityDraft], query: Query) -> tuple[tuple[str, ..
         if one.type == query.type
         and (one.public or not query.public_only)
         and query.parent in {None, one.parent}
-        and all(holds(bodies[one.id], condition) for condition in query.filters)
+        and all(holds(bodies[one.id], condition, is_public=one.public) for condition in query.filters)
     ]
     if query.sort and query.sort[-1].descending:
         ids.reverse()

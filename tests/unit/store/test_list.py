@@ -113,7 +113,7 @@ tests = st.builds(
     lambda name: records.Test(f"has {name}", lambda body, _: name in body), st.sampled_from(("a", "category"))
 )
 conditions = st.recursive(
-    filters | filters | tests,
+    filters | filters | tests | st.builds(records.IsPublic, st.booleans()),
     lambda inner: (
         st.builds(AnyOf, st.lists(inner, max_size=3).map(tuple))
         | st.builds(AllOf, st.lists(inner, max_size=3).map(tuple))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.core.limits import Limits
-from hansa.store import AnyOf, Filter, Query, SortKey
+from hansa.store import AnyOf, Filter, IsPublic, Query, SortKey
 from hansa.store.sqlite.lists import ordering, planner
 from hansa.store.sqlite.lists.lists import Lists
 from hansa.store.sqlite.number_sets import NumberSet, NumberSets, selected
@@ -37,6 +37,8 @@ QUERIES = (
     Query(OFFERING, (IN_C2_OR_C3, LAUNCHED), (BY_NAME,), offset=30, limit=50),
     Query(OFFERING, (IN_C1,), (LATEST_FIRST,), offset=2, limit=3),
     Query(OFFERING, (IN_C2_OR_C3,), (SortKey(("lifecycleStatus",)),), public_only=False, parent="p"),
+    Query(OFFERING, (AnyOf((IsPublic(), IN_C1)),), public_only=False),
+    Query(OFFERING, (AnyOf((IsPublic(), IN_C1, IN_C2_OR_C3)), LAUNCHED), (BY_NAME,), 2, 9, public_only=False),
 )
 
 

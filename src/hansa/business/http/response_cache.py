@@ -28,6 +28,8 @@ class ListKey(NamedTuple):
     public_only: bool
     range_header: bytes | None
     parent_id: str | None
+    reader: str | None = None
+    """Which part of the collection is read; None: the same as everybody with `public_only`."""
 
 
 class CachedResponse(NamedTuple):

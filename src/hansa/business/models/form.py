@@ -43,7 +43,8 @@ document), `initial=<JSON>` (ours, set when a create does not carry it), `privat
 type: never without a token, never to other members). `"@"` lists the meta-attributes of TMF630 Part 2 that
 the type has; of a resource, `@type` and `@baseType` can be set only when it is created, which needs no words.
 `"@extends"` names the type whose attributes it inherits. A catalogue type has the attribute `visibleTo`
-(`hansa.core.visibility`) beside its own.
+(`hansa.core.visibility`) beside its own, and `relatedParty`, by which it belongs to somebody, where the
+document knows related parties and gives it none.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ from hansa.business.models.records import (
     capitalized,
 )
 from hansa.core.errors import Code, Fatal
+from hansa.core.parties import ATTRIBUTE as PARTIES
 from hansa.core.visibility import ATTRIBUTE as VISIBLE_TO
 
 META_TYPES: Final = {
@@ -133,7 +135,10 @@ def read_model(text: str, source: str) -> Api:
             base_path=form.base_path,
             resources=resources,
             types={
-                name: _type(name, lines, [one for one in resources if one.type == name])
+                name: _type(
+                    *(name, lines, [one for one in resources if one.type == name]),
+                    has_parties="RelatedParty" in form.type,
+                )
                 for name, lines in form.type.items()
             },
             enumerations=form.enum,
@@ -207,7 +212,9 @@ def _resource(key: str, fields: _ResourceForm) -> Resource:
     )
 
 
-def _type(name: str, lines: Mapping[str, str], resources: Sequence[Resource]) -> EntityType:
+def _type(
+    name: str, lines: Mapping[str, str], resources: Sequence[Resource], *, has_parties: bool
+) -> EntityType:
     attributes: dict[str, Attribute] = {}
     for key, line in lines.items():
         if key == "@":
@@ -219,6 +226,8 @@ def _type(name: str, lines: Mapping[str, str], resources: Sequence[Resource]) ->
             attributes[key] = attribute(key, line)
     if any(one.visibility == "catalogue" for one in resources):
         attributes[VISIBLE_TO] = Attribute(VISIBLE_TO, "string", is_list=True)
+        if PARTIES not in attributes and has_parties:
+            attributes[PARTIES] = Attribute(PARTIES, "RelatedParty", is_list=True)
     return EntityType(name, attributes, lines.get("@extends"))
 
 

@@ -33,7 +33,7 @@ from hansa.business.operations.draft import IMMUTABLE, DraftBuilder
 from hansa.business.operations.forwarding.repeats import Repeats
 from hansa.business.operations.forwarding.sending import WriteSender
 from hansa.business.operations.forwarding.terms import PLAIN_TERMS, WriteTerms
-from hansa.business.operations.tasks import Tasks
+from hansa.business.operations.tasks import Tasks, target_ids
 from hansa.business.operations.writes import (
     NO_PRECONDITIONS,
     WriteResult,
@@ -41,6 +41,8 @@ from hansa.business.operations.writes import (
     check_is_own,
     held_until_claimed,
 )
+from hansa.business.rights.bound import BoundRule
+from hansa.business.rights.writing import check_below, check_new, check_targets
 from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.business.validation.violations import InvalidBody, MissingAttribute, Violation
@@ -66,7 +68,7 @@ class NewEntity(BatchItem, Generic[Output]):
     """An entity that is about to be created, and what of it is known so far."""
 
     __slots__ = (
-        "absent", "body", "draft", "entity", "hashlink", "is_operator", "missing", "nonce", "output", "parent_id", "present", "terms", "unresolved", "words",
+        "absent", "body", "bound", "draft", "entity", "hashlink", "is_operator", "missing", "nonce", "output", "parent_id", "present", "terms", "unresolved", "words",
     )  # fmt: skip
 
     entity: Fields
@@ -98,6 +100,8 @@ class NewEntity(BatchItem, Generic[Output]):
         terms: WriteTerms = PLAIN_TERMS,
     ) -> None:
         self.terms = terms
+        self.bound: BoundRule | None = None
+        """Which entities its caller may create; None: all."""
         self.is_operator = is_operator
         """Whether it may say what others only read."""
         self.body = body
@@ -190,6 +194,8 @@ class CreateOperation:
         ):
             return present(earlier[0])
         new = NewEntity(body, parent_id, present, is_operator=OPERATOR in grant.caller.roles, terms=terms)
+        if grant.rule is not None:
+            new.bound = await self._bound(grant, (body,), parent_id)
         batches = self._batches
         if len(body) > SMALL_MAX_BYTES and isinstance(body, bytes):
             await self._prepare_large(new, len(body))
@@ -251,9 +257,10 @@ class CreateOperation:
         ):
             return list(earlier)
         is_operator = OPERATOR in grant.caller.roles
+        bound = None if grant.rule is None else await self._bound(grant, bodies, parent_id)
         prepared: list[NewEntity[WriteResult]] = []
         for body in bodies:
-            prepared.append(await self._prepared(body, parent_id, is_operator=is_operator))
+            prepared.append(await self._prepared(body, parent_id, bound, is_operator=is_operator))
             await self._context.clock.sleep(0)  # let others in
         matched_ids = [await self._matched_ids(new) for new in prepared]
         async with self._store.transaction() as tx:
@@ -279,7 +286,7 @@ class CreateOperation:
         Raises:
             Refused: As `one` does.
         """
-        new = await self._prepared(body, None, is_operator="create" in self._resource.operator_methods)
+        new = await self._prepared(body, None, None, is_operator="create" in self._resource.operator_methods)
         recalled = await self._context.identifiers.recalled(new.entity["id"]) if new.nonce is None else None
         return (await self._create(tx, new, await self._matched_ids(new), recalled)).entity
 
@@ -297,6 +304,8 @@ class CreateOperation:
         if None in entity.values():
             new.entity = entity = {name: value for name, value in entity.items() if value is not None}
         entity.setdefault("@type", resource.type)
+        if new.bound is not None:
+            new.bound.rule.completed(entity)
         violations: list[Violation] = []
         try:
             self._served.validator.check_names(resource.type, entity, entity)
@@ -353,6 +362,7 @@ class CreateOperation:
 
     async def _check_content(self, new: NewEntity[Any]) -> StageOutcome:
         rules = self._context.rules
+        check_new(new.bound, new.entity, is_public=new.draft.public)
         rules.check_content(self._resource, None, new.entity)
         new.words = rules.unknown_words(self._resource, new.entity)
         return CONTINUE
@@ -389,15 +399,37 @@ class CreateOperation:
     # -- the slow path --------------------------------------------------------------------------------------
 
     async def _prepared(
-        self, body: Fields, parent_id: str | None, *, is_operator: bool
+        self, body: Fields, parent_id: str | None, bound: BoundRule | None, *, is_operator: bool
     ) -> NewEntity[WriteResult]:
         """A new entity after everything that needs no transaction, outside a batch."""
         new = NewEntity[WriteResult](body, parent_id, lambda result: result, is_operator=is_operator)
+        new.bound = bound
         new.entity = body
         for stage in self._preparing:
             outcome = await stage(new)
             assert outcome is CONTINUE, "none of these stages is the last"
         return new
+
+    async def _bound(
+        self, grant: Grant, bodies: Sequence[bytes | Fields], parent_id: str | None
+    ) -> BoundRule | None:
+        """The rule about new entities; None where something that is here decides, which is looked at.
+
+        Raises:
+            Refused: That does not let the caller create.
+        """
+        if self._served.parent is not None:
+            await check_below(self._served, grant.caller, parent_id)
+            return None
+        task = self._resource.task
+        if task is None:
+            return await self._served.bound(grant)
+        if task.matches is not None:
+            raise Refused(Code.FORBIDDEN, "A task that selects entities by patterns is for tokens alone.")
+        for body in bodies:
+            fields = read_object(body, self._context.limits) if isinstance(body, bytes) else body
+            await check_targets(self._served, self._context, grant.caller, target_ids(task, fields))
+        return None
 
     async def _matched_ids(self, new: NewEntity[Any]) -> tuple[str, ...]:
         """Identifiers of what the patterns of a task select."""

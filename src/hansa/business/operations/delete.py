@@ -12,6 +12,7 @@ from hansa.business.operations.writes import (
     WriteToReplica,
     current_entity,
 )
+from hansa.business.rights.writing import guarded
 from hansa.business.served_resource import ServedResource
 from hansa.core.access import Action, Caller, Grant
 from hansa.core.errors import Code, Refused
@@ -68,9 +69,15 @@ class DeleteOperation:
             WriteQueued: It is a replica, and the deletion waits until its origin can be reached.
         """
         assert self._served.is_granted(grant, Action.DELETE), "a grant is used where it was made"
+        expected = await guarded(self._served, self._context, grant, entity_id, parent_id, expected)
         place = (entity_id, parent_id, expected)
         try:
             await self._delete(grant.caller, *place, terms)
+        except Refused as error:
+            if grant.rule is None or error.code is not Code.STILL_REFERENCED:
+                raise
+            # Of those that do, the caller may not know.
+            raise Refused(error.code, f"Other entities refer to {entity_id!r}.") from None
         except WriteToReplica as replica:
             result = await self._sender.send(grant.caller, replica, "DELETE", *place, terms)
             return result.position

@@ -17,6 +17,7 @@ import msgspec
 
 from hansa.business.context import Context
 from hansa.business.representation import Representation, collection_address
+from hansa.business.rights.reading import EntityReader
 from hansa.business.visibility import PublicParts
 from hansa.core.limits import Limits
 from hansa.core.thread_work import CHEAP
@@ -25,6 +26,8 @@ from hansa.store import Entity
 Path = tuple[str, ...]
 Run: TypeAlias = Callable[[int, Callable[[], Any]], Awaitable[Any]]
 """`LargeWork.run` on behalf of one caller."""
+Shown: TypeAlias = Callable[[Entity], bytes | None]
+"""The part of an entity that the caller may see; None: nothing."""
 READ_AT_ONCE: Final = 20
 """Entities that are read within one turn of the event loop."""
 _encode = msgspec.json.Encoder().encode
@@ -62,7 +65,7 @@ class ReferenceExpander:
         self._large_work = context.large_work
         self._limits = context.limits
         self._endpoint = context.endpoint
-        self._parts = PublicParts(context.models)
+        self.parts: Final = PublicParts(context.models)
 
     async def expand(
         self,
@@ -72,8 +75,17 @@ class ReferenceExpander:
         *,
         public_only: bool,
         is_stranger: bool,
+        reader: EntityReader | None = None,
     ) -> tuple[bytes, ...]:
         """Stored bodies with their references filled.
+
+        Args:
+            bodies: Of the entities.
+            paths: Where references are.
+            depth: How many rounds of all references are filled beside these.
+            public_only: Whether only what is public is filled in.
+            is_stranger: Nobody knows who reads.
+            reader: Decides about each entity, where it is not the same about all.
 
         Raises:
             Unavailable: `Code.OVERLOADED`, when too many large answers are being made.
@@ -82,49 +94,54 @@ class ReferenceExpander:
         def run(size_bytes: int, work: Callable[[], Any]) -> Awaitable[Any]:
             return self._large_work.run(size_bytes // CHEAP, work, is_stranger=is_stranger)
 
+        def shown(entity: Entity) -> bytes | None:
+            if reader is not None:
+                return reader.shown(entity)
+            if not public_only:
+                return entity.body
+            return self.parts.body(entity.type, entity.body) if entity.public else None
+
         size_bytes = sum(map(len, bodies))
         room = _Room(self._limits, size_bytes)
         values = await run(size_bytes, lambda: [msgspec.json.decode(body) for body in bodies])
         if paths:
             at_paths = await run(size_bytes, lambda: _all_at(values, paths, room.entities))
-            await self._fill(at_paths, room, run, public_only=public_only)
+            await self._fill(at_paths, room, run, shown)
         frontier: list[Any] = values
         for _ in range(depth):
             frontier_bytes, now = room.taken_bytes, frontier
             refs = await run(frontier_bytes, lambda: _all_below(now, room.entities))  # noqa: B023 - awaited here
-            frontier = await self._fill(refs, room, run, public_only=public_only)
+            frontier = await self._fill(refs, room, run, shown)
             if not frontier:
                 break
         encoded: tuple[bytes, ...] = await run(room.taken_bytes, lambda: tuple(map(_encode, values)))
         return encoded
 
     async def _fill(
-        self, refs: list[dict[str, Any]], room: _Room, run: Run, *, public_only: bool
+        self, refs: list[dict[str, Any]], room: _Room, run: Run, shown: Shown
     ) -> list[dict[str, Any]]:
         """Fill references in place, as far as there is room; returns those that were filled."""
         ids = list(dict.fromkeys(ref["id"] for ref in refs))
         entities: dict[str, Entity] = {}
         for start in range(0, len(ids), READ_AT_ONCE):
             part = await self._store.entities(ids[start : start + READ_AT_ONCE])
-            entities.update({name: one for name, one in part.items() if one.public or not public_only})
+            entities.update(part)
             if sum(len(one.body) for one in entities.values()) > room.left_bytes:
                 break
             await self._clock.sleep(0)  # let others in
 
         def filled() -> list[dict[str, Any]]:
-            return [ref for ref in refs if self._fill_one(ref, entities, room, public_only=public_only)]
+            return [ref for ref in refs if self._fill_one(ref, entities, room, shown)]
 
         result: list[dict[str, Any]] = await run(sum(len(one.body) for one in entities.values()), filled)
         return result
 
-    def _fill_one(
-        self, ref: dict[str, Any], entities: dict[str, Entity], room: _Room, *, public_only: bool
-    ) -> bool:
+    def _fill_one(self, ref: dict[str, Any], entities: dict[str, Entity], room: _Room, shown: Shown) -> bool:
         entity = entities.get(ref["id"])
-        if entity is None or not room.take(len(entity.body)):
+        body = None if entity is None else shown(entity)
+        if entity is None or body is None or not room.take(len(entity.body)):
             return False
         own_attributes = dict(ref)
-        body = self._parts.body(entity.type, entity.body) if public_only else entity.body
         ref.clear()
         ref.update({**msgspec.json.decode(body), "href": self._address(entity), **own_attributes})
         return True

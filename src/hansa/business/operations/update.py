@@ -33,6 +33,7 @@ from hansa.business.operations.writes import (
     held_until_claimed,
 )
 from hansa.business.patches import apply_patch, check_patch
+from hansa.business.rights.writing import guarded
 from hansa.business.rules import CollectionLookup
 from hansa.business.served_resource import ServedResource
 from hansa.business.validation.violations import InvalidBody, MissingAttribute, Violation, collected, refuse
@@ -139,6 +140,7 @@ class UpdateOperation:
         assert self._served.is_granted(grant, Action.CHANGE), "a grant is used where it was made"
         if body.get("id", entity_id) != entity_id:
             refuse([Violation("id", "must be the identifier in the path", body["id"])])
+        expected = await guarded(self._served, self._context, grant, entity_id, parent_id, expected)
         size_bytes = NODE_SIZE_BYTES * shallow_node_count(body)
         place = (entity_id, parent_id, expected)
         compute = partial(self._replacement, body=body)
@@ -176,6 +178,7 @@ class UpdateOperation:
         assert self._served.is_granted(grant, Action.CHANGE), "a grant is used where it was made"
         limits = self._context.limits
         check_patch(form, patch, limits)
+        expected = await guarded(self._served, self._context, grant, entity_id, parent_id, expected)
 
         def patched(current: Entity) -> Fields:
             return apply_patch(form, msgspec.json.decode(current.body), patch, limits)

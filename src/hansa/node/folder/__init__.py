@@ -39,6 +39,7 @@ from hansa.node.folder.genesis import (
     read_genesis,
 )
 from hansa.node.folder.layout import (
+    ACCESS_POLICIES,
     AGREEMENT_KEY,
     ANCHORS,
     CARD,
@@ -90,6 +91,7 @@ from hansa.node.folder.ports import unused_ports
 from hansa.node.folder.rotation import finish_rotation, rotate_token_key
 
 __all__ = [
+    "ACCESS_POLICIES",
     "AGREEMENT_KEY",
     "ANCHORS",
     "CARD",

@@ -35,6 +35,8 @@ SCHEMAS: Final = Path("schemas")
 """JSON Schemas of extensions, which the operator puts there."""
 POLICIES: Final = Path("policies")
 """Conditions of distribution, which the operator puts there."""
+ACCESS_POLICIES: Final = POLICIES / "access"
+"""Who may read and write what, likewise."""
 ANCHORS: Final = Path("anchors")
 """Authorities whose certificates are accepted for issuers of credentials, put there by the operator."""
 VERIFIER: Final = Path("verifier")

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from hansa.business.context import Context, Policies
 from hansa.business.jobs.files import JobFiles
 from hansa.business.models import Models
+from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
-from hansa.core.access import Authenticate
+from hansa.core.access import Authenticate, Authorize
 from hansa.core.clock import Clock
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
@@ -32,6 +33,7 @@ def business_context(
     forwarding: Forwarding,
     is_waiting: Callable[[str], bool],
     withheld_by: Callable[[Entity], str | None],
+    authorize: Authorize,
 ) -> tuple[Context, JobFiles]:
     """What the TM Forum APIs work with, as the settings say; and the files of their jobs.
 
@@ -64,6 +66,8 @@ def business_context(
         to_listeners=to_listeners,
         is_waiting=is_waiting,
         withheld_by=withheld_by,
+        authorize=authorize,
+        organizations=OrganizationAliases(store),
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
         forwarder=forwarding.forwarder,
         positions=forwarding.positions,

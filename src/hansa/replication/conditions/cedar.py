@@ -17,23 +17,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
 from hansa.core.cache import Cache
+from hansa.core.cedar import DescribedPolicy, Evaluations, invalid, policy_set, read_policies
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Fatal
 from hansa.replication.conditions.subject import Subject
 from hansa.replication.conditions.unmet import Unmet
 
 if TYPE_CHECKING:
     from cedarpy import PolicySet
 
-FILE_SIZE_MAX_BYTES: Final = 65_536
-POLICIES_MAX: Final = 100
 DECISIONS_CACHED_MAX: Final = 4096
 SCHEMA_NAME: Final = "schema.cedarschema"
 
@@ -45,16 +42,8 @@ ACTIONS: Final[dict[FileName, tuple[Action, ...]]] = {
 }
 """By file, the actions that its policies are about."""
 _CONTEXTS: Final[dict[Action, str]] = {"publish": "Described", "retrieve": "Announced", "store": "Described"}
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOW: Final = re.compile(r"\bnow\b")
 _ANYTHING: Final = {"op": "All"}
-
-
-class Evaluations(msgspec.Struct, frozen=True):
-    """How often policies of a file were evaluated, and how long that took."""
-
-    count: int = 0
-    seconds: float = 0.0
 
 
 class PolicyOutcome(msgspec.Struct, frozen=True):
@@ -112,8 +101,7 @@ class PolicyFile:
         self.name: Final = name
         self.digest: Final = hashlib.sha256(text.encode()).hexdigest()
         self._described = _read(name, text)
-        named = {"staticPolicies": self._described, "templates": {}, "templateLinks": []}
-        self._set: PolicySet = cedarpy.PolicySet.from_json_str(msgspec.json.encode(named).decode())
+        self._set: PolicySet = cedarpy.PolicySet.from_json_str(policy_set(self._described))
         self.is_open: Final = _is_open(tuple(self._described.values()))
         """Whether it is the one policy that permits everything."""
         self.needs_time: Final = _NOW.search(text) is not None
@@ -156,8 +144,7 @@ class PolicyFile:
 
         context, outcomes = msgspec.json.encode(subject), []
         for name, described in self._described.items():
-            alone = {"staticPolicies": {name: described}, "templates": {}, "templateLinks": []}
-            policies = cedarpy.PolicySet.from_json_str(msgspec.json.encode(alone).decode())
+            policies = cedarpy.PolicySet.from_json_str(policy_set({name: described}))
             _, reasons, errors = _ask(policies, action, issuer, type_name, context)
             error = errors[0] if errors else None
             outcomes.append(PolicyOutcome(name, described["effect"], name in reasons, error))
@@ -198,60 +185,25 @@ def _ask(
     return result.allowed, tuple(map(str, diagnostics.reasons)), tuple(map(str, diagnostics.errors))
 
 
-def _read(name: FileName, text: str) -> dict[str, dict[str, Any]]:
+def _read(name: FileName, text: str) -> dict[str, DescribedPolicy]:
     """The policies of a file in Cedar's JSON form, by their ids, in the order of the file.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`.
     """
-    import cedarpy
-
-    if len(text.encode()) > FILE_SIZE_MAX_BYTES:
-        raise _invalid(name, f"it has more than {FILE_SIZE_MAX_BYTES:,} bytes")
-    try:
-        form = msgspec.json.decode(cedarpy.policies_to_json_str(text))
-    except ValueError as error:
-        raise _invalid(name, str(error)) from error
-    if form.get("templates"):
-        raise _invalid(name, "it has a template, and nothing fills in its slots")
-    described = [form["staticPolicies"][f"policy{n}"] for n in range(len(form["staticPolicies"]))]
-    if len(described) > POLICIES_MAX:
-        raise _invalid(name, f"it has {len(described)} policies, and at most {POLICIES_MAX} are allowed")
-    ids = [_id_of(name, number, one) for number, one in enumerate(described, 1)]
-    repeated = [one for one, count in Counter(ids).items() if count > 1]
-    if repeated:
-        raise _invalid(name, f"two policies have the id {repeated[0]}")
-    if not any(one["effect"] == "permit" for one in described):
-        raise _invalid(
-            name, "no policy permits anything; permit (principal, action, resource); permits the rest"
+    source = f"policies/{name}"
+    described = read_policies(source, text, schema_of(name))
+    if not any(one["effect"] == "permit" for one in described.values()):
+        raise invalid(
+            source, "no policy permits anything; permit (principal, action, resource); permits the rest"
         )
-    result = cedarpy.validate_policies(text, schema_of(name))
-    if not result.validation_passed:
-        first = result.errors[0]
-        number = first.policy_id.removeprefix("policy")
-        place = f"policy {ids[int(number)]}: " if number.isdigit() and int(number) < len(ids) else ""
-        raise _invalid(name, place + first.error)
-    return dict(zip(ids, described, strict=True))
+    return described
 
 
-def _id_of(name: FileName, number: int, policy: dict[str, Any]) -> str:
-    annotated = policy.get("annotations", {}).get("id")
-    if not isinstance(annotated, str) or _ID.fullmatch(annotated) is None:
-        raise _invalid(
-            name,
-            f'policy {number} has no name: write @id("…") before it, with letters, digits, dots, dashes and underscores',
-        )
-    return annotated
-
-
-def _is_open(policies: tuple[dict[str, Any], ...]) -> bool:
+def _is_open(policies: tuple[DescribedPolicy, ...]) -> bool:
     return all(
         one["effect"] == "permit"
         and all(one[part] == _ANYTHING for part in ("principal", "action", "resource"))
         and not one["conditions"]
         for one in policies
     )
-
-
-def _invalid(name: FileName, reason: str) -> Fatal:
-    return Fatal(Code.SETTINGS_INVALID, f"policies/{name}: {reason.rstrip('.')}.")

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from hansa.core.cedar import FILE_SIZE_MAX_BYTES
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal
 from hansa.core.events import LifecycleEvent
 from hansa.core.files import read_file
 from hansa.replication.conditions.cedar import (
     ACTIONS,
-    FILE_SIZE_MAX_BYTES,
     Action,
     DecisionCache,
     FileName,

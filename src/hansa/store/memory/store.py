@@ -17,7 +17,7 @@ from hansa.core.identifiers import PLAIN_IDENTIFIER
 from hansa.core.limits import Limits
 from hansa.core.patterns import compiled
 from hansa.core.signal import Signal
-from hansa.store.evaluation import matches, ordered
+from hansa.store.evaluation import matches, ordered, resolved
 from hansa.store.index.extraction import IndexedFields, Indexes
 from hansa.store.index.plan import IndexPlan
 from hansa.store.memory.state import State, decoded, entity_of, time_of
@@ -237,7 +237,12 @@ class MemoryStore:
             and query.parent in {None, one.parent}
         }
         identifiers = {id(body): name for name, body in bodies.items()}
-        all_matches = [body for body in bodies.values() if matches(body, query.filters)]
+        filters = {
+            half: tuple(resolved(one, is_public=half) for one in query.filters) for half in (True, False)
+        }
+        all_matches = [
+            body for name, body in bodies.items() if matches(body, filters[self._state.entities[name].public])
+        ]
         ids = [identifiers[id(body)] for body in ordered(all_matches, query.sort)]
         page = tuple(ids[query.offset : query.offset + query.limit])
         tails = tuple([tail_of(name, self._state.entities[name].body) for name in page])

@@ -26,8 +26,8 @@ GROWTH_BYTES: Final = 4096
 SLICE_BYTES: Final = 512
 """Bits are counted and selected in slices of so many bytes."""
 
-SetKey: TypeAlias = "IndexKey | tuple[str, str]"
-"""A posting of the index, or a collection and a status."""
+SetKey: TypeAlias = "IndexKey | tuple[str, str | None]"
+"""A posting of the index, or a collection and a status; None: the whole collection."""
 
 
 class NumberSet:
@@ -125,7 +125,7 @@ class NumberSets:
             return
         for delta in deltas:
             collection, _, public, status = delta.kind
-            keys: list[SetKey] = [*delta.postings]
+            keys: list[SetKey] = [*delta.postings, (collection, None)]
             if status is not None:
                 keys.append((collection, status))
             for key in self.cache.among(keys):

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hansa.core.cedar import POLICIES_MAX
 from hansa.core.clock import ManualClock, SystemClock
 from hansa.core.errors import Code, Fatal
-from hansa.replication.conditions.cedar import ACTIONS, POLICIES_MAX, PolicyFile, decision_cache, schema_of
+from hansa.replication.conditions.cedar import ACTIONS, PolicyFile, decision_cache, schema_of
 from hansa.replication.conditions.files import PERIOD_S, read_conditions
 from hansa.replication.conditions.subject import VALUES_MAX, Subject
 

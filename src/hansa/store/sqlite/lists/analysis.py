@@ -16,7 +16,7 @@ from hansa.core.work import Checkpoint
 from hansa.store.index.extraction import CollectionIndex, IndexKey
 from hansa.store.index.paths import AttributePath, all_candidates
 from hansa.store.operators import IndexUse
-from hansa.store.records import AllOf, AnyOf, Condition, Filter, Query, SortKey, Test
+from hansa.store.records import AllOf, AnyOf, Condition, Filter, IsPublic, Query, SortKey, Test
 from hansa.store.sqlite.index_tail import AFTER
 from hansa.store.sqlite.lists.conditions import ConditionCompiler, Fragment, body_equality, path_nodes
 
@@ -56,6 +56,13 @@ class Posting(msgspec.Struct, frozen=True):
     """From the index, and from its tail."""
     members: Fragment
     """A SELECT of `n` and `public`; always with the tail, for a thread reads at a moment of its own."""
+    is_public_half: bool = False
+    """Only those of its entities that are public."""
+
+    @property
+    def is_collection(self) -> bool:
+        """Whether it is all entities of a collection, or all that are public."""
+        return self.key is None and self.column is None
 
 
 class IndexScan(msgspec.Struct, frozen=True, eq=False):
@@ -163,12 +170,20 @@ def collection_posting(query: Query) -> Posting:
     return _entity_posting(None, None, "", rows, (query.type,), query)
 
 
+def public_posting(query: Query) -> Posting:
+    """All entities of a collection that are public."""
+    posting = collection_posting(msgspec.structs.replace(query, public_only=True))
+    return msgspec.structs.replace(posting, is_public_half=True)
+
+
 def _is_slow(condition: Condition) -> bool:
     match condition:
         case Filter(operator=operator):
             return operator.is_slow
         case Test():
             return True
+        case IsPublic():
+            return False
         case AnyOf(below) | AllOf(below):
             return any(map(_is_slow, below))
 
@@ -188,6 +203,8 @@ def _index_scan(
     match condition:
         case Filter():
             postings = _postings(condition, query, compiler, index)
+        case IsPublic(True):
+            postings = [public_posting(query)]
         case AnyOf(below):
             scans = [_index_scan(one, query, compiler, index) for one in below]
             if None in scans:

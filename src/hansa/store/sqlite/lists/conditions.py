@@ -17,7 +17,7 @@ from hansa.core.work import Checkpoint
 from hansa.store.index.extraction import CollectionIndex
 from hansa.store.index.paths import AttributePath, all_candidates, number_of
 from hansa.store.operators import IndexUse, Operand
-from hansa.store.records import AllOf, AnyOf, Condition, Filter, Test
+from hansa.store.records import AllOf, AnyOf, Condition, Filter, IsPublic, Test
 from hansa.store.sql import Parameter, placeholders
 from hansa.store.sqlite.index_tail import AFTER
 
@@ -59,6 +59,8 @@ class ConditionCompiler:
             case Test(holds=holds):
                 self.tests.append(holds)
                 return Fragment("hansa_test(?, e.body)", (len(self.tests) - 1,))
+            case IsPublic(holds):
+                return Fragment(f"e.public = {int(holds)}")
             case AnyOf(conditions):
                 return joined(" OR ", [self.compile(one) for one in conditions], "0")
             case AllOf(conditions):
@@ -79,6 +81,8 @@ class ConditionCompiler:
                 return () if has_column or is_indexed else (".".join(path),)
             case Test(name):
                 return (name,)
+            case IsPublic():
+                return ()
             case AnyOf(conditions) | AllOf(conditions):
                 return tuple(name for one in conditions for name in self.unindexed(one))
 

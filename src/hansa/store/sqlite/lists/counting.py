@@ -43,6 +43,10 @@ class PostingCounter:
         """
         total = 0
         for posting in scan.postings:
+            if posting.is_collection:
+                public_only = query.public_only or posting.is_public_half
+                total += self._totals.of_collection(query.type, public_only=public_only)
+                continue
             if posting.key is None:
                 total += self._totals.of_status(query.type, posting.value, public_only=query.public_only)
                 continue

@@ -63,7 +63,7 @@ class Intersections:
         for posting in postings:
             one = self._sets.cache.get(_key(posting, query))
             assert one is not None, "all sets are in memory"
-            result |= one.bits(public_only=query.public_only)
+            result |= one.bits(public_only=query.public_only or posting.is_public_half)
         return result
 
     async def _read(self, key: SetKey, posting: Posting, caller: ListCaller) -> None:
@@ -79,4 +79,6 @@ class Intersections:
 
 
 def _key(posting: Posting, query: Query) -> SetKey:
+    if posting.is_collection:
+        return query.type, None
     return posting.key or (query.type, posting.value)

@@ -97,7 +97,7 @@ class ReadHandler:
         scope = await operation.scope(self._authenticate(request.headers), request.parent_id)
         key = ListKey(
             *(self._collection, request.query_string, scope.public_only),
-            *(request.headers.get(b"range"), request.parent_id),
+            *(request.headers.get(b"range"), request.parent_id, scope.reader),
         )
         revision = await operation.revision()
         cached = self._cache.get(key, revision)
@@ -141,6 +141,7 @@ class ReadHandler:
 
     def _parsed(self, key: ListKey) -> ListRequest:
         """What a request says; of pages of the same list, all but the page is parsed once."""
+        key = key._replace(reader=None)  # whoever reads, it says the same
         cached = self._cache.requests.get(key)
         if cached is not None:
             return cached
