@@ -66,8 +66,8 @@ def present_credential(
 
     async def presented() -> str:
         async with _client() as http:
-            asked = VerifierRequests(http, DidKeys(http), trusted, CLOCK, ENTROPY)
-            request = await asked.read(link)
+            verifiers = VerifierRequests(http, DidKeys(http), trusted, CLOCK, ENTROPY)
+            request = await verifiers.read(link)
             chosen = matches(request.dcql, WalletFolder(folder).credentials())
             if not chosen:
                 raise Refused(

@@ -1,12 +1,14 @@
-"""What is for development: the issuer of credentials."""
+"""What is for development: the issuer of credentials, and the wallet."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from hansa.api.issuing import issuing_routes
+from hansa.api.wallets.development import DevelopmentWalletApi
 from hansa.core.access import Authenticate
 from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock
@@ -16,6 +18,8 @@ from hansa.identity.credentials import DidKeys
 from hansa.identity.issuing import CredentialIssuer, DevelopmentAuthority, PublishedLists
 from hansa.node.folder import ISSUING
 from hansa.node.settings.loading import Settings
+from hansa.portal import Frame
+from hansa.portal.wallet import WalletPages
 from hansa.store import Store
 
 
@@ -50,3 +54,14 @@ def development(
     issuer = CredentialIssuer(store, authority, lists, endpoint, DidKeys(http), clock, entropy)
     served = store, authenticate, settings.limits, endpoint, settings.name
     return Development([*issuing_routes(issuer, lists, *served)], [lists.cache])
+
+
+def development_wallet(
+    settings: Settings, frame: Frame, http: HttpClient, clock: Clock, entropy: Entropy
+) -> list[Route]:
+    """The pages of the wallet, if the settings name its folder."""
+    if not settings.wallet:
+        return []
+    pages = WalletPages(frame)
+    served = http, settings.endpoint, clock, entropy, settings.limits
+    return DevelopmentWalletApi(Path(settings.wallet), pages, *served).routes()

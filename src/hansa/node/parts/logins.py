@@ -35,6 +35,7 @@ from hansa.identity.presentations import (
 )
 from hansa.identity.principal import principal_of
 from hansa.node.folder import ANCHORS
+from hansa.node.parts.development import development_wallet
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.settings.loading import Settings
 from hansa.node.verifier.identity import registration_certificate, verifier_identity
@@ -99,7 +100,9 @@ def wallet_parts(
     pages = WalletLoginPages(frame, settings.name, settings.endpoint)
     begin = identity.sessions.begin
     api = LoginsApi(logins, pages, begin, settings.endpoint, browser_address, settings.limits)
-    return WalletParts(routes(api, ExchangeApi(logins)), credentials, (dids.cache, status.cache))
+    own = development_wallet(settings, frame, to_issuers, clock, entropy)
+    served = [*routes(api, ExchangeApi(logins)), *own]
+    return WalletParts(served, credentials, (dids.cache, status.cache))
 
 
 def browser_address(request: Request) -> str:

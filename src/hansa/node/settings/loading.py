@@ -115,6 +115,7 @@ class Settings(msgspec.Struct, frozen=True):
     wallet_scheme: str
     web_wallets: tuple[str, ...]
     issuing: bool
+    wallet: str
     development_anywhere: bool
     limits: Limits
 
@@ -390,13 +391,13 @@ def _check_identity(settings: Settings, file: str) -> None:
 
 def _check_development(settings: Settings, file: str) -> None:
     """What is for development is served on a loopback address, unless the operator insists."""
-    if not settings.issuing or settings.development_anywhere:
+    if not (settings.issuing or settings.wallet) or settings.development_anywhere:
         return
     hosts = settings.listen_host, urlsplit(settings.endpoint).hostname or ""
     if not all(map(_is_loopback, hosts)):
         raise _wrong(
             file,
-            "issuing",
+            "issuing" if settings.issuing else "wallet",
             "it is for development, and this marketplace is reached from other machines; development_anywhere insists",
         )
 

@@ -305,11 +305,19 @@ DEVELOPMENT_SETTINGS: Final = (
         True,
     ),
     Setting(
+        "wallet",
+        "text",
+        "",
+        "Folder with the wallets of people, a folder each, which the page `/wallet` uses, for development; empty: there is no "
+        "such page.",
+        "/srv/demo/wallet",
+    ),
+    Setting(
         "development_anywhere",
         "truth value",
         False,
         "Whether what is for development is served where others than this machine reach it. Without it, a marketplace with "
-        "`issuing` starts on a loopback address alone.",
+        "`issuing` or `wallet` starts on a loopback address alone.",
         True,
     ),
 )
