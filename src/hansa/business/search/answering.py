@@ -33,7 +33,7 @@ from hansa.business.search.folding import (
 )
 from hansa.business.search.highlighting import Highlighter
 from hansa.business.search.indexing import UnindexedChanges
-from hansa.business.search.query_text import ParsedText, parse, with_word
+from hansa.business.search.query_text import ParsedText, parse, with_others, with_word
 from hansa.business.search.request import FACETS, SUGGESTIONS_MAX
 from hansa.business.search.results import (
     Facet,
@@ -62,6 +62,8 @@ FILTERED_MAX: Final = 1000
 VALUES_SHOWN_MAX: Final = 30
 """Of a facet; of categories all, as far as the index names them."""
 CATEGORIES_SHOWN_MAX: Final = 100
+ALTERNATIVES_MAX: Final = 3
+"""So many similar words take the place of one that no document has."""
 FEW_HITS: Final = 3
 """With so many or fewer, another spelling is offered."""
 MORE_FREQUENT: Final = 10
@@ -125,10 +127,12 @@ class Search:
         overlay = await self._unindexed.overlay()
         among = await self._filtered(request, asker, overlay) if request.filters else None
         query = self._query(request, asker, among[0] if among else None)
-        first = await self._answered(request.text, query, request, overlay, asker)
-        answered, other = first, None
-        if not (request.selections or request.filters) or first.answer.total == 0:
-            answered, other = await self._corrected(first, query, request, overlay, asker)
+        parsed = parse(request.text, is_typing=request.is_typing)
+        first = await self._answered(request.text, parsed, query, overlay, asker)
+        full, other = await self._corrected(first, query, overlay, asker)
+        answered = await self._some_words(full, query, overlay, asker)
+        if answered.answer.total == 0:
+            answered, full, other = first, first, None
         hits = await self._hits(answered, asker)
         is_cut = among is not None and among[1]
         return SearchPage(
@@ -142,6 +146,7 @@ class Search:
             request.sort,
             answered.text,
             other,
+            answered is full,
             self._unindexed.unsearched,
         )
 
@@ -250,34 +255,53 @@ class Search:
     # -- words ---------------------------------------------------------------------------------------------
 
     async def _answered(
-        self, text: str, query: IndexQuery, request: SearchRequest, overlay: Overlay, asker: _Asker
+        self, text: str, parsed: ParsedText, query: IndexQuery, overlay: Overlay, asker: _Asker
     ) -> _Answered:
-        parsed = parse(text, is_typing=request.is_typing)
         query = msgspec.structs.replace(query, required=parsed.required, excluded=parsed.excluded)
         return _Answered(text, parsed, await self._index.answer(query, overlay, asker.list_caller))
 
     async def _corrected(
-        self, first: _Answered, query: IndexQuery, request: SearchRequest, overlay: Overlay, asker: _Asker
+        self, first: _Answered, query: IndexQuery, overlay: Overlay, asker: _Asker
     ) -> tuple[_Answered, str | None]:
         """What is answered, and the text in another spelling, if that finds more."""
-        if first.answer.total > FEW_HITS or not first.parsed.words:
+        words = first.parsed.words
+        if first.answer.total > FEW_HITS or not words:
             return first, None
-        similar = await self._index.similar(
-            first.parsed.words, with_private=asker.with_private, caller=asker.list_caller
-        )
-        text = request.text
-        for word in first.parsed.words:
-            own = next((count for other, count in similar[word] if other == word), 0)
-            better = next(((other, count) for other, count in similar[word] if other != word), None)
-            needed = 0 if not own else own * MORE_FREQUENT
-            if better is not None and better[1] > needed:
-                text = with_word(text, word, better[0])
-        if text == request.text:
+        similar = await self._index.similar(words, with_private=asker.with_private, caller=asker.list_caller)
+        known = {word: dict(similar[word]).get(word, 0) for word in words}
+        others = {
+            word: tuple(other for other, _ in similar[word])[:ALTERNATIVES_MAX]
+            for word in words
+            if not known[word] and similar[word]
+        }
+        if not any(known[word] == 0 for word in words):
+            # All words are known: only what is far more frequent is another spelling of one.
+            others = {
+                word: (better[0],)
+                for word in words
+                if (better := next((each for each in similar[word] if each[0] != word), None)) is not None
+                and better[1] > known[word] * MORE_FREQUENT
+            }
+        if not others:
             return first, None
-        other = await self._answered(text, query, request, overlay, asker)
-        if other.answer.total <= first.answer.total:
-            return first, None
-        return (other if first.answer.total == 0 else first), text
+        text = first.text
+        for word, (best, *_) in others.items():
+            text = with_word(text, word, best)
+        other = await self._answered(text, with_others(first.parsed, others), query, overlay, asker)
+        if first.answer.total == 0:
+            return other, text
+        return first, text if other.answer.total > first.answer.total else None
+
+    async def _some_words(
+        self, answered: _Answered, query: IndexQuery, overlay: Overlay, asker: _Asker
+    ) -> _Answered:
+        """What has some of the words, where nothing has all of them."""
+        parsed = answered.parsed
+        if answered.answer.total or len(parsed.required) < 2:
+            return answered
+        any_of = tuple(term for group in parsed.required for term in group)
+        relaxed = parsed._replace(required=(any_of,))
+        return await self._answered(answered.text, relaxed, query, overlay, asker)
 
     async def _suggested_offerings(self, ids: Sequence[str], asker: _Asker) -> list[Suggestion]:
         """Offerings, each name once."""

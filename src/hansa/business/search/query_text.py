@@ -13,7 +13,7 @@ small words count only beside nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from hansa.business.search.analysis import Word, is_small, stems, words_of
@@ -98,6 +98,22 @@ def _group(part: _Part) -> Alternatives:
         return (Term(words, forms, part.is_prefix),)
     joined = "".join(words)
     return Term(words, is_prefix=part.is_prefix), Term((joined,), (joined,), part.is_prefix)
+
+
+def with_others(parsed: ParsedText, others: Mapping[str, tuple[str, ...]]) -> ParsedText:
+    """What a query asks for, with other words in place of some single words."""
+
+    def replaced(group: Alternatives) -> Alternatives:
+        first = group[0]
+        if len(first.words) > 1 or first.is_prefix or first.words[0] not in others:
+            return group
+        return tuple(_single(word) for word in others[first.words[0]])
+
+    return parsed._replace(required=tuple(map(replaced, parsed.required)))
+
+
+def _single(word: str) -> Term:
+    return Term((word,), tuple(dict.fromkeys((*stems(word), word))))
 
 
 def with_word(text: str, word: str, other: str) -> str:

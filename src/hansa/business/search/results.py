@@ -170,9 +170,12 @@ class SearchPage(msgspec.Struct, frozen=True):
     sort: Sort
     """The order in which the hits are."""
     answered_text: str
-    """What was searched: another text than asked, where that found nothing and a word of it was mistyped."""
+    """What was searched: where the text that was sent found nothing, its unknown words are replaced by the
+    most similar one, and other similar ones are searched too."""
     did_you_mean: str | None
     """Another text that finds more; already searched where `answered_text` is it."""
+    has_all_words: bool
+    """Whether hits have all words; false where nothing has, so that hits have some of them."""
     unsearched: int
     """So many changes are newer than what was searched; 0 but while the index is built."""
 
