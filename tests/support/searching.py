@@ -55,12 +55,12 @@ class Searched:
             for each in ids:
                 await tx.delete(each)
 
-    async def page(self, text: str = "", caller: Caller = ANONYMOUS, **parameters: object) -> SearchPage:
+    async def page(self, text: str = "", caller: Caller = ANONYMOUS, /, **parameters: object) -> SearchPage:
         """A page of hits."""
         query = urlencode({"q": text, **parameters}, doseq=True).encode()
         return await self.search.page(caller, search_request(query, self.business.limits))
 
-    async def ids(self, text: str = "", caller: Caller = ANONYMOUS, **parameters: object) -> list[str]:
+    async def ids(self, text: str = "", caller: Caller = ANONYMOUS, /, **parameters: object) -> list[str]:
         """Identifiers of the hits, in their order."""
         return [hit.id for hit in (await self.page(text, caller, **parameters)).hits]
 
@@ -76,7 +76,7 @@ def draft_of(fields: Mapping[str, Any], origin: str | None = None) -> EntityDraf
     return EntityDraft(fields["id"], fields["@type"], body, hashlink(body), is_public, origin)
 
 
-def offering(id: str, name: str, description: str = "", **more: object) -> dict[str, Any]:
+def offering(id: str, name: str, description: str = "", /, **more: object) -> dict[str, Any]:
     """An offering that is launched."""
     fields = {"id": id, "@type": "ProductOffering", "name": name, "lifecycleStatus": "Launched", **more}
     return {**fields, "description": description} if description else fields

@@ -259,7 +259,7 @@ async def test_a_large_entity_is_found_by_its_beginning_and_costs_a_bounded_part
 
 
 async def test_entities_of_odd_forms_are_searched_as_far_as_they_can_be_read(searched: Searched) -> None:
-    odd = {
+    odd: dict[str, object] = {
         "category": [None, 5, {"id": 7}, {"id": "c", "name": 8}],
         "relatedParty": "x",
         "place": {"name": ["a"]},
