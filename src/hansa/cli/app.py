@@ -23,7 +23,7 @@ from hansa.cli.commands import (
     replication,
     signatures,
 )
-from hansa.cli.commands.identity import issuing, wallet
+from hansa.cli.commands.identity import clients, issuing, wallet
 from hansa.core.files import restrict_new_files
 
 COMMANDS: Final = (
@@ -37,6 +37,7 @@ COMMANDS: Final = (
     backups.backup,
     backups.restore,
     keys.KEYS,
+    clients.CLIENTS,
     governance.LEAGUE,
     engine.ENGINE,
     remote.status,

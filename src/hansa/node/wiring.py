@@ -441,6 +441,7 @@ class Marketplace:
         await self.bus.close()
         self.light.close()
         await self.clients.close()
+        await self.identity.close()
         await self.searching.close()
         await self.store.close()
 

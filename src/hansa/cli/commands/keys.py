@@ -32,7 +32,7 @@ Expires = Annotated[
 IsNext = Annotated[
     bool, typer.Option("--next", help="For the key that is to take the place of the present one.")
 ]
-KeyName = Literal["token", "member", "agreement", "node", "validator"]
+KeyName = Literal["token", "provider", "member", "agreement", "node", "validator"]
 
 
 @command("Show a marketplace's keys, without secrets.", "hansa keys show market")
@@ -56,7 +56,8 @@ def rotate(
         KeyName,
         typer.Option(
             "--key",
-            help="token, the key that signs the API's tokens, of a stopped marketplace; of one that runs: member, the "
+            help="token, the key that signs the API's tokens, of a stopped marketplace; of one that runs: provider, the keys "
+            "of the OpenID Provider; member, the "
             "key that signs events and requests; agreement, for which the others seal what is confidential; node, that of its engine on the network; validator, that signs blocks.",
         ),
     ] = "token",
@@ -77,6 +78,9 @@ def rotate(
 
     token: the marketplace is stopped. All tokens issued so far end; the operator's token in the folder is
     issued again.
+
+    provider: the keys with which the OpenID Provider signs. The new ones are published at once and sign ten
+    minutes later, when clients have met them; the ones before are published for another day. Running or not.
 
     member: the marketplace runs. It states its new key on the ledger, with proof that it has it, and signs
     with it without a restart. The key before stays valid for the overlap; what it signed stays verifiable.
@@ -108,6 +112,8 @@ def rotate(
         rotate_agreement_key(folder, output)
     elif key == "token":
         _rotate_token_key(folder, output)
+    elif key == "provider":
+        _rotate_provider_keys(folder, output)
     elif key == "node":
         from hansa.cli.keys.engine_keys import rotate_node_key
 
@@ -130,6 +136,19 @@ def _rotate_token_key(folder: Path, output: Output) -> None:
         f"All tokens issued so far have ended; the operator's in {folder / TOKEN} was issued again, if there "
         "was a valid one. Issue the others again with `hansa token`."
     )
+
+
+def _rotate_provider_keys(folder: Path, output: Output) -> None:
+    from hansa.cli.local import CLOCK
+    from hansa.identity.provider.tokens.signing_keys import PUBLISHED_BEFORE_S, rotate_signing_keys
+    from hansa.node.folder import PROVIDER_KEYS
+
+    names = rotate_signing_keys(folder / PROVIDER_KEYS, int(CLOCK.now().timestamp()))
+    if output.as_json:
+        output.document({"key": "provider", "kids": names, "signs_in_s": PUBLISHED_BEFORE_S})
+        return
+    output.facts({"key": str(folder / PROVIDER_KEYS), "kids": " ".join(names)})
+    output.message("They are published, and sign ten minutes after they were made. Nobody is logged out.")
 
 
 @command(

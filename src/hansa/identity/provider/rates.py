@@ -18,6 +18,8 @@ BUCKETS_MAX: Final = 65_536
 BURST_S: Final = 10.0
 """What a bucket holds: what comes in that time."""
 
+FORGET_EVERY_S: Final = 1.0
+
 _SHARED: Final = ""
 
 
@@ -30,6 +32,7 @@ class _Buckets:
         self._clock = clock
         self._levels: dict[str, tuple[float, float]] = {}
         """What a bucket held, and when."""
+        self._forgot_at_s = clock.monotonic() - FORGET_EVERY_S
 
     def take(self, name: str) -> None:
         now_s = self._clock.monotonic()
@@ -46,6 +49,10 @@ class _Buckets:
         self._levels[name] = (level - 1.0, now_s)
 
     def _forget_full(self, now_s: float) -> None:
+        """Forget the buckets that are full, once in a while: looking at all of them takes its time."""
+        if now_s - self._forgot_at_s < FORGET_EVERY_S:
+            return
+        self._forgot_at_s = now_s
         self._levels = {
             name: (level, at_s)
             for name, (level, at_s) in self._levels.items()
