@@ -65,7 +65,7 @@ def confidential_parts(member: Marketplace) -> ConfidentialParts:
     client = ReturnClient(league.network, signer, limits)
     restoration = SealedRestoration(
         *(member.bus, sources_of(member).parts, client, member.policy, demands),
-        *(lambda: member.agreement_keys, secrets, LEAGUE, check_type),
+        *(lambda: member.sealing, lambda: member.agreement_keys, secrets, LEAGUE, check_type),
     )
     returns = SealedReturns(
         *(member.store, member.bus, member.did, LEAGUE, registry, recognition, secrets, member.entropy)

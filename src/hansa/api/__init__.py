@@ -43,7 +43,8 @@
     POST /league/v1/lost/restore          take it back from other members        an operator
     POST /league/v1/lost/restore-confidential
                                           likewise what was for some members     an operator
-    POST /league/v1/lost/withdraw         withdraw what nobody has               an operator
+    POST /league/v1/lost/withdraw, …/withdraw-confidential
+                                          withdraw what nobody has               an operator
     POST /league/v1/resync                compare the store with the ledger      an operator
     …    /league/v1/subscriptions…        webhooks for committed events          a client that may write
     GET  /league/v1/audit                 the audit log                          an operator
@@ -335,6 +336,7 @@ def _replica_routes(replicas: ReplicasApi) -> list[Route]:
         Route("/league/v1/lost", replicas.lost, methods=["GET"]),
         Route("/league/v1/lost/restore", replicas.restore, methods=["POST"]),
         Route("/league/v1/lost/restore-confidential", replicas.restore_confidential, methods=["POST"]),
+        Route("/league/v1/lost/withdraw-confidential", replicas.withdraw_confidential, methods=["POST"]),
         Route("/league/v1/lost/withdraw", replicas.withdraw, methods=["POST"]),
         Route("/league/v1/incomplete", replicas.incomplete, methods=["GET"]),
         Route("/league/v1/replicas/retry", replicas.retry, methods=["POST"]),

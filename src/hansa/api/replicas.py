@@ -7,6 +7,7 @@ POST /league/v1/replicas/retry                              {"states": […], "o
 GET  /league/v1/lost?after=…&limit=…                         entities of ours that the store has lost
 POST /league/v1/lost/restore                                {"after": …}: takes some of them back
 POST /league/v1/lost/restore-confidential                   {"after": …}: takes confidential ones back
+POST /league/v1/lost/withdraw-confidential                  {}: has what nobody has of those removed
 POST /league/v1/lost/withdraw                               {"keys": […]}: announces them as withdrawn
 """
 
@@ -106,16 +107,21 @@ class WithdrawRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """On the ledger, hex."""
 
 
+class EmptyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing has to be said."""
+
+
 class WithdrawResponse(msgspec.Struct, frozen=True):
     """What follows from it."""
 
     withdrawn: int
-    """How many of the keys were those of lost entities."""
+    """How many entities: of the keys that were named, those of lost ones."""
 
 
 _resync_decoder: Final = msgspec.json.Decoder(ResyncRequest)
 _decoder: Final = msgspec.json.Decoder(RetryRequest)
 _restore_decoder: Final = msgspec.json.Decoder(RestoreRequest)
+_empty_decoder: Final = msgspec.json.Decoder(EmptyRequest)
 _withdraw_decoder: Final = msgspec.json.Decoder(WithdrawRequest)
 
 
@@ -197,6 +203,11 @@ class ReplicasApi:
     async def restore_confidential(self, request: Request) -> Response:
         """`POST /league/v1/lost/restore-confidential`."""
         return json_response(await self._sealed_restoration.restore(await self._restored_after(request)))
+
+    async def withdraw_confidential(self, request: Request) -> Response:
+        """`POST /league/v1/lost/withdraw-confidential`."""
+        await self._requested(request, _empty_decoder, "{}")
+        return json_response(WithdrawResponse(await self._sealed_restoration.withdraw()))
 
     async def _restored_after(self, request: Request) -> int:
         """The position after which a part of a restoration begins, as an operator says."""

@@ -20,7 +20,7 @@ from hansa.core.http import HttpResponse
 from hansa.sim.members.member import SimulatedMember
 from hansa.sim.oracle import CATALOGUE_TYPES, PUBLIC_STATUSES
 from hansa.sim.plan import TYPES
-from hansa.sim.violation import require
+from hansa.sim.violation import ViolationError, require
 from hansa.sim.world.exchange import exchange
 
 CATALOG: Final = "/tmf-api/productCatalogManagement/v4"
@@ -395,30 +395,33 @@ class LeagueClients:
         for state in self.all():
             if state.owner == owner and state.is_missing:
                 state.is_deleted, state.is_unsure = False, True
+        parts = await self._whole_restoration(owner, "restore")
+        if missing := [one["key"] for part in parts for one in part["missing"]]:
+            body = {"keys": missing}
+            await self.call(self._members[owner], "POST", f"{LOST}/withdraw", body, OPERATOR)
+        parts = await self._whole_restoration(owner, "restore-confidential")
+        if parts[-1]["missing"]:
+            await self.call(self._members[owner], "POST", f"{LOST}/withdraw-confidential", {}, OPERATOR)
+
+    async def _whole_restoration(self, owner: int, path: str) -> list[dict[str, Any]]:
+        """All parts of a restoration to which every honest member has answered."""
         honest = {one.did for one in self._members}
         for _ in range(TAKING_BACK_MAX):
+            parts: list[dict[str, Any]] = []
             after: int | None = 0
-            missing: list[str] = []
-            is_whole = True
             while after is not None:
                 answer = await self.call(
-                    self._members[owner], "POST", f"{LOST}/restore", {"after": after}, OPERATOR
+                    self._members[owner], "POST", f"{LOST}/{path}", {"after": after}, OPERATOR
                 )
                 if answer is None or answer.status != 200:
-                    is_whole = False
                     break
-                part = msgspec.json.decode(answer.body)
-                missing += [one["key"] for one in part["missing"]]
-                failed = {one["did"] for one in part["sources"] if one["problem"]}
-                is_whole = is_whole and failed.isdisjoint(honest)
-                after = part["next_after"]
-            if is_whole:
-                if missing:
-                    body = {"keys": missing}
-                    await self.call(self._members[owner], "POST", f"{LOST}/withdraw", body, OPERATOR)
-                return
+                parts.append(msgspec.json.decode(answer.body))
+                after = parts[-1]["next_after"]
+            failed = {one["did"] for part in parts for one in part["sources"] if one["problem"]}
+            if after is None and failed.isdisjoint(honest):
+                return parts
             await self._clock.sleep(TAKING_BACK_PAUSE_S)
-        require(False, f"{self._members[owner].name} cannot take back what it has lost")
+        raise ViolationError(f"{self._members[owner].name} cannot take back what it has lost ({path})")
 
     async def retry(self, owner: int) -> None:
         """Have a member request again what it does not have."""

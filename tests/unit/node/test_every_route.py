@@ -43,7 +43,10 @@ RETRY = "/league/v1/replicas/retry"
 RESYNC = "/league/v1/resync"
 CONFIDENTIAL_LOST = "/league/v1/confidential/lost"
 """Likewise, in `tests/unit/replication/test_sealed_restoration.py`."""
-OF_LOST = tuple(f"/league/v1/lost/{what}" for what in ("restore", "restore-confidential", "withdraw"))
+OF_LOST = tuple(
+    f"/league/v1/lost/{what}"
+    for what in ("restore", "restore-confidential", "withdraw", "withdraw-confidential")
+)
 SUBSCRIPTIONS = "/league/v1/subscriptions"
 OF_OPENID = {f"/oidc/{what}" for what in ("authorize", "introspect", "logout", "par", "revoke", "token")}
 USERINFO = "/oidc/userinfo"

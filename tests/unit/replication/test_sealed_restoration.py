@@ -30,7 +30,7 @@ from hansa.replication.continuity.restored_store import note_restored
 from hansa.replication.continuity.sealed_restoration import ReturnedPart
 from hansa.store import Entity, EntityDraft
 from hansa.store.tables import audit
-from hansa.store.tables.confidential import announced
+from hansa.store.tables.confidential import announced, received
 from tests.support.confidential import entity_of, events_of, party, put, replica, settle
 from tests.support.in_process import InProcessClient
 from tests.support.league import League, Marketplace
@@ -79,6 +79,7 @@ async def returned(member: Marketplace) -> ReturnedPart:
     return ReturnedPart(
         **{name: sum(getattr(one, name) for one in parts) for name in names},
         unopened_to=max(one.unopened_to for one in parts),
+        missing=parts[-1].missing,
         sources=tuple(source for one in parts for source in one.sources),
         next_after=None,
     )
@@ -375,6 +376,29 @@ async def test_a_recipient_that_had_not_retrieved_it_yet_gets_the_bytes_after_al
     assert (await returned(lubeck)).restored == 1
     await settle(league)
     assert (await replica(riga, order) or {})["n"] == 3
+
+
+async def test_what_reached_nobody_is_withdrawn_from_who_waits_for_it(league: League) -> None:
+    lubeck, bergen, riga, _ = league.marketplaces
+    await bergen.stop()
+    order = await put(lubeck, "ProductOrder", relatedParty=parties(bergen), n=3)
+    other = await put(lubeck, "ProductOrder", relatedParty=parties(bergen, riga), n=4)
+    await settle(league, lubeck, riga)
+    await lubeck.close()
+    await lubeck.open()
+    lubeck.start()
+    bergen.start()
+    await league.run(20)
+    part = await returned(lubeck)
+    assert (part.restored, part.missing) == (1, 1)
+    assert await lubeck.confidential.restoration.withdraw() == 1
+    assert await lubeck.confidential.restoration.withdraw() == 0
+    await settle(league)
+    assert await replica(bergen, order) is None
+    assert (await replica(bergen, other) or {})["n"] == 4
+    assert await received.pending_issuers(bergen.store) == {}
+    part = await returned(lubeck)
+    assert (part.restored, part.missing) == (0, 0)
 
 
 async def test_what_is_here_already_stays_and_everybody_gets_it_anew(league: League) -> None:

@@ -19,6 +19,7 @@ from hansa.api.newcomers.bootstrap import Bootstrap
 from hansa.api.newcomers.history import OCTETS
 from hansa.api.references import UnresolvedReferences
 from hansa.api.replicas import (
+    EmptyRequest,
     RestoreRequest,
     ResyncRequest,
     RetryRequest,
@@ -425,6 +426,18 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         method="post",
         access="operator",
         body=RestoreRequest,
+    ),
+    Operation(
+        "withdrawConfidentialEntities",
+        "/league/v1/lost/withdraw-confidential",
+        "Withdraw confidential entities of which nobody has the bytes",
+        "Has recipients remove what the last restoration of confidential entities found nowhere: they would request it of "
+        "this marketplace for ever.",
+        {200: Answer("How many are withdrawn.", (WithdrawResponse,))},
+        (*_USUAL, 401, 403, 413, 415),
+        method="post",
+        access="operator",
+        body=EmptyRequest,
     ),
     Operation(
         "withdrawLostEntities",

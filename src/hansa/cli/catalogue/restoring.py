@@ -30,6 +30,7 @@ from hansa.store.tables.publications import LostEntity
 STATUS_PATH: Final = "/league/v1/status"
 RESTORE_PATH: Final = "/league/v1/lost/restore"
 RESTORE_CONFIDENTIAL_PATH: Final = "/league/v1/lost/restore-confidential"
+WITHDRAW_CONFIDENTIAL_PATH: Final = "/league/v1/lost/withdraw-confidential"
 WITHDRAW_PATH: Final = "/league/v1/lost/withdraw"
 RETRY_S: Final = 1.0
 PASSES_MAX: Final = 5
@@ -72,6 +73,8 @@ class ConfidentialTotals(msgspec.Struct):
     """Events that no member opened."""
     unopened_to: int = 0
     """Position of the last of them; 0: there is none."""
+    missing: int = 0
+    """Entities of which nobody has the bytes."""
 
 
 class RestoreReport(msgspec.Struct):
@@ -108,7 +111,7 @@ def run_restore(url: str, token: str | None, output: Output, clock: Clock, *, wi
             await wait_until_followed(client, output, clock)
             await restore_lost(client, report, output, clock)
             if withdraws_missing and report.missing:
-                away = [printable(one.name) for one in report.sources if one.problem is not None]
+                away = _away(report)
                 if away:
                     output.message(
                         f"Nothing is withdrawn: {', '.join(away)} may have it, and did not answer."
@@ -116,6 +119,10 @@ def run_restore(url: str, token: str | None, output: Output, clock: Clock, *, wi
                 else:
                     await _withdraw(client, report, clock)
             await restore_confidential(client, report, output, clock)
+            if withdraws_missing and report.confidential.missing and not _away(report):
+                answer = await post_part(client, WITHDRAW_CONFIDENTIAL_PATH, {}, dict[str, int], clock)
+                report.confidential.missing -= answer["withdrawn"]
+                report.withdrawn += answer["withdrawn"]
             report.is_complete = True
 
     try:
@@ -190,12 +197,18 @@ async def restore_confidential(client: Client, report: RestoreReport, output: Ou
                 for name in ("events", "restored", "present", "withdrawn", "unopened"):
                     setattr(done, name, getattr(done, name) + getattr(part, name))
                 done.unopened_to = max(done.unopened_to, part.unopened_to)
+                done.missing = part.missing
                 progress.advance(part.events)
                 has_failed |= _add_sources(totals, part.sources)
                 after = part.next_after
             if not has_failed or not done.unopened:
                 break
     report.sources = _requested(totals)
+
+
+def _away(report: RestoreReport) -> list[str]:
+    """Members that did not answer, by name."""
+    return [printable(one.name) for one in report.sources if one.problem is not None]
 
 
 async def _totals(client: Client) -> dict[str, SourceTotals]:
@@ -286,6 +299,11 @@ def _of_confidential(report: ConfidentialTotals) -> str:
         f"{report.events:,} sealed events: {report.restored:,} confidential entities restored from their recipients"
         f"{present}{withdrawn}."
     )
+    if report.missing:
+        text += (
+            f" {report.missing:,} had reached nobody yet, and are lost: with --withdraw-missing their recipients cease to "
+            "request them."
+        )
     if report.unopened:
         text += (
             f" {report.unopened:,} events were opened by nobody, the last of them at position "

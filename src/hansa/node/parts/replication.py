@@ -160,7 +160,10 @@ def replication_parts(
     demands, batches = Demands(store, audiences, backlog.addressed), BatchSigner(member_key, did, clock)
     agreement_keys = _agreement_keys(folder, did, registry, backlog)
     recognition = Recognition(did, league, agreement_keys, secrets, audiences.types, limits)
-    returning = ReturnClient(http, signer, limits), policy, demands, agreement_keys, secrets, league, check
+    sealing = ConfidentialPublisher(
+        *(store, bus, batches, audiences, demands, secrets, league, backlog), *timing
+    )
+    returning = policy, demands, lambda: sealing, agreement_keys, secrets, league, check
     return Replication(
         policy,
         Publisher(
@@ -181,7 +184,7 @@ def replication_parts(
         PublicationWalk(store, did, policy, parts.is_public, backlog, clock, entropy, limits),
         Resync(store, bus, did, policy, backlog),
         EntityRestoration(bus, sources.parts, policy),
-        SealedRestoration(bus, sources.parts, *returning),
+        SealedRestoration(bus, sources.parts, ReturnClient(http, signer, limits), *returning),
         SealedReturns(store, bus, did, league, registry, recognition, secrets, entropy),
         RestoredStore(store, bus, did, clock, entropy),
         watch,
@@ -190,7 +193,7 @@ def replication_parts(
         ClosureKeeper(store, bus, policy, needs, backlog, clock, entropy, limits),
         audiences,
         secrets,
-        ConfidentialPublisher(store, bus, batches, audiences, demands, secrets, league, backlog, *timing),
+        sealing,
         ConfidentialRetriever(store, registry, http, signer, policy, backlog, league, *timing, check),
         AddressedPast(store, bus, policy, recognition, backlog, clock, entropy, limits),
         pusher,

@@ -25,7 +25,7 @@ refused event is alone; then the reason is recorded with its entity.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -37,7 +37,7 @@ from hansa.core.batches import BatchSigner
 from hansa.core.clock import Clock
 from hansa.core.confidential.agreement import PairwiseSecrets
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.events import decode_event, encode_event, event_time, identified
+from hansa.core.events import LifecycleEvent, decode_event, encode_event, event_time, identified
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
@@ -61,10 +61,24 @@ RECHECK_S: Final = 1.0
 PRUNE_INTERVAL_S: Final = 10.0
 SCANNED: Final = "1"
 """Of what an earlier release had stored, this one has looked at everything."""
+NO_ENTITY: Final = ""
+"""In place of an identifier that is not known."""
 _FRAME_BYTES: Final = 2560
 UNTIL_REGISTERED: Final = frozenset({Code.EVENT_ISSUER_UNKNOWN, Code.CERTIFICATE_INVALID})
 
 log = structlog.get_logger()
+
+
+class LostNotice(msgspec.Struct, frozen=True):
+    """An entity of which nothing is left but what some members were sent about it."""
+
+    key: bytes
+    """SHA-256 of issuer and identifier."""
+    type: str
+    version: int
+    """The last one."""
+    recipients: Mapping[str, str]
+    """DIDs of these members, with their registered keys."""
 
 
 class ConfidentialCounters(msgspec.Struct, frozen=True):
@@ -248,6 +262,21 @@ class ConfidentialPublisher:
             await announced.forget(tx, entity.entity_id)
         else:
             await announced.record(tx, entity)
+
+    async def withdraw(self, lost: Sequence[LostNotice]) -> None:
+        """Have members remove entities of which nobody has the bytes any more, this marketplace included."""
+        events = [
+            event
+            for one in lost
+            for event in self._sealer.withdrawal(one.key, one.type, one.version, one.recipients)
+        ]
+        await self._retry(partial(self._add_events, events))
+        self._changed.notify()
+
+    async def _add_events(self, events: Sequence[LifecycleEvent]) -> None:
+        async with self._store.transaction() as tx:
+            for event in events:
+                await announced.add_event(tx, NO_ENTITY, encode_event(event))
 
     # -- submitting -----------------------------------------------------------------------------------------
 

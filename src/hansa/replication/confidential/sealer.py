@@ -114,6 +114,20 @@ class Sealer:
             *(is_new_version, bool(lost), is_forgotten),
         )
 
+    def withdrawal(
+        self, key: bytes, type_name: str, after: int, recipients: Mapping[str, str]
+    ) -> list[LifecycleEvent]:
+        """Events by which members learn that there is an entity no more, of which the key alone is known.
+
+        Args:
+            key: SHA-256 of issuer and identifier.
+            type_name: Its type.
+            after: The last version that was announced.
+            recipients: DIDs with their registered keys.
+        """
+        notice = Notice(key, type_name, max(after + 1, now_ms(self._clock)), _NOTHING, is_withdrawal=True)
+        return [self._sealed(notice, b"", some)[0] for some in _chunks(sorted(recipients.items()))]
+
     def _versions(
         self, part: Entity, version: int, recipients: dict[str, str]
     ) -> tuple[list[LifecycleEvent], list[SealedPart]]:

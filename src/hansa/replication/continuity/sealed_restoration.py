@@ -19,6 +19,9 @@ an old one, of which it has the bytes, as if nothing had followed. Of what follo
 ledger, though: `unopened` counts those that nobody opened, with the last of them. Among these are versions
 that were superseded, for members that are gone or have other keys now.
 
+Of what was not retrieved by anybody before the store was lost, nobody has the bytes: it is *missing*. Its
+recipients would request it for ever, until it is withdrawn from them.
+
 An event that withdraws an entity from the last member that had it removes what came back of that: it was
 deleted, or made private. What is here already stays: it is sealed anew, above what the ledger has. In a store
 that was restored from a backup, to take newer versions from the league, it is replaced, unless it was written
@@ -27,7 +30,7 @@ since (`hansa.replication.continuity.restored_store`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -47,12 +50,14 @@ from hansa.core.confidential.sealing import (
 )
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import CONFIDENTIAL
+from hansa.core.identifiers import entity_key
 from hansa.core.members import Member
 from hansa.core.retry import Retry
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.ledger_records import CommittedEvent, EventFilter
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.confidential.demands import Demands
+from hansa.replication.confidential.publisher import ConfidentialPublisher, LostNotice
 from hansa.replication.confidential.recognition import AgreementKeys
 from hansa.replication.confidential.return_exchange import POSITIONS_MAX, ReturnClient, ReturnLine
 from hansa.replication.continuity.restoration import (
@@ -88,8 +93,10 @@ class ReturnedPart(msgspec.Struct, frozen=True):
     """Events that no member opened."""
     unopened_to: int
     """Position of the last of them; 0: there is none."""
+    missing: int
+    """Entities of which nobody has the bytes, this marketplace included; known at the end."""
     sources: tuple[RestorationSource, ...]
-    """Members that were asked."""
+    """Members that were requested."""
     next_after: int | None
     """Position to continue after; None at the end."""
 
@@ -130,6 +137,7 @@ class SealedRestoration:
         client: Requests.
         policy: Which attributes are private.
         demands: Has entities sealed anew.
+        publisher: Withdraws what nobody has; made when everything else is.
         keys: Of this marketplace for key agreement.
         secrets: Of this marketplace with the others.
         league: Name of the chain.
@@ -143,6 +151,7 @@ class SealedRestoration:
         client: ReturnClient,
         policy: DistributionPolicy,
         demands: Demands,
+        publisher: Callable[[], ConfidentialPublisher],
         keys: AgreementKeys,
         secrets: PairwiseSecrets,
         league: str,
@@ -153,6 +162,7 @@ class SealedRestoration:
         self._client = client
         self._policy = policy
         self._demands = demands
+        self._publisher = publisher
         self._keys = keys
         self._secrets = secrets
         self._league = league
@@ -160,6 +170,8 @@ class SealedRestoration:
         self._retry = Retry("sealed restoration", parts.clock, parts.entropy, BACKOFF_MIN_S, BACKOFF_MAX_S)
         self._returned: dict[bytes, _Returned] = {}
         """What came back since the beginning, by entity key."""
+        self._missing: dict[bytes, LostNotice] = {}
+        """What was announced, and did not come back."""
 
     async def restore(self, after: int) -> ReturnedPart:
         """Take back what was sealed by some events, the next ones after a position; 0: from the beginning.
@@ -169,6 +181,7 @@ class SealedRestoration:
         """
         if after == 0:
             self._returned.clear()
+            self._missing.clear()
         filter = EventFilter(issuers=(self._parts.did,), entity_types=(CONFIDENTIAL,))
         page = await self._bus.search(after, filter, POSITIONS_MAX)
         disclosed: dict[int, list[_Disclosure]] = {one.position: [] for one in page.events}
@@ -183,11 +196,29 @@ class SealedRestoration:
                 present=len(outcome.present),
                 withdrawn=len(outcome.withdrawn),
             )
+        next_after = page.scanned_to if page.scanned_to < page.last_position else None
+        if next_after is None and self._missing:
+            await self._drop_known()
         return ReturnedPart(
             *(len(page.events), len(outcome.restored), len(outcome.present), len(outcome.withdrawn)),
-            *(len(unopened), max(unopened, default=0), tuple(sources)),
-            page.scanned_to if page.scanned_to < page.last_position else None,
+            *(len(unopened), max(unopened, default=0), len(self._missing) if next_after is None else 0),
+            *(tuple(sources), next_after),
         )
+
+    async def withdraw(self) -> int:
+        """Withdraw what was missing at the end of the last restoration; how many entities."""
+        missing, self._missing = tuple(self._missing.values()), {}
+        await self._publisher().withdraw(missing)
+        if missing:
+            log.warning("confidential_entities_given_up", count=len(missing))
+        return len(missing)
+
+    async def _drop_known(self) -> None:
+        """Forget what is missing of that which is known here in a version that is as new."""
+        for entity_id, version in (await announced.all_versions(self._parts.store)).items():
+            key = bytes.fromhex(entity_key(self._parts.did, entity_id))
+            if key in self._missing and self._missing[key].version <= version:
+                del self._missing[key]
 
     # -- what the recipients have ----------------------------------------------------------------------------
 
@@ -307,7 +338,9 @@ class SealedRestoration:
         notice, holders = ones[0].event.notice, [one for one in ones if one.draft is not None]
         draft = holders[0].draft if holders else None
         if draft is None:
+            self._note_missing(ones)
             return
+        self._missing.pop(notice.entity_key, None)
         before = (await announced.states(tx, [draft.id])).get(draft.id)
         before = before or AnnouncedEntity(draft.id, draft.type)
         current, returned = await tx.entity(draft.id), self._returned.get(notice.entity_key)
@@ -326,16 +359,31 @@ class SealedRestoration:
         had = _keys_by_member(before) | {one.member.did: one.member.agreement_key for one in holders}
         await self._record(tx, before, max(before.version, notice.version), had, outcome)
 
+    def _note_missing(self, ones: Sequence[_Disclosure]) -> None:
+        """Some members were sent a version, and none of them has its bytes."""
+        notice = ones[0].event.notice
+        if notice.entity_key in self._returned:
+            return
+        before = self._missing.get(notice.entity_key)
+        recipients = dict(before.recipients) if before is not None else {}
+        recipients |= {one.member.did: one.member.agreement_key for one in ones}
+        version = max(notice.version, before.version if before is not None else 0)
+        self._missing[notice.entity_key] = LostNotice(notice.entity_key, notice.type, version, recipients)
+
     async def _withdraw(self, tx: Transaction, ones: Sequence[_Disclosure], outcome: _Outcome) -> None:
         """Members were told to remove an entity; what came back of it goes when nobody has it any more."""
         notice = ones[0].event.notice
+        lost = {one.member.did for one in ones}
+        if missing := self._missing.pop(notice.entity_key, None):
+            left = {did: key for did, key in missing.recipients.items() if did not in lost}
+            if left:
+                self._missing[notice.entity_key] = msgspec.structs.replace(missing, recipients=left)
         returned = self._returned.get(notice.entity_key)
         if returned is None:
             return
         before = (await announced.states(tx, [returned.entity_id])).get(returned.entity_id)
         if before is None or before.version > notice.version:
             return
-        lost = {one.member.did for one in ones}
         had = {did: key for did, key in _keys_by_member(before).items() if did not in lost}
         await self._record(tx, before, notice.version, had, outcome)
         entity: Entity | None = await tx.entity(returned.entity_id)

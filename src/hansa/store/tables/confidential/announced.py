@@ -108,6 +108,12 @@ async def states(source: Readable, entity_ids: Sequence[str]) -> dict[str, Annou
     return {one.entity_id: one for one in map(_ENTITY.record, rows)}
 
 
+async def all_versions(source: Readable) -> dict[str, int]:
+    """The last versions of all entities that were ever for some members, by identifier."""
+    rows = await source.sql.fetch("SELECT entity_id, version FROM confidential_publication")
+    return {str(entity_id): int(version) for entity_id, version in rows}
+
+
 async def is_any(source: Readable) -> bool:
     """Whether anything was ever for some members alone."""
     return bool(await source.sql.fetch("SELECT 1 FROM confidential_publication LIMIT 1"))
