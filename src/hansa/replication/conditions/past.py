@@ -4,7 +4,8 @@ The store knows by which conditions the heads in it were decided about (`consume
 ledger is walked once, a part at a time, up to where the follower is:
 
     stored, pending or deferred    and a condition is not met now: the replica is removed, the head skipped
-    skipped for a condition        and the conditions on events are met now: it is retrieved, and decided
+    skipped for a condition        and the conditions on events are met now, or it was needed by a replica
+                                   before one forbade it, which does so no more: it is retrieved, and decided
                                    about by its bytes
 
 Heads that are skipped for another reason, rejected or deleted stay as they are. The follower and the intake
@@ -170,7 +171,8 @@ class PastWalk:
             return None
         unmet = self._policy.wants(event)
         if head.state == "skipped":
-            if head.problem != Code.CONDITION_UNMET or unmet is not None:
+            is_withheld_still = await is_withheld(tx, unmet, event.issuer, event.entity.key)
+            if head.problem != Code.CONDITION_UNMET or is_withheld_still:
                 return None
             await heads.forget(tx, event.issuer, event.entity.key)
             await heads.schedule(tx, version)
