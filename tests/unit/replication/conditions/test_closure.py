@@ -170,6 +170,22 @@ async def test_what_a_policy_forbids_does_not_come_for_the_sake_of_anything(two:
     assert (waiting.entity_id, waiting.missing) == (offering, 1)
 
 
+async def test_what_a_policy_forbade_for_a_while_is_here_again_for_what_needs_it(two: League) -> None:
+    lubeck, bergen = two.marketplaces
+    await only_cloud_offerings(two)
+    needed = await spec(lubeck)
+    offering = await cloud(lubeck, "one", needed)
+    await two.until(lambda: has(bergen, offering, needed))
+    forbid = '@id("no-specs") forbid (principal, action, resource == Type::"ProductSpecification");'
+    await only_cloud_offerings(two, OFFERINGS + forbid)
+    await two.until(lambda: has(bergen, offering))
+    await lubeck.put("spec", "Retired", "ProductSpecification")
+    await two.settle()
+    await only_cloud_offerings(two)
+    await two.until(lambda: has(bergen, offering, needed))
+    assert not bergen.closure.is_waiting(offering)
+
+
 async def test_a_chain_of_needs_is_followed_to_a_depth(two: League) -> None:
     lubeck, bergen = two.marketplaces
     await only_cloud_offerings(two)
