@@ -172,6 +172,9 @@ class Limits(msgspec.Struct, frozen=True):
     audit_notes_interval_s: float = 5.0
     audit_retention_s: float = 31_536_000.0
     audit_records_max: int = 10_000_000
+    # The log of decisions about access.
+    decision_log_max_bytes: int = 4_194_304
+    decision_log_allowed_every: int = 0
     # Trust between members.
     request_age_max_s: float = 120.0
     clock_skew_max_s: float = 300.0

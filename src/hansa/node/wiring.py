@@ -326,7 +326,7 @@ class Marketplace:
         # The TM Forum APIs, their jobs and their notifications.
         self.identity = identity = IdentityParts(settings, store, registry, own_key, clock, entropy)
         authenticate = identity.authenticate
-        self.rights = AccessParts(clock)
+        self.rights = AccessParts(clock, limits)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         audit = auditing(store, did, Backlog(clock), clock, entropy, limits)
         basis = settings, store, bus, registry, to_members, own_key, clock, entropy
@@ -372,7 +372,7 @@ class Marketplace:
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
         trial = development(settings, store, authenticate, to_members, clock, entropy)
         caches += *self.identity.caches, *trial.caches, *searching.caches, caller_check.keys.cache
-        others = [*league_routes(league), *trial.routes, *searching.routes]
+        others = [*league_routes(league), *trial.routes, *searching.routes, *self.rights.routes(context)]
         reported = hub, ledger, reporter, traffic, caches
         self.metrics, rest = self._rest(settings, models, others, *reported, clock, entropy)
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)

@@ -250,6 +250,19 @@ PARAMETERS: Final[Mapping[str, Part]] = {
         {"type": "integer", "minimum": 1, "maximum": 50},
     ),
     "entityType": _parameter("type", "Only entities of these types, separated by commas.", _TEXT),
+    "explainedId": _parameter("id", "Identifier of the entity.", _TEXT) | {"required": True},
+    "explainedAction": _parameter(
+        "action",
+        "What is to be done with the entity.",
+        {"enum": ["read", "create", "change", "delete"], "default": "read"},
+    ),
+    "organization": _parameter(
+        "organization", "Organisation of somebody else, as `VATES-12345678`; for operators.", _TEXT
+    ),
+    "power": _parameter(
+        "power", "A power, as `DOME/ProductOffering/Create`; may be repeated; for operators.", _TEXT
+    ),
+    "role": _parameter("role", "A role of somebody else's token; may be repeated; for operators.", _TEXT),
     "q": _parameter("q", "Words, “phrases” in quotes, -without, begin*; without it, everything.", _TEXT),
     "searchType": _parameter("type", "Only entities of this type; may be repeated.", _TEXT),
     "searchCategory": _parameter(

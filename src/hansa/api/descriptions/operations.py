@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hansa.api.catalogue import CataloguePage
+from hansa.api.descriptions.access_operations import ACCESS_OPERATIONS
 from hansa.api.descriptions.confidential_operations import CONFIDENTIAL_OPERATIONS
 from hansa.api.descriptions.document import Answer, Link, Operation
 from hansa.api.descriptions.light_operations import LIGHT_OPERATIONS
@@ -496,6 +497,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         parameters=("name",),
     ),
     *SEARCH_OPERATIONS,
+    *ACCESS_OPERATIONS,
     *TRUST_OPERATIONS,
     *WRITE_OPERATIONS,
 )

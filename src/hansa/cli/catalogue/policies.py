@@ -1,4 +1,4 @@
-"""`hansa policy check|test`: the files of conditions, and what they decide about an entity."""
+"""`hansa policy check|test`: the files of policies, and what they decide about an entity."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import msgspec
 
 from hansa.business.models import load as load_models
 from hansa.business.visibility import PublicParts
+from hansa.cli.catalogue.access import ACCESS_ACTIONS, run_access_test
 from hansa.cli.local import CLOCK, ENVIRONMENT
 from hansa.cli.output import Output
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.errors import Code, Refused
 from hansa.core.files import read_file
-from hansa.node.folder import POLICIES, read_card
+from hansa.identity.rights.policies import AccessPolicies, read_texts
+from hansa.node.folder import ACCESS_POLICIES, POLICIES, read_card
 from hansa.node.settings.loading import load_settings
 from hansa.replication.conditions.cedar import ACTIONS, Action, PolicyOutcome
 from hansa.replication.conditions.files import Conditions, read_conditions
@@ -46,16 +48,18 @@ def run_check(folder: Path, output: Output) -> None:
     """
     load_settings(folder, ENVIRONMENT)
     conditions = read_conditions(folder / POLICIES, CLOCK)
+    access = AccessPolicies(read_texts(folder / ACCESS_POLICIES), CLOCK)
     policies = {one.name: one for one in conditions.policies}
     if output.as_json:
-        output.document(
-            {name: {"policies": len(one), "digest": one.digest} for name, one in policies.items()}
-        )
+        files = {name: {"policies": len(one), "digest": one.digest} for name, one in policies.items()}
+        output.document({**files, "access": {"policies": len(access), "digest": access.digest}})
         return
     for name in ACTIONS:
         known = policies.get(name)
         count = "no file, and no conditions" if known is None else f"{len(known)} policies"
         output.data(f"{POLICIES / name}: {count}")
+    names = ", ".join(access.files) or "no file"
+    output.data(f"{ACCESS_POLICIES}: {len(access)} policies with the shipped ones ({names})")
 
 
 def run_test(
@@ -72,13 +76,19 @@ def run_test(
     Raises:
         HansaError: A file cannot be read or is not valid.
     """
+    if actions and all(one in ACCESS_ACTIONS for one in actions):
+        return run_access_test(folder, _fields(entity), origin, actions, output, is_explained=is_explained)
     did = load_settings(folder, ENVIRONMENT).did
     issuer = did if origin is None else read_card(origin).member.did
     fields = _fields(entity)
     requested = actions or (("publish",) if origin is None else ("retrieve", "store"))
     unknown = [one for one in requested if one not in EVERY_ACTION]
     if unknown:
-        raise Refused(Code.INVALID, f"--action {unknown[0]}: must be one of {', '.join(EVERY_ACTION)}.")
+        known = ", ".join(EVERY_ACTION)
+        raise Refused(
+            Code.INVALID,
+            f"--action {unknown[0]}: must be one of {known}; of access, {', '.join(ACCESS_ACTIONS)}.",
+        )
     conditions = read_conditions(folder / POLICIES, CLOCK)
     decisions = [
         _decision(action, conditions, did, issuer, fields, is_explained=is_explained)

@@ -184,7 +184,7 @@ def resync(
 
 @command("Check the policies of a marketplace.", "hansa policy check market")
 def check(folder: Folder, as_json: AsJson = False) -> None:
-    """Check the files policies/publish.cedar and policies/consume.cedar of a marketplace.
+    """Check the files of policies of a marketplace: publish.cedar, consume.cedar and those in access/.
 
     Says how many policies each has; exit status 3, with the place and the reason, when one is not valid. A
     running marketplace adopts changes of the files by itself. docs/operators/distribution.md explains them.
@@ -208,7 +208,8 @@ def decide(
         typer.Option(
             "--as",
             metavar="FILE",
-            help="Card (member.json) of the member whose entity it is. [default: this marketplace]",
+            help="Card (member.json) of the member whose entity it is [default: this marketplace]; "
+            "of access, the caller [default: a stranger].",
         ),
     ] = None,
     action: Annotated[
@@ -216,7 +217,8 @@ def decide(
         typer.Option(
             "--action",
             metavar="ACTION",
-            help="publish, retrieve or store; may be repeated. [default: publish; with --as, retrieve and store]",
+            help="publish, retrieve or store, or of access: read, create, change or delete; may be repeated. "
+            "[default: publish; with --as, retrieve and store]",
         ),
     ] = None,
     explain: Annotated[
@@ -225,6 +227,10 @@ def decide(
     as_json: AsJson = False,
 ) -> int:
     """Try what the policies of a marketplace decide about an entity, and which condition it does not meet.
+
+    The actions read, create, change and delete are decided by the access policies, for the caller in the file
+    of --as: {"organization": "VATES-12345678", "powers": [{"domain": "DOME", "function": "ProductOffering",
+    "actions": ["Create"]}], "roles": [], "isMachine": false}. docs/operators/access.md explains them.
 
     Nothing is published or stored, and the marketplace need not run. Exit status 1 when an action is refused.
     """

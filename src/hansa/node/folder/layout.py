@@ -43,6 +43,8 @@ VERIFIER: Final = Path("verifier")
 """Key and certificates by which wallets know this marketplace."""
 ISSUING: Final = Path("issuing")
 """Authority and seals of an issuer for development."""
+DECISIONS: Final = Path("decisions/access.jsonl")
+"""The log of decisions about access, with the one before it."""
 JOBS: Final = Path("jobs")
 """Contents of import and export jobs."""
 LEDGER: Final = Path("ledger")

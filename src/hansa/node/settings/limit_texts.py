@@ -120,6 +120,8 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "audit_notes_interval_s": "How often what was served, refused and forwarded is appended to the audit log; a crash loses what was gathered in that time.",
     "audit_retention_s": "How long records of the audit log are retained; older ones are removed once an anchor on the ledger commits to them.",
     "audit_records_max": "Records of the audit log; beyond that the oldest are removed, whatever their age.",
+    "decision_log_max_bytes": "Size of one file of the log of decisions about access; there are two.",
+    "decision_log_allowed_every": "One of so many decisions that allow is in that log; 0 for none. What is refused always is.",
     "request_age_max_s": "How old a signed request of another member may be, and how far its clock may be off.",
     "clock_skew_max_s": "By how much this machine's clock may differ from the other members' before the start is refused.",
     "token_lifetime_max_s": "How long a bearer token may be valid, from its issue to its end; a longer one is neither issued nor accepted.",

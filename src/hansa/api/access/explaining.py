@@ -1,0 +1,127 @@
+"""`GET /policies/explain`: which access policies decide about a caller and an entity, and why.
+
+Callers ask about themselves, and about entities that they may read; operators about anybody.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hansa.api.parameters import Parameters
+from hansa.api.responses import json_response
+from hansa.business.context import Context
+from hansa.business.rights.organizations import OrganizationAliases
+from hansa.business.rights.reading import EntityReader
+from hansa.business.rights.targets import access_target
+from hansa.business.visibility import PublicParts
+from hansa.core.access import OPERATOR, READERS, Action, Caller, EntityFacts, GrantedPower
+from hansa.core.certificates import organization_identifier_of
+from hansa.core.errors import Code, Refused
+from hansa.identity.rights.deciding import AccessRights
+from hansa.identity.rights.parties import ELSI, did_of
+from hansa.identity.rights.policies import PolicyApplies
+
+EXPLAIN_PATH: Final = "/policies/explain"
+_OF_OTHERS: Final = ("organization", "power", "role")
+_ACTIONS: Final = {
+    "read": Action.READ,
+    "create": Action.CREATE,
+    "change": Action.CHANGE,
+    "delete": Action.DELETE,
+}
+
+
+class ExplainedDecision(msgspec.Struct, frozen=True):
+    """A decision, and the policies that made it."""
+
+    id: str
+    type: str
+    action: str
+    is_allowed: bool = msgspec.field(name="isAllowed")
+    code: str | None = None
+    reason: str | None = None
+    """Why it is refused."""
+    policies: tuple[PolicyApplies, ...] = ()
+    """Those that apply; to operators, all."""
+
+
+class ExplainApi:
+    """Serves explanations."""
+
+    def __init__(self, context: Context, rights: AccessRights) -> None:
+        self._context = context
+        self._rights = rights
+        self._aliases = context.organizations or OrganizationAliases(context.store)
+        self._parts = PublicParts(context.models)
+
+    async def explain(self, request: Request) -> Response:
+        """`GET /policies/explain`.
+
+        Raises:
+            Refused: `Code.UNAUTHENTICATED`; `Code.FORBIDDEN`, of a question about others; `Code.NOT_FOUND`;
+                `Code.INVALID`.
+        """
+        asker = self._context.authenticate({name.lower(): value for name, value in request.headers.raw})
+        if not asker.is_authenticated:
+            raise Refused(Code.UNAUTHENTICATED, "This needs a bearer token.")
+        parameters = Parameters(request, ("id", "action", *_OF_OTHERS), self._context.limits)
+        entity_id, action = parameters.text("id"), parameters.text("action") or "read"
+        if entity_id is None:
+            raise Refused(Code.INVALID, "id is missing: which entity the decision is about.")
+        if action not in _ACTIONS:
+            raise Refused(Code.INVALID, f"action is one of {', '.join(_ACTIONS)}.")
+        caller = self._subject(asker, parameters)
+        entity = await self._context.store.entity(entity_id)
+        aliases = await self._aliases.of(asker.organization)
+        reader = EntityReader(asker, aliases, self._context, self._parts)
+        if entity is None or reader.shown(entity) is None:
+            raise Refused(Code.NOT_FOUND, f"There is no entity {entity_id[:300]!r}.")
+        target = access_target(*self._context.models.served(entity.type))
+        facts = EntityFacts(msgspec.json.decode(entity.body), entity.public)
+        of_caller = await self._aliases.of(caller.organization)
+        refusal, policies = self._rights.explain(caller, _ACTIONS[action], target, facts, of_caller)
+        is_operator = OPERATOR in asker.roles
+        return json_response(
+            ExplainedDecision(
+                entity.id,
+                entity.type,
+                action,
+                refusal is None,
+                None if refusal is None else str(refusal.code),
+                None if refusal is None else refusal.reason,
+                tuple(one for one in policies if is_operator or one.applies),
+            ),
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def _subject(self, asker: Caller, parameters: Parameters) -> Caller:
+        """About whom the question is."""
+        organization, powers = parameters.text("organization"), parameters.texts("power")
+        roles = parameters.texts("role")
+        if organization is None and not powers and not roles:
+            return asker
+        if OPERATOR not in asker.roles:
+            raise Refused(Code.FORBIDDEN, "Only operators ask about others.")
+        if organization is not None:
+            organization = organization.removeprefix(ELSI)
+            if organization_identifier_of(did_of(organization)) is None:
+                raise Refused(Code.INVALID, "organization is an identifier as VATES-12345678.")
+        if not READERS.issuperset(roles):
+            raise Refused(Code.INVALID, f"role is one of {', '.join(sorted(READERS))}.")
+        return Caller(
+            "explained",
+            frozenset(roles),
+            organization=organization,
+            powers=tuple(map(_power, powers)),
+        )
+
+
+def _power(text: str) -> GrantedPower:
+    parts = text.split("/")
+    if len(parts) != 3 or not all(parts):
+        raise Refused(Code.INVALID, "power has the form DOME/ProductOffering/Create.")
+    return GrantedPower(parts[0].upper(), parts[1], (parts[2],))
