@@ -393,7 +393,7 @@ class Marketplace:
     ) -> tuple[Starlette, Starlette]:
         """What serves the figures alone, and what serves all but the TM Forum APIs."""
         described = LeagueDescriptions(settings.endpoint)
-        pages = portal(settings, models, reporter.overview, described)
+        pages = portal(settings, models, reporter.overview, described, self.identity.account_of)
         from_wallets = self.bus, self.clients.to_issuers, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, clock, entropy, log)
         caches += *wallets.caches, self.callers.cheap, pages.routes.cache

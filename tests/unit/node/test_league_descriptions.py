@@ -21,8 +21,10 @@ from tests.support.league import League
 from tests.support.whole import Whole
 from tests.unit.node.test_every_route import rest_routes
 
-PAGES: Final = re.compile(r"/(docs.*|favicon[.].*|login.*|oid4vp/.*)?")
-"""Paths for people, which no program needs a description of."""
+PAGES: Final = re.compile(
+    r"/(docs.*|favicon[.].*|about|preferences|static/.*|login.*|oid4vp/.*|oidc/.*|[.]well-known/openid-conf.*)?"
+)
+"""Paths for people, and those of protocols that OpenID describes."""
 WORDS_MIN: Final = 3
 ASYNCAPI: Final = Path(__file__).parents[2] / "support" / "asyncapi-3.0.0.json.xz"
 """The schema of AsyncAPI 3.0 documents, as the AsyncAPI Initiative publishes it (Apache-2.0)."""

@@ -114,6 +114,8 @@ async def test_a_person_logs_in_and_has_a_session(whole: Whole) -> None:
     logged_in = whole.anonymous.with_headers(cookie=session.partition(";")[0])
     assert (await whole.anonymous.get(PRIVATE)).status == 401
     assert (await logged_in.get(PRIVATE)).status == 200
+    assert b"<bdi>Ana Prueba</bdi>" in (await logged_in.get("/about", headers=PAGE)).body
+    assert b'href="/login?return_to=/about"' in (await whole.anonymous.get("/about", headers=PAGE)).body
 
 
 async def test_a_person_with_a_wallet_on_a_telephone_logs_in(whole: Whole) -> None:

@@ -117,6 +117,14 @@ class IdentityParts:
         """Close all connections."""
         await self._http.close()
 
+    def account_of(self, request: Request) -> str:
+        """The name of whoever is logged in with the browser that sends a request; empty: nobody is."""
+        session = self.sessions.of({name.lower(): value for name, value in request.headers.raw})
+        if session is None:
+            return ""
+        principal = session.principal
+        return principal.name or principal.organization_name or principal.organization
+
     def tasks(self) -> Tasks:
         """What runs in the background."""
         return (("sessions", self.sessions.run),)

@@ -46,13 +46,15 @@ def portal(
     models: Models,
     overview: Callable[[], Awaitable[Overview]],
     described: LeagueDescriptions,
+    account_of: Callable[[Request], str],
 ) -> Portal:
     """The pages of a marketplace.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a colour cannot be read or the logo is none.
     """
-    frame = Frame(branding(settings), is_secure=settings.endpoint.startswith("https:"))
+    is_secure = settings.endpoint.startswith("https:")
+    frame = Frame(branding(settings), account_of=account_of, is_secure=is_secure)
 
     def answer(request: Request, error: HansaError) -> Response:
         return error_page(frame, request, error) if wants_page(request) else response_of(error)

@@ -82,5 +82,6 @@ class Assets:
         """`GET /favicon.ico`, which browsers request by themselves."""
         name = self._addresses["favicon.svg"].rpartition("/")[2]
         asset = self._served[name]
-        headers = {**HEADERS, "Cache-Control": "no-cache", "Content-Type": asset.media_type}
-        return Response(asset.content, headers=headers)
+        # Its address does not change with its content, so it is revalidated, as the server says of all else.
+        headers = {name: value for name, value in HEADERS.items() if name != "Cache-Control"}
+        return Response(asset.content, headers=headers, media_type=asset.media_type)

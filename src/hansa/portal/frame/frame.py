@@ -10,7 +10,7 @@ text into markup by script (Trusted Types), and cannot be framed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from gettext import NullTranslations
 from typing import Final
 
@@ -64,15 +64,22 @@ class Frame:
     Args:
         branding: What the operator has set.
         languages: Those that are offered.
+        account_of: Who is logged in where a request comes from; empty: nobody. None: nobody can log in.
         is_secure: Whether readers come by https, so that cookies go nowhere else.
     """
 
     def __init__(
-        self, branding: Branding, languages: Catalogues | None = None, *, is_secure: bool = False
+        self,
+        branding: Branding,
+        languages: Catalogues | None = None,
+        account_of: Callable[[Request], str] | None = None,
+        *,
+        is_secure: bool = False,
     ) -> None:
         self.branding: Final = branding
         self.assets: Final = Assets(branding)
         self._languages = languages if languages is not None else catalogues()
+        self._account_of = account_of
         self._is_secure = is_secure
         self._environments: dict[str, Environment] = {}
 
@@ -88,6 +95,8 @@ class Frame:
     ) -> Response:
         """A page as a response."""
         reader = reader_of(request, self._languages)
+        if self._account_of is not None:
+            reader = msgspec.structs.replace(reader, account=self._account_of(request))
         more = {**page_headers(policy), "Content-Language": reader.language, **(headers or {})}
         return Response(self.render(template, page, reader), status, media_type=HTML, headers=more)
 

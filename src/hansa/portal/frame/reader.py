@@ -37,6 +37,8 @@ class PageReader(msgspec.Struct, frozen=True):
     """None: as the system has it."""
     path: str
     """Path of the page with its query, for links that lead back to it."""
+    account: str | None = None
+    """Who is logged in; empty: nobody; None: nobody can log in."""
 
 
 def reader_of(request: Request, catalogues: Catalogues) -> PageReader:
