@@ -16,6 +16,7 @@ MEANINGS: Final[dict[Code, str]] = {
     Code.INVALID: "a value breaks a rule: a missing attribute, a wrong type, an unknown query parameter",
     Code.UNAUTHENTICATED: "a token is required, or the one of the request does not verify",
     Code.FORBIDDEN: "the token is valid, and its roles do not allow this",
+    Code.POWER_MISSING: "the credential gives other powers than the one that is needed",
     Code.NOT_FOUND: "there is no such entity or path, or it is private and the request has no token",
     Code.METHOD_NOT_ALLOWED: "the path exists and does not take this method; `Allow` says which",
     Code.NOT_ACCEPTABLE: "none of the media types in `Accept` can be produced",
