@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from hansa.cli.demo.members import serving_process
@@ -134,6 +135,23 @@ async def test_a_demo_is_made_used_stopped_and_resumed(tmp_path: Path) -> None:
         again = await hansa("diff", *second.urls, "--json")
         assert again.json()["entities"] == before
         assert await second.end(signal.SIGTERM) == 0
+
+
+async def test_people_of_a_demo_log_in_at_any_member(tmp_path: Path) -> None:
+    folder = tmp_path / "league"
+    async with demo(folder, free_base_port(2), "--empty") as made, aiohttp.ClientSession() as session:
+        for url, person in zip(made.urls, ("ana", "carla"), strict=True):
+            headers = {"accept": "application/json"}
+            async with session.post(f"{url}/login", json={"return_to": "/docs"}, headers=headers) as response:
+                begun = await response.json()
+                cookie = response.headers["set-cookie"].partition(";")[0]
+            wallet = str(folder / "wallet" / person)
+            presented = await hansa("wallet", "present", begun["wallet_url"], "--folder", wallet, "--yes")
+            assert presented.status == 0, presented.err
+            headers |= {"cookie": cookie}
+            async with session.get(presented.out.strip(), headers=headers) as response:
+                assert (await response.json()) == {"state": "completed", "location": "/docs"}
+        assert await made.end(signal.SIGINT) == 0
 
 
 async def test_members_end_with_a_demo_that_is_killed(tmp_path: Path) -> None:

@@ -268,6 +268,17 @@ def test_on_a_terminal_no_address_is_broken(
     )
 
 
+def test_the_announcement_says_where_the_wallets_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    members = demo_members(tmp_path)
+    announce(members, Output(), Path("league/wallet"))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "log in: http://127.0.0.1:8101/login  wallets: league/wallet"
+    announce(members, Output(as_json=True), Path("league/wallet"))
+    assert json.loads(capsys.readouterr().out)["wallets"] == "league/wallet"
+
+
 def test_the_league_is_announced_as_one_line_of_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ import msgspec
 
 from hansa.business.models import load
 from hansa.cli.client import Client
+from hansa.cli.demo.identities import make_identities
 from hansa.cli.demo.members import DemoMember, DemoProcesses, serving_process
 from hansa.cli.demo.view import DemoView
 from hansa.cli.imports.importer import Importer
@@ -54,7 +55,8 @@ def run_demo(options: DemoOptions, output: Output, clock: Clock, entropy: Entrop
         HansaError: when the league does not start; then none of its processes runs.
     """
     is_new = not options.folder.exists()
-    folders = create_or_resume_league(options.folder, options.members, options.base_port, clock, entropy)
+    league = options.folder, options.members, options.base_port
+    folders = create_or_resume_league(*league, clock, entropy, has_identities=True)
     members = [
         DemoMember(folder.name, folder, f"http://{HOST}:{options.base_port + number}")
         for number, folder in enumerate(folders, 1)
@@ -66,7 +68,7 @@ def run_demo(options: DemoOptions, output: Output, clock: Clock, entropy: Entrop
         if is_new:  # so that the next attempt, with other ports, can use the folder
             shutil.rmtree(options.folder)
         raise
-    asyncio.run(_run(options, members, processes, output, clock))
+    asyncio.run(_run(options, members, processes, output, clock, entropy))
 
 
 async def _run(
@@ -75,9 +77,10 @@ async def _run(
     processes: DemoProcesses,
     output: Output,
     clock: Clock,
+    entropy: Entropy,
 ) -> None:
     try:
-        was_signalled = await until_signal(_serve(options, members, processes, output, clock))
+        was_signalled = await until_signal(_serve(options, members, processes, output, clock, entropy))
     finally:
         if output.is_live:
             output.message("Stopping the league …")
@@ -98,6 +101,7 @@ async def _serve(
     processes: DemoProcesses,
     output: Output,
     clock: Clock,
+    entropy: Entropy,
 ) -> None:
     if not output.as_json:
         output.message(f"Starting {len(members)} marketplaces in {options.folder} …")
@@ -105,7 +109,8 @@ async def _serve(
     await processes.wait_until_ready()
     if not options.is_empty:
         await load_sample(options.folder, members, clock, output)
-    announce(members, output)
+    wallets = await make_identities(options.folder, members[0], clock, entropy)
+    announce(members, output, wallets)
     view = DemoView(members, clock, output)
     work = [processes.keep_running(view.report)]
     if options.is_followed and not output.as_json:
@@ -113,8 +118,8 @@ async def _serve(
     await asyncio.gather(*work)
 
 
-def announce(members: Sequence[DemoMember], output: Output) -> None:
-    """Write that the league is ready, with the members' addresses, and where their tokens are.
+def announce(members: Sequence[DemoMember], output: Output, wallets: Path | None = None) -> None:
+    """Write that the league is ready, with the members' addresses, and where tokens and wallets are.
 
     The tokens themselves are for programs, and on no screen.
     """
@@ -123,12 +128,16 @@ def announce(members: Sequence[DemoMember], output: Output) -> None:
             {"name": m.name, "url": m.url, "token": m.token, "folder": str(m.folder), "log": str(m.log)}
             for m in members
         ]
-        output.document({"event": "league ready", "members": listed}, is_indented=False)
+        content = {"event": "league ready", "members": listed}
+        content |= {"wallets": str(wallets)} if wallets is not None else {}
+        output.document(content, is_indented=False)
         return
     output.items("league ready", [f"{member.name} {member.url}" for member in members])
     if members:
         name = members[0].name if len(members) == 1 else "NAME"
         output.data(f"operators' tokens: {members[0].folder.parent / name / TOKEN}")
+    if wallets is not None:
+        output.data(f"log in: {members[0].url}/login  wallets: {wallets}")
 
 
 def sample_files(member_count: int) -> list[list[Path]]:

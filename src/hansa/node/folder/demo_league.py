@@ -2,6 +2,10 @@
 
     <folder>/league.json   what the league was made with
     <folder>/<name>/       one marketplace each
+    <folder>/wallet/       wallets of people, of a league with identities
+
+With identities, the first member issues credentials for development, all of them trust it, and each has the
+page of the development wallet.
 
 All of it is made beside the folder and renamed at the end, so that an interrupted first start leaves nothing
 that looks like a league.
@@ -20,9 +24,12 @@ from hansa.core.access import OPERATOR
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.core.files import write_file
+from hansa.core.files import read_file, write_file
 from hansa.core.identifiers import Entropy
+from hansa.identity.issuing import AUTHORITY_CERTIFICATE, DevelopmentAuthority
 from hansa.node.folder import (
+    ANCHORS,
+    ISSUING,
     chain_id_of,
     init_member,
     install_genesis,
@@ -39,6 +46,8 @@ HOST: Final = "127.0.0.1"
 P2P_PORTS_ABOVE: Final = 1000
 """The search for the engines' ports begins this far above the base port."""
 LEAGUE: Final = "league.json"
+WALLETS: Final = "wallet"
+"""Folder of the wallets, in that of the league."""
 TOKEN_EXPIRES_IN_S: Final = 30 * 86_400.0
 """The tokens of a demo are in its folders, beside the keys that sign them."""
 
@@ -62,6 +71,8 @@ def create_or_resume_league(
     clock: Clock,
     entropy: Entropy,
     further_settings: dict[str, Value] | None = None,
+    *,
+    has_identities: bool = False,
 ) -> list[Path]:
     """The folders of a league's members, made when there is no league in `folder` yet.
 
@@ -87,7 +98,7 @@ def create_or_resume_league(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(mode=0o700, parents=True)
-        _create(partial, requested, clock, entropy, further_settings or {})
+        _create(partial, requested, clock, entropy, further_settings or {}, has_identities=has_identities)
         partial.replace(folder)
     except OSError as error:
         raise Fatal(Code.SETTINGS_INVALID, f"{folder} cannot be made: {error.strerror}.") from error
@@ -110,27 +121,63 @@ def _check_same(folder: Path, requested: DemoLeague) -> None:
 
 
 def _create(
-    folder: Path, league: DemoLeague, clock: Clock, entropy: Entropy, further: dict[str, Value]
+    folder: Path,
+    league: DemoLeague,
+    clock: Clock,
+    entropy: Entropy,
+    further: dict[str, Value],
+    *,
+    has_identities: bool,
 ) -> None:
     ports = unused_ports(min(league.base_port + P2P_PORTS_ABOVE, 65_000), league.members, HOST)
     folders = [folder / member_name(number) for number in range(1, league.members + 1)]
+    endpoints = [f"http://{HOST}:{league.base_port + number}" for number in range(1, league.members + 1)]
     cards = [
         init_member(
             each,
             each.name,
-            f"http://{HOST}:{league.base_port + number}",
+            endpoints[number - 1],
             clock,
             p2p_host=HOST,
             p2p_port=ports[number - 1],
-            further_settings={"single_machine": True, "allow_private_networks": True, **further},
+            further_settings={
+                "single_machine": True,
+                "allow_private_networks": True,
+                **(
+                    _identity_settings(endpoints[number - 1], is_issuer=number == 1) if has_identities else {}
+                ),
+                **further,
+            },
         )
         for number, each in enumerate(folders, 1)
     ]
     genesis = league_genesis(cards, chain_id_of(cards), clock.now())
     for each in folders:
         install_genesis(each, genesis, [card.p2p_address for card in cards])
+    if has_identities:
+        _make_anchors(folders, clock, entropy)
     _write_tokens(folders, clock, entropy)
     write_file(folder / LEAGUE, msgspec.json.encode(league) + b"\n")
+
+
+def _identity_settings(endpoint: str, *, is_issuer: bool) -> dict[str, Value]:
+    """Settings by which people of the demo log in at a member."""
+    return {
+        **({"issuing": True} if is_issuer else {}),
+        "wallet": f"../{WALLETS}",
+        "web_wallets": (f"{endpoint}/wallet",),
+        "credential_trust": "anchors",
+    }
+
+
+def _make_anchors(folders: Sequence[Path], clock: Clock, entropy: Entropy) -> None:
+    """Make the authority of the first member, and have all members trust it."""
+    issuer = folders[0]
+    DevelopmentAuthority(issuer / ISSUING, issuer.name, clock, entropy).certificate()
+    certificate = read_file(issuer / ISSUING / AUTHORITY_CERTIFICATE)
+    for each in folders:
+        (each / ANCHORS).mkdir(mode=0o700)
+        write_file(each / ANCHORS / f"{issuer.name}.pem", certificate)
 
 
 def _write_tokens(folders: Sequence[Path], clock: Clock, entropy: Entropy) -> None:
