@@ -1,4 +1,4 @@
-"""A log of decisions about access, in files of the marketplace's folder: who was refused what, and by which policy.
+"""A log of decisions about access, in the marketplace's folder: who was refused what, by which policy.
 
 Refusals are always recorded, and what is allowed one time in `allowed_every`, or never. A line is one JSON
 object. Who called stands in it as a pseudonym, a keyed digest of the subject; the organisation, which is no
