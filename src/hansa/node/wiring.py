@@ -372,31 +372,32 @@ class Marketplace:
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
         trial = development(settings, store, authenticate, to_members, clock, entropy)
         caches += *self.identity.caches, *trial.caches, *searching.caches, caller_check.keys.cache
-        others = [*league_routes(league), *trial.routes, *searching.routes, *self.rights.routes(context)]
+        others = [*league_routes(league), *trial.routes, *self.rights.routes(context)]
         reported = hub, ledger, reporter, traffic, caches
-        self.metrics, rest = self._rest(settings, models, others, *reported, clock, entropy)
+        self.metrics, rest = self._rest(settings, context, business, registry, others, *reported)
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
         self._positions = forwards.positions
 
     def _rest(
         self,
         settings: Settings,
-        models: Models,
+        context: Context,
+        business: BusinessApp,
+        registry: MemberRegistry,
         others: list[BaseRoute],
         hub: HubDispatcher,
         ledger: LedgerView,
         reporter: StatusReporter,
         traffic: Traffic,
         caches: list[HasFigures],
-        clock: Clock,
-        entropy: Entropy,
     ) -> tuple[Starlette, Starlette]:
         """What serves the figures alone, and what serves all but the TM Forum APIs."""
         described = LeagueDescriptions(settings.endpoint)
-        pages = portal(settings, models, reporter.overview, described, self.identity.account_of)
+        shown = self.identity.account_of, business, self.searching, self.bus.for_strangers, registry
+        pages = portal(settings, context, reporter.overview, described, *shown)
         from_wallets = self.bus, self.clients.to_issuers, self.identity
-        wallets = wallet_parts(settings, *from_wallets, pages.frame, clock, entropy, log)
-        caches += *wallets.caches, self.callers.cheap, pages.routes.cache
+        wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)
+        caches += *wallets.caches, self.callers.cheap, *pages.caches
         served = self.store, reporter, ledger, traffic, hub, tuple(caches)
         own = OwnRoutes(*served, self.store.commit_times, self.identity.authenticate, described)
         oidc = self.identity.routes(pages.frame, wallets.credentials)

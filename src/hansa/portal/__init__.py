@@ -5,6 +5,7 @@ frame/       what all pages share: templates, languages, themes, security policy
 about        the page about this marketplace and its league
 errors       pages that say what went wrong
 notices      pages that say something else in a few sentences, and ask for a confirmation
+catalogue/   the pages of the catalogue
 docs/        the pages below `/docs`
 templates/   of the pages, for Jinja
 static/      style, script and pictures

@@ -1,6 +1,5 @@
 """All routes of the portal.
 
-    /              the front page
     /about         this marketplace and its league
     /preferences   sets language and theme
     /static/…      style, script and pictures
@@ -11,7 +10,8 @@
     /docs/{api}    one API, to read and to try
     /favicon.svg   the icon of every page, and at `/favicon.ico`
 
-What a page about an API holds is made when it is requested, beside the event loop; the latest stay in memory.
+Those of the catalogue are in `hansa.portal.catalogue.routes`. What a page about an API holds is made when
+it is requested, beside the event loop; the latest stay in memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hansa.business.models import Api, Models
@@ -82,7 +82,6 @@ class PortalRoutes:
     def routes(self) -> list[BaseRoute]:
         """All of them."""
         return [
-            Route("/", self.front),
             Route("/about", self.about),
             Route("/preferences", self._frame.preferences),
             Route(ASSETS_PATH, self._frame.assets.serve),
@@ -94,10 +93,6 @@ class PortalRoutes:
             Route("/favicon.svg", self._frame.assets.icon),
             Route("/favicon.ico", self._frame.assets.icon),
         ]
-
-    async def front(self, _: Request) -> Response:
-        """`GET /`."""
-        return RedirectResponse("/about", 307)
 
     async def about(self, request: Request) -> Response:
         """`GET /about`."""

@@ -13,15 +13,23 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from hansa.api.responses import response_of
-from hansa.business.models import Models
+from hansa.business import BusinessApp
+from hansa.business.context import Context
+from hansa.core.cache import HasFigures
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.files import read_file
 from hansa.node.http.application import ErrorAnswer, rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
+from hansa.node.parts.origins import LedgerOrigins
+from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
 from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
+from hansa.portal.catalogue.reading import CatalogueReads
+from hansa.portal.catalogue.routes import CataloguePages
 from hansa.portal.frame.branding import Logo
 from hansa.portal.frame.frame import wants_page
+from hansa.pubsub.ledger_reads import StrangersReads
+from hansa.replication.registry import MemberRegistry
 
 LOGO_MAX_BYTES: Final = 65_536
 _KINDS: Final = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"<svg", "image/svg+xml"), (b"<?xml", "image/svg+xml"))
@@ -32,21 +40,26 @@ class Portal(msgspec.Struct, frozen=True):
 
     frame: Frame
     """Of further pages."""
-    routes: PortalRoutes
+    routes: tuple[BaseRoute, ...]
+    caches: tuple[HasFigures, ...]
     answer: ErrorAnswer
     """Reports errors: as a page to whoever requests pages."""
 
     def application(self, others: Sequence[BaseRoute]) -> Starlette:
         """The pages and other routes as one application."""
-        return rest_application([*self.routes.routes(), *others], self.answer)
+        return rest_application([*self.routes, *others], self.answer)
 
 
 def portal(
     settings: Settings,
-    models: Models,
+    context: Context,
     overview: Callable[[], Awaitable[Overview]],
     described: LeagueDescriptions,
     account_of: Callable[[Request], str],
+    business: BusinessApp,
+    searching: Searching,
+    bus: StrangersReads,
+    registry: MemberRegistry,
 ) -> Portal:
     """The pages of a marketplace.
 
@@ -59,7 +72,13 @@ def portal(
     def answer(request: Request, error: HansaError) -> Response:
         return error_page(frame, request, error) if wants_page(request) else response_of(error)
 
-    return Portal(frame, PortalRoutes(frame, models, settings.endpoint, overview, described), answer)
+    reads = CatalogueReads(business.operations.values(), context.authenticate)
+    origins = LedgerOrigins(settings.did, settings.name, context.store, bus, registry)
+    shown = reads, searching.search, origins
+    catalogue = CataloguePages(frame, *shown, settings.endpoint, settings.limits)
+    routes = PortalRoutes(frame, context.models, settings.endpoint, overview, described)
+    pages = (*catalogue.routes(), *routes.routes(), *searching.routes(catalogue.search))
+    return Portal(frame, pages, (routes.cache, origins.cache), answer)
 
 
 def branding(settings: Settings) -> Branding:

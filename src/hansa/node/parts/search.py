@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from hansa.api.search import SearchApi
+from starlette.routing import Route
+
+from hansa.api.search import Page, SearchApi
 from hansa.business.context import Context
 from hansa.business.search.answering import Search
 from hansa.business.search.documents import HERE
@@ -40,8 +42,13 @@ class Searching:
             return next((one.name for one in registry.known() if one.did == did), None)
 
         self.search: Final = Search(context, self._index, self._follower.unindexed, origin_name)
-        self.routes: Final = SearchApi(self.search, context.authenticate, context.limits).routes()
+        self._context = context
         self.caches: Final[tuple[HasFigures, ...]] = (maker.cache,)
+
+    def routes(self, page: Page) -> list[Route]:
+        """Its routes; `page` answers whoever prefers HTML."""
+        context = self._context
+        return SearchApi(self.search, context.authenticate, context.limits, page).routes()
 
     def tasks(self) -> Tasks:
         """What runs in the background: the index follows the store."""

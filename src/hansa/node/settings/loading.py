@@ -248,9 +248,14 @@ def _out_of_range(setting: Setting, value: Value) -> str | None:
         return _no_address(setting.key, value)
     if isinstance(value, tuple):
         return _unusable_texts(setting, value)
-    if isinstance(value, str) and not value.isprintable():
+    return _unusable_text(setting.key, value) if isinstance(value, str) else None
+
+
+def _unusable_text(key: str, text: str) -> str | None:
+    """What is wrong with any other text."""
+    if not text.isprintable():
         return "it must be printable text"
-    if setting.key in LINKS and value and not _is_web_address(value):
+    if key in LINKS and text and not _is_web_address(text):
         return "it must be a web address, as https://market.example/terms"
     return None
 
@@ -295,7 +300,7 @@ def _unusable_texts(setting: Setting, texts: tuple[str, ...]) -> str | None:
     return None
 
 
-def _is_web_address(text: Any) -> bool:
+def _is_web_address(text: str) -> bool:
     try:
         web_address(text)
     except Refused:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from babel.core import Locale
 from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
@@ -44,6 +44,15 @@ def money(context: Context, value: Any, currency: str) -> str:
         decimal_quantization=False,
         currency_digits=digits <= 2,
     )
+
+
+@pass_context
+def percent(context: Context, value: Any) -> str:
+    """A number of hundredths, as 19 for `19 %`."""
+    amount = decimal_of(value)
+    if amount is None:
+        return f"{value} %"
+    return format_percent(amount / 100, locale=_locale(context), decimal_quantization=False)
 
 
 @pass_context
@@ -94,6 +103,7 @@ def moment_of(value: datetime | str) -> datetime | None:
 FORMATS: Final[Mapping[str, Callable[..., str]]] = {
     "number": number,
     "money": money,
+    "percent": percent,
     "day": day,
     "moment": moment,
     "clock_time": clock_time,

@@ -33,6 +33,7 @@ from hansa.portal.frame.reader import (
     local_path,
     reader_of,
 )
+from hansa.portal.frame.texts import data_block, markdown, marked, shown
 
 COOKIE_MAX_AGE_S: Final = 365 * 86_400
 JSON: Final = "application/json"
@@ -160,8 +161,9 @@ def environment_of(translations: NullTranslations) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
+        finalize=shown,
     )
-    environment.filters |= FORMATS
+    environment.filters |= {**FORMATS, "markdown": markdown, "marked": marked, "data_block": data_block}
     environment.tests["web_address"] = is_web_address
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     return environment

@@ -1,0 +1,87 @@
+"""Who offers: an organisation, how to reach it, and what it offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlencode
+
+import msgspec
+
+from hansa.portal.catalogue.fields import Fields, fields_in, items_in, text_in
+from hansa.portal.catalogue.origins import Provenance
+from hansa.portal.catalogue.search_page import ShownHit
+
+
+class ProviderContact(msgspec.Struct, frozen=True):
+    """A way to reach an organisation."""
+
+    kind: str
+    """As the entity says it, `email`."""
+    text: str
+
+
+class ProviderPage(msgspec.Struct, frozen=True):
+    """For the template `provider.html`."""
+
+    id: str
+    name: str
+    legal_name: str
+    kind: str
+    status: str
+    contacts: tuple[ProviderContact, ...]
+    references: tuple[tuple[str, str], ...]
+    """Kind and value of registrations and addresses elsewhere."""
+    offerings: tuple[ShownHit, ...]
+    total: int
+    search: str
+    """Path of the search in what it offers."""
+    provenance: Provenance | None
+    """None for an organisation that others name and that is not here."""
+
+
+def provider_page(
+    entity_id: str, fields: Fields, offerings: tuple[ShownHit, ...], total: int, provenance: Provenance | None
+) -> ProviderPage:
+    """The page of an organisation."""
+    legal = text_in(fields, "name")
+    return ProviderPage(
+        id=entity_id,
+        name=text_in(fields, "tradingName") or legal or entity_id,
+        legal_name=legal,
+        kind=text_in(fields, "organizationType"),
+        status=text_in(fields, "status"),
+        contacts=tuple(_contacts(fields)),
+        references=tuple(
+            (text_in(one, "externalReferenceType"), text_in(one, "name"))
+            for one in items_in(fields, "externalReference")
+            if text_in(one, "name")
+        ),
+        offerings=offerings,
+        total=total,
+        search=search_of(entity_id),
+        provenance=provenance,
+    )
+
+
+def search_of(provider_id: str) -> str:
+    """Path of the search in what an organisation offers."""
+    return f"/search?{urlencode({'type': 'ProductOffering', 'provider': provider_id})}"
+
+
+def _contacts(fields: Fields) -> Iterable[ProviderContact]:
+    for medium in items_in(fields, "contactMedium"):
+        details = fields_in(medium, "characteristic")
+        names = (
+            "emailAddress",
+            "phoneNumber",
+            "street1",
+            "street2",
+            "postCode",
+            "city",
+            "stateOrProvince",
+            "country",
+        )
+        parts = (text_in(details, name) for name in names)
+        shown = ", ".join(part for part in parts if part)
+        if shown:
+            yield ProviderContact(text_in(medium, "mediumType"), shown)

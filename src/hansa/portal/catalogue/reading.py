@@ -1,0 +1,96 @@
+"""Reads entities on behalf of whoever looks at a page: what a person may not see does not exist for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+
+from hansa.business.operations.api_operations import ApiOperations
+from hansa.business.operations.read import ReadOperation
+from hansa.core.access import ANONYMOUS, Authenticate, Caller
+from hansa.core.errors import Code, Refused
+from hansa.portal.catalogue.fields import ITEMS_MAX, Fields
+from hansa.store import Entity, Query
+
+OFFERING: Final = "ProductOffering"
+PRICE: Final = "ProductOfferingPrice"
+SPECIFICATION: Final = "ProductSpecification"
+CATEGORY: Final = "Category"
+ORGANIZATION: Final = "Organization"
+SHOWN_COLLECTIONS: Final = frozenset({OFFERING, PRICE, SPECIFICATION, CATEGORY, ORGANIZATION})
+
+
+class CatalogueReads:
+    """The entities that the pages show.
+
+    Args:
+        operations: Of all APIs.
+        authenticate: Finds out who looks.
+    """
+
+    def __init__(self, operations: Iterable[ApiOperations], authenticate: Authenticate) -> None:
+        self._reads: dict[str, ReadOperation] = {
+            collection: one.read
+            for api in operations
+            for collection, one in api.by_collection.items()
+            if collection in SHOWN_COLLECTIONS
+        }
+        assert self._reads.keys() == SHOWN_COLLECTIONS, "the catalogue has all of them"
+        self._authenticate = authenticate
+
+    def caller(self, request: Request) -> Caller:
+        """Who looks; whoever has a token or session that is over is a stranger, and sees what all see."""
+        try:
+            return self._authenticate({name.lower(): value for name, value in request.headers.raw})
+        except Refused:
+            return ANONYMOUS
+
+    async def one(self, caller: Caller, collection: str, entity_id: str) -> Entity:
+        """An entity.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        read = self._reads[collection]
+        return await read.one(await read.scope(caller), entity_id)
+
+    async def some(self, caller: Caller, collection: str, ids: Iterable[str]) -> dict[str, Fields]:
+        """Those of some entities that are here and that the caller may see."""
+        read = self._reads[collection]
+        scope = await read.scope(caller)
+        fields: dict[str, Fields] = {}
+        for entity_id in tuple(dict.fromkeys(ids))[:ITEMS_MAX]:
+            try:
+                fields[entity_id] = fields_of(await read.one(scope, entity_id))
+            except Refused as error:
+                if error.code is not Code.NOT_FOUND:
+                    raise
+        return fields
+
+    async def page(self, caller: Caller, query: Query) -> tuple[tuple[Fields, ...], int]:
+        """Entities that a query selects, and how many there are in all.
+
+        Raises:
+            Unavailable: `Code.SEARCH_TOO_SLOW` or `Code.OVERLOADED`.
+        """
+        read = self._reads[query.type]
+        page = await read.page(await read.scope(caller), query)
+        return tuple(map(decoded_fields, page.bodies)), page.total
+
+    async def revision(self, collection: str) -> int:
+        """A number that changes whenever the entities of a collection may have."""
+        return await self._reads[collection].revision()
+
+
+def fields_of(entity: Entity) -> Fields:
+    """The attributes of an entity."""
+    return decoded_fields(entity.body)
+
+
+def decoded_fields(body: bytes) -> Fields:
+    """The attributes of a stored body."""
+    fields: Mapping[str, Any] = msgspec.json.decode(body)
+    return fields

@@ -1,0 +1,298 @@
+"""Which page of the catalogue is at which path.
+
+/                       the front page
+/search                 hits and facets; JSON by `hansa.api.search`
+/offerings/{id}         an offering; `quantity.ID=` of its prices for a preview
+/providers/{id}         who offers
+/categories             the tree; /categories/{id} one of them
+/compare, /favourites   the offerings of `pick=`, side by side or as a list; `q=` finds another one to add
+/feed.atom              what is new
+/sitemap.xml, /robots.txt
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+from urllib.parse import quote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hansa.business.search.request import search_request
+from hansa.business.search.results import FacetSelection, Named, SearchPage, SearchRequest
+from hansa.core.access import ANONYMOUS, Caller
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.limits import Limits
+from hansa.portal.catalogue.categories import CategoriesPage, CategoryPage, category_tree, search_in
+from hansa.portal.catalogue.comparison import COMPARED_MAX, ComparisonPage, comparison_page, picks
+from hansa.portal.catalogue.feeds import (
+    ATOM_MEDIA_TYPE,
+    SITEMAP_MAX,
+    UNKNOWN_TIME,
+    XML_MEDIA_TYPE,
+    FeedEntry,
+    atom_feed,
+    sitemap,
+)
+from hansa.portal.catalogue.fields import NO_FIELDS, Fields, path_of, text_in
+from hansa.portal.catalogue.home import HomePage, home_page, newest_offerings
+from hansa.portal.catalogue.offering.page import Offering, OfferingPage, alike, offering_of
+from hansa.portal.catalogue.offering.prices import QUANTITY_PARAMETER, preview, unusable
+from hansa.portal.catalogue.offering.structured import structured_data
+from hansa.portal.catalogue.origins import KnownOrigins, Provenance
+from hansa.portal.catalogue.providers import provider_page
+from hansa.portal.catalogue.reading import OFFERING, ORGANIZATION, CatalogueReads, fields_of
+from hansa.portal.catalogue.search_page import (
+    PICKED_MAX,
+    SearchView,
+    ShownHit,
+    failed_search,
+    search_parts,
+    search_view,
+)
+from hansa.portal.frame import Frame
+from hansa.store import Entity, Filter, Query, SortKey
+
+FEED_MAX: Final = 50
+FEW: Final = 12
+"""Offerings on the page of a category or a provider; the others are a search away."""
+ADDABLE_MAX: Final = 8
+"""Offerings among which one is chosen to add."""
+API_PATH: Final = "/tmf-api/productCatalogManagement/v4/productOffering"
+
+
+class CatalogueSearch(Protocol):
+    """What answers searches."""
+
+    async def page(
+        self, caller: Caller, request: SearchRequest, left: Callable[[], Awaitable[object]] | None = None
+    ) -> SearchPage:
+        """See `hansa.business.search.answering.Search.page`."""
+
+
+class CataloguePages:
+    """Handlers of these paths.
+
+    Args:
+        frame: Makes pages.
+        reads: The entities.
+        searches: Answers searches.
+        origins: Knows where entities come from.
+        endpoint: Where this marketplace is reached.
+        limits: Of queries.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        reads: CatalogueReads,
+        searches: CatalogueSearch,
+        origins: KnownOrigins,
+        endpoint: str,
+        limits: Limits,
+    ) -> None:
+        self._frame = frame
+        self._reads = reads
+        self._searches = searches
+        self._origins = origins
+        self._endpoint = endpoint
+        self._limits = limits
+
+    def routes(self) -> list[BaseRoute]:
+        """All of them but `/search`, which is also JSON."""
+        return [
+            Route("/", self.home),
+            Route("/offerings/{id}", self.offering),
+            Route("/providers/{id}", self.provider),
+            Route("/categories", self.categories),
+            Route("/categories/{id}", self.category),
+            Route("/compare", self.compare),
+            Route("/favourites", self.favourites),
+            Route("/feed.atom", self.feed),
+            Route("/sitemap.xml", self.sitemap),
+            Route("/robots.txt", self.robots),
+        ]
+
+    async def home(self, request: Request) -> Response:
+        """`GET /`."""
+        try:
+            newest = await self._searches.page(self._reads.caller(request), newest_offerings())
+            page = home_page(newest, self._origins)
+        except Unavailable as error:
+            page = HomePage(0, (), (), (), problem=error.message)
+        return self._frame.negotiated(request, "home.html", page)
+
+    async def search(self, request: Request) -> Response:
+        """`GET /search`, for people."""
+        query, pairs, picked = search_parts(request.scope["query_string"])
+        status = 200
+        try:
+            search = search_request(query, self._limits)
+            result = await self._searches.page(self._reads.caller(request), search)
+            page: SearchView = search_view(result, pairs, picked, self._origins)
+        except (Refused, Unavailable) as error:
+            wait_s = round(error.retry_after_s) if isinstance(error, Unavailable) else None
+            page, status = failed_search(pairs, picked, error.message, wait_s), error.http_status or 400
+        return self._frame.response(request, "search.html", page, status=status)
+
+    async def offering(self, request: Request) -> Response:
+        """`GET /offerings/{id}`.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        caller = self._reads.caller(request)
+        entity = await self._reads.one(caller, OFFERING, request.path_params["id"])
+        quantities = {
+            name.removeprefix(QUANTITY_PARAMETER): value[:40]
+            for name, value in request.query_params.items()
+            if name.startswith(QUANTITY_PARAMETER)
+        }
+        offering = await offering_of(self._reads, caller, entity.id, fields_of(entity), quantities)
+        provenance = await self._origins.provenance(entity)
+        canonical = (provenance.endpoint or self._endpoint) + offering.path
+        page = OfferingPage(
+            offering=offering,
+            provenance=provenance,
+            history=await self._origins.history(entity),
+            alike=await self._alike(caller, offering),
+            totals=preview(offering.plans),
+            unusable=unusable(offering.plans),
+            canonical=canonical,
+            structured=structured_data(offering, canonical) if entity.public else {},
+            api=f"{API_PATH}/{quote(entity.id, safe=':')}",
+        )
+        return self._frame.negotiated(request, "offering.html", page)
+
+    async def provider(self, request: Request) -> Response:
+        """`GET /providers/{id}`: also of organisations that are only referred to.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`, when nothing is known of it.
+        """
+        caller, entity_id = self._reads.caller(request), request.path_params["id"]
+        entity: Entity | None = None
+        fields: Fields = NO_FIELDS
+        try:
+            entity = await self._reads.one(caller, ORGANIZATION, entity_id)
+            fields = fields_of(entity)
+        except Refused as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+        hits, total = await self._few(caller, FacetSelection("provider", (entity_id,)))
+        if entity is None and not total:
+            raise Refused(Code.NOT_FOUND, "No organisation of this identifier offers anything here.")
+        if entity is None:
+            fields = {"tradingName": _provider_name(hits, entity_id)}
+        provenance: Provenance | None = await self._origins.provenance(entity) if entity else None
+        page = provider_page(entity_id, fields, hits, total, provenance)
+        return self._frame.negotiated(request, "provider.html", page)
+
+    async def categories(self, request: Request) -> Response:
+        """`GET /categories`."""
+        tree = await category_tree(self._reads, self._reads.caller(request))
+        page = CategoriesPage(tree.roots, tree.total, tree.total > len(tree.by_id))
+        return self._frame.negotiated(request, "categories.html", page)
+
+    async def category(self, request: Request) -> Response:
+        """`GET /categories/{id}`.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        caller, entity_id = self._reads.caller(request), request.path_params["id"]
+        tree = await category_tree(self._reads, caller)
+        node = tree.by_id.get(entity_id)
+        if node is None:
+            raise Refused(Code.NOT_FOUND, "There is no category of this identifier.")
+        hits, total = await self._few(caller, FacetSelection("category", (entity_id,)))
+        above = tree.by_id.get(tree.parents.get(entity_id, ""))
+        page = CategoryPage(node, above, hits, total, search_in(entity_id))
+        return self._frame.negotiated(request, "category.html", page)
+
+    async def compare(self, request: Request) -> Response:
+        """`GET /compare`."""
+        page = await self._picked(request, COMPARED_MAX, "/compare", "/favourites")
+        return self._frame.negotiated(request, "comparison.html", page)
+
+    async def favourites(self, request: Request) -> Response:
+        """`GET /favourites`."""
+        page = await self._picked(request, PICKED_MAX, "/favourites", "/compare")
+        return self._frame.negotiated(request, "favourites.html", page)
+
+    async def feed(self, _: Request) -> Response:
+        """`GET /feed.atom`."""
+        result = await self._searches.page(ANONYMOUS, newest_offerings(FEED_MAX))
+        entries = [
+            FeedEntry(
+                hit.id,
+                hit.name.text,
+                self._endpoint + path_of("offerings", hit.id),
+                hit.updated or UNKNOWN_TIME,
+                hit.description.text if hit.description else "",
+                hit.provider.name if hit.provider else self._origins.name(hit.origin),
+            )
+            for hit in result.hits
+        ]
+        title = self._frame.branding.name
+        return Response(atom_feed(title, self._endpoint, entries), media_type=ATOM_MEDIA_TYPE)
+
+    async def sitemap(self, _: Request) -> Response:
+        """`GET /sitemap.xml`: the newest offerings; the page of each names that of its origin as canonical."""
+        launched = Filter(("lifecycleStatus",), ("Launched",))
+        newest = SortKey(("lastUpdate",), descending=True)
+        query = Query(OFFERING, (launched,), (newest,), limit=SITEMAP_MAX)
+        fields, _total = await self._reads.page(ANONYMOUS, query)
+        pages = ["/", "/categories", *(path_of("offerings", text_in(one, "id")) for one in fields)]
+        return Response(sitemap(self._endpoint + path for path in pages), media_type=XML_MEDIA_TYPE)
+
+    async def robots(self, _: Request) -> Response:
+        """`GET /robots.txt`."""
+        rules = "User-agent: *\nDisallow: /search?\nDisallow: /compare?\nDisallow: /favourites?\nDisallow: /preferences\n"
+        return Response(f"{rules}Sitemap: {self._endpoint}/sitemap.xml\n", media_type="text/plain")
+
+    async def _few(self, caller: Caller, selection: FacetSelection) -> tuple[tuple[ShownHit, ...], int]:
+        """Some offerings of a selection, and how many there are."""
+        only = (FacetSelection("type", (OFFERING,)), selection)
+        result = await self._searches.page(caller, SearchRequest(selections=only, sort="newest", limit=FEW))
+        return search_view(result, (), (), self._origins).hits, result.total
+
+    async def _alike(self, caller: Caller, offering: Offering) -> tuple[Named, ...]:
+        try:
+            return await alike(self._reads, caller, offering)
+        except Unavailable:
+            return ()  # the page is about another offering, and is whole without them
+
+    async def _picked(self, request: Request, count_max: int, path: str, other: str) -> ComparisonPage:
+        """The offerings that a request names, and what matches to add one."""
+        caller = self._reads.caller(request)
+        _, _, picked = search_parts(request.scope["query_string"])
+        columns = []
+        for entity_id in picked[:count_max]:
+            try:
+                entity = await self._reads.one(caller, OFFERING, entity_id)
+            except Refused:
+                continue  # the page says how many are not here
+            offering = await offering_of(self._reads, caller, entity.id, fields_of(entity))
+            columns.append((offering, self._origins.name(entity.origin)))
+        page = comparison_page(columns, picked[:count_max], path, other)
+        text = request.query_params.get("q", "")[:200]
+        if not text:
+            return page
+        try:
+            only = (FacetSelection("type", (OFFERING,)),)
+            search = SearchRequest(text, only, limit=ADDABLE_MAX, is_typing=True)
+            result = await self._searches.page(caller, search)
+        except HansaError:
+            return msgspec.structs.replace(page, text=text)
+        hits = search_view(result, (), picked, self._origins).hits
+        adding = tuple((one, picks(path, (*picked, one.hit.id))) for one in hits if not one.is_picked)
+        return msgspec.structs.replace(page, text=text, hits=adding)
+
+
+def _provider_name(hits: tuple[ShownHit, ...], entity_id: str) -> str:
+    named = (one.hit.provider for one in hits)
+    return next((one.name for one in named if one is not None and one.id == entity_id), entity_id)

@@ -1,0 +1,99 @@
+"""Texts of entities in pages: Markdown, and what must not reach a reader.
+
+Descriptions are Markdown. What it becomes is sanitised by a library that is written for that: few elements,
+links to the web alone, no pictures, no attributes that could carry style or script.
+
+Control characters that turn the direction of text around, or cannot be seen, are removed from every value:
+a name must not make what stands after it read as something else. The pages isolate the direction of names
+themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+import msgspec
+import nh3
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from hansa.business.search.results import MarkedText
+
+MARKDOWN_MAX_CHARS: Final = 20_000
+HEADING_SHIFT: Final = 2
+"""The title of a page is its first heading; those of a description begin below the second."""
+ELEMENTS: Final = {
+    *("p", "br", "hr", "blockquote", "pre", "code", "em", "strong", "del", "ul", "ol", "li", "a"),
+    *("h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
+}
+LINK_RELATION: Final = "noopener nofollow ugc"
+_UNWANTED: Final = re.compile(
+    "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f"
+    "\\ufeff\\ufff9-\\ufffb\\U000e0000-\\U000e007f]"
+)
+_PARSER: Final = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+
+
+def shown(value: Any) -> Any:
+    """A value of an expression of a template, without characters that deceive."""
+    if not isinstance(value, str) or _UNWANTED.search(value) is None:
+        return value
+    cleaned = _UNWANTED.sub("", value)
+    return Markup(cleaned) if isinstance(value, Markup) else cleaned  # noqa: S704 - it was markup before
+
+
+def markdown(text: str) -> Markup:
+    """A description as markup; what is beyond `MARKDOWN_MAX_CHARS` is left out."""
+    cut = text[:MARKDOWN_MAX_CHARS] + (" …" if len(text) > MARKDOWN_MAX_CHARS else "")
+    tokens = _PARSER.parse(cut)
+    for token in tokens:
+        _shift(token)
+    rendered = _PARSER.renderer.render(tokens, _PARSER.options, {})
+    safe = nh3.clean(
+        rendered,
+        tags=ELEMENTS,
+        attributes={"a": {"href"}},
+        url_schemes={"http", "https"},
+        link_rel=LINK_RELATION,
+    )
+    return Markup(safe)  # noqa: S704 - sanitised
+
+
+def marked(text: MarkedText) -> Markup:
+    """A text with what matches in `mark`."""
+    parts: list[str] = []
+    end = 0
+    for one in text.highlights:
+        parts += [
+            _escaped(text.text[end : one.start]),
+            "<mark>",
+            _escaped(text.text[one.start : one.end]),
+            "</mark>",
+        ]
+        end = one.end
+    parts.append(_escaped(text.text[end:]))
+    return Markup("".join(parts))  # noqa: S704 - every text of the entity is escaped
+
+
+@pass_eval_context
+def data_block(context: EvalContext, value: Any) -> Markup:
+    """JSON that may stand within `script`: nothing in it ends the element, or begins another."""
+    del context
+    text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - nothing in it is markup
+
+
+def _escaped(text: str) -> str:
+    return str(Markup.escape(shown(text)))
+
+
+def _shift(token: Token) -> None:
+    if token.type in {"heading_open", "heading_close"}:
+        token.tag = f"h{min(6, int(token.tag[1]) + HEADING_SHIFT)}"

@@ -1,0 +1,126 @@
+"""One browser and one marketplace for all tests in a browser.
+
+The marketplace is in this process: its pages with the sample data of a league, on a store in memory, served
+on the loopback address by a thread of its own. The browser is the system's `chromium`; without it these
+tests are skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from gettext import NullTranslations
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from hansa.portal.frame.languages import catalogues
+from tests.support.site import Site, open_site
+
+PSEUDO = "eo"
+"""A language that is not offered: its texts are a third longer and have other letters."""
+LONGER = str.maketrans("aeiounAEIOU", "áéíóúñÁÉÍÓÚ")
+
+
+class PseudoTranslations(NullTranslations):
+    """Texts as a long foreign language might have them; markup and values stay."""
+
+    def gettext(self, message: str) -> str:
+        parts = message.replace("%%", "\0").split("%(")
+        shown = [_foreign(parts[0])]
+        for part in parts[1:]:
+            name, _, rest = part.partition(")s")
+            shown.append(f"%({name})s{_foreign(rest)}")
+        return f"[{''.join(shown)}{'~' * (len(message) // 3)}]".replace("\0", "%%")
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
+
+
+def _foreign(text: str) -> str:
+    return text if "<" in text else text.translate(LONGER)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark these tests, open the loopback address for them, and skip them where there is no browser."""
+    here = Path(__file__).parent
+    missing = pytest.mark.skip(reason="chromium is not installed: apt-get install chromium")
+    for item in items:
+        if here not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.enable_socket)
+        if shutil.which("chromium") is None:
+            item.add_marker(missing)
+
+
+class ServedSite:
+    """A marketplace that answers at an address."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    def start(self) -> None:
+        """Return when it answers."""
+        self._thread.start()
+        assert self._ready.wait(60), "the marketplace did not start"
+
+    def stop(self) -> None:
+        """Return when it has ended."""
+        self._server.should_exit = True
+        self._thread.join(30)
+
+    async def _serve(self) -> None:
+        site: Site = await open_site({**catalogues(), PSEUDO: PseudoTranslations})
+        config = uvicorn.Config(site.application(), log_level="error", lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._ready.set()
+        await self._server.serve([self._socket])
+        await site.business.store.close()
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """Where the marketplace answers."""
+    served = ServedSite()
+    served.start()
+    yield served.address
+    served.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser for all tests."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser reported as errors: of scripts, of the security policy, of what it could not load."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, complaints: list[str]) -> Iterator[Page]:
+    """A page in a context of its own; `complaints` must be empty at the end."""
+    context = browser.new_context(base_url=address, locale="en-GB", reduced_motion="reduce")
+    opened = context.new_page()
+    opened.set_default_timeout(20_000)
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    yield opened
+    context.close()
+    assert complaints == []

@@ -1,0 +1,133 @@
+"""Every screen in a real browser: accessible, at all widths, in both themes, long texts, by keyboard."""
+
+from __future__ import annotations
+
+import html5lib
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.conftest import PSEUDO
+from tests.support.site import CATEGORY, OFFERING, PROVIDER, REPLICA
+
+SCREENS = {
+    "home": "/",
+    "search": "/search?q=machine",
+    "nothing": "/search?q=qqqqqqqq",
+    "refused": "/search?q=machine&sort=best",
+    "offering": f"/offerings/{OFFERING}",
+    "replica": f"/offerings/{REPLICA}",
+    "provider": f"/providers/{PROVIDER}",
+    "categories": "/categories",
+    "category": f"/categories/{CATEGORY}",
+    "comparison": f"/compare?pick={OFFERING}&pick={REPLICA}&q=storage",
+    "empty-comparison": "/compare",
+    "favourites": f"/favourites?pick={OFFERING}&pick={REPLICA}",
+    "about": "/about",
+    "absent": "/nowhere",
+    "apis": "/docs",
+    "errors": "/docs/errors",
+}
+FAILING = {"refused": 400, "absent": 404}
+WIDTHS = (320, 768, 1440)
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def opened(page: Page, name: str, complaints: list[str], more: str = "") -> None:
+    """Show a screen; that the browser reports the status of a failure is no complaint."""
+    path = SCREENS[name]
+    joint = "&" if "?" in path else "?"
+    response = page.goto(f"{path}{joint}{more}" if more else path)
+    assert response is not None
+    assert response.status == FAILING.get(name, 200)
+    complaints[:] = [one for one in complaints if "the server responded with a status of" not in one]
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong."""
+    options = {"runOnly": {"type": "tag", "values": RULES}, "rules": {"target-size": {"enabled": True}}}
+    found = Axe().run(page, options=options).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def overflows(page: Page) -> bool:
+    """Whether the page is wider than its window."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+
+@pytest.mark.parametrize("name", SCREENS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_screen_is_accessible_in_both_themes(
+    page: Page, name: str, theme: str, complaints: list[str]
+) -> None:
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    opened(page, name, complaints)
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_fits_every_width_and_zoom_and_a_long_language(
+    page: Page, name: str, complaints: list[str]
+) -> None:
+    opened(page, name, complaints, f"lang={PSEUDO}")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert not overflows(page), width
+    page.set_viewport_size({"width": 640, "height": 400})  # 1280 by 800 at 200 %
+    assert not overflows(page)
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("name", [name for name in SCREENS if name not in {"apis", "errors"}])
+def test_no_text_of_a_screen_is_left_untranslated(page: Page, name: str, complaints: list[str]) -> None:
+    opened(page, name, complaints, f"lang={PSEUDO}")
+    plain = page.evaluate(
+        """() => [...document.querySelectorAll("h1, h2, label, button, nav a, th")]
+        .filter(one => !one.closest("bdi, [lang=en], .crumbs") && !one.querySelector("bdi, [lang=en]"))
+        .map(one => one.textContent.trim()).filter(text => /[a-z]{3}/.test(text) && !text.includes("["))"""
+    )
+    assert set(plain) <= {"Lübeck Market", "lubeck", "bergen", "riga", "bruges"}
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_is_well_formed(page: Page, name: str, complaints: list[str]) -> None:
+    path = SCREENS[name]
+    markup = page.request.get(path, headers={"accept": "text/html"}).text()
+    parser = html5lib.HTMLParser()
+    parser.parse(markup)
+    assert parser.errors == []
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_everything_on_a_screen_can_be_reached_and_seen_by_keyboard(
+    page: Page, name: str, complaints: list[str]
+) -> None:
+    opened(page, name, complaints)
+    count = page.evaluate(
+        """() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary, [tabindex='0']")]
+        .filter(one => one.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true})).length"""
+    )
+    assert count > 5
+    reached = []
+    for _ in range(min(count, 60)):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            """() => { const one = document.activeElement; const place = one.getBoundingClientRect();
+            const style = getComputedStyle(one);
+            return {tag: one.tagName, text: (one.textContent || one.name || "").trim().slice(0, 40),
+              shown: place.width > 0 && place.bottom > 0 && place.top < innerHeight,
+              outlined: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2}; }"""
+        )
+        reached.append(focused)
+    assert reached[0]["text"] == "Skip to the content"
+    assert [one for one in reached if one["tag"] != "BODY" and not (one["shown"] and one["outlined"])] == []
+    assert len({(one["tag"], one["text"]) for one in reached}) > 5
+
+
+def test_the_skip_link_leads_to_the_content(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"

@@ -1,0 +1,127 @@
+"""The pages of a marketplace with the sample data of a whole league, in this process and without a ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.applications import Starlette
+
+import hansa.cli.demo
+from hansa.api.search import SearchApi
+from hansa.business.search.answering import Search
+from hansa.business.search.documents import HERE
+from hansa.business.search.indexing import IndexFollower
+from hansa.business.search.making import DocumentMaker
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.members import Member
+from hansa.node.http.application import rest_application
+from hansa.node.http.described.documents import LeagueDescriptions
+from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
+from hansa.portal.catalogue.origins import AnnouncedVersion, Provenance
+from hansa.portal.catalogue.reading import CatalogueReads
+from hansa.portal.catalogue.routes import CataloguePages
+from hansa.portal.frame.languages import Catalogues
+from hansa.store import Entity, EntityDraft
+from tests.support.business import ENDPOINT, MODELS, Business, authenticate, open_business
+from tests.support.plain_search import PlainSearchIndex
+
+SAMPLE: Final = Path(hansa.cli.demo.__file__).parent / "sample"
+MEMBERS: Final = ("lubeck", "bergen", "riga", "bruges")
+"""The first of them is the marketplace itself."""
+OFFERING: Final = "urn:ngsi-ld:product-offering:2b835c8a-e0bf-58e1-9a57-606ccf72e75e"
+"""Of its own, with prices by usage and characteristics to choose."""
+REPLICA: Final = "urn:ngsi-ld:product-offering:dd936213-3b20-5bf8-82cf-826c3a90a52f"
+"""Of another member, which does not answer."""
+PROVIDER: Final = "urn:ngsi-ld:organization:57f888ea-4d48-580d-8c7b-98ec66d1ad3b"
+CATEGORY: Final = "urn:ngsi-ld:category:e45e17e4-0d57-5efe-bee0-aa169e61468a"
+VERSION: Final = AnnouncedVersion(
+    3, "productOfferingAttributeValueChangeEvent", 7, 812, "2026-11-28T10:00:00.000Z", "Launched"
+)
+
+
+class RecordedOrigins:
+    """Origins whose events are the same for everything."""
+
+    def __init__(self, *, is_silent: bool = False) -> None:
+        self._is_silent = is_silent
+
+    def name(self, did: str | None) -> str:
+        return did or MEMBERS[0]
+
+    async def provenance(self, entity: Entity) -> Provenance:
+        return Provenance(
+            member=self.name(entity.origin),
+            did=f"did:web:{self.name(entity.origin)}.example",
+            endpoint=f"https://{self.name(entity.origin)}.example",
+            is_own=entity.origin is None,
+            announced=None if self._is_silent else VERSION,
+            is_ledger_silent=self._is_silent,
+            failing_since="2026-11-30T12:00:00.000Z" if entity.origin == "bruges" else None,
+            receipt=None if self._is_silent else "/league/v1/entities/x/receipt?latest=true",
+        )
+
+    async def history(self, entity: Entity) -> tuple[AnnouncedVersion, ...]:
+        return () if self._is_silent else (VERSION,)
+
+
+class Site:
+    """A portal, and the store that it shows."""
+
+    def __init__(
+        self, business: Business, languages: Catalogues | None = None, *, is_silent: bool = False
+    ) -> None:
+        self.business = business
+        self._index = PlainSearchIndex()
+        maker = DocumentMaker(business.store, MODELS)
+        self._follower = IndexFollower(business.store, self._index, maker, business.clock)
+        origins = RecordedOrigins(is_silent=is_silent)
+        search = Search(business.context, self._index, self._follower.unindexed, _origin_name)
+        self.frame = Frame(Branding("Lübeck Market"), languages)
+        reads = CatalogueReads(business.app.operations.values(), authenticate)
+        self.pages = CataloguePages(self.frame, reads, search, origins, ENDPOINT, business.limits)
+        self._search = SearchApi(search, authenticate, business.limits, self.pages.search)
+
+    def application(self) -> Starlette:
+        """Everything but the TM Forum APIs."""
+        frame = self.frame
+        others = PortalRoutes(frame, MODELS, ENDPOINT, self._overview, LeagueDescriptions(ENDPOINT))
+        routes = [*self.pages.routes(), *others.routes(), *self._search.routes()]
+        return rest_application(routes, lambda request, error: error_page(frame, request, error))
+
+    async def add(self, entity: Mapping[str, Any], origin: str | None = None) -> None:
+        """Store an entity that everybody may see."""
+        body = canonical_json(entity)
+        draft = EntityDraft(entity["id"], entity["@type"], body, hashlink(body), public=True, origin=origin)
+        async with self.business.store.transaction() as tx:
+            await tx.put(draft)
+
+    async def add_sample(self) -> None:
+        """Store what all members offer."""
+        for member in MEMBERS:
+            for line in (SAMPLE / f"{member}.jsonl").read_text().splitlines():
+                await self.add(json.loads(line), None if member == MEMBERS[0] else member)
+        await self._follower.catch_up()
+
+    async def _overview(self) -> Overview:
+        counts = (("Category", 8, 15), ("ProductOffering", 11, 34))
+        members = tuple(
+            Member(f"did:web:{name}.example", name, f"https://{name}.example", (), 10) for name in MEMBERS
+        )
+        return Overview("Lübeck Market", members[0].did, "0.1.0", counts, members, 812, 1234)
+
+
+def _origin_name(did: str) -> str:
+    return MEMBERS[0] if did == HERE else did
+
+
+async def open_site(
+    languages: Catalogues | None = None, *, with_sample: bool = True, is_silent: bool = False
+) -> Site:
+    """A portal on a store in memory."""
+    site = Site(await open_business(), languages, is_silent=is_silent)
+    if with_sample:
+        await site.add_sample()
+    return site
