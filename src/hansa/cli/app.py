@@ -23,7 +23,7 @@ from hansa.cli.commands import (
     replication,
     signatures,
 )
-from hansa.cli.commands.identity import clients, issuing, wallet
+from hansa.cli.commands.identity import access, clients, issuing, wallet
 from hansa.core.files import restrict_new_files
 
 COMMANDS: Final = (
@@ -38,6 +38,7 @@ COMMANDS: Final = (
     backups.restore,
     keys.KEYS,
     clients.CLIENTS,
+    access.ACCESS,
     governance.LEAGUE,
     engine.ENGINE,
     remote.status,

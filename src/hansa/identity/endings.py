@@ -1,8 +1,9 @@
 """What was ended before its time: tokens that were revoked, and parties that were removed.
 
 Tokens and sessions are verified without a look-up in the store, so what was ended is in memory too, and the
-store has it for the next start. A party that is removed, be it a subject, an organisation or a credential, is refused from that moment on, whatever it holds; what it held is worth something again when
-it is let in once more, unless that has expired.
+store has it for the next start. A party that is removed, be it a subject, an organisation or a credential, is
+refused from that moment on, whatever it holds; what it held is worth something again when it is let in once
+more, unless that has expired.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@
     organization, kind, powers, scope       what the credential says, and what of it is asked for
     client   through which client; iat, exp: a short time, once (jti)
 
-It is what a token of one member is exchanged for, and what is exchanged for a token of another one (RFC 8693).
-What a member states is worth as much as the member: the receiving one decides whose statements it takes
-(`hansa.identity.delegation_rules`).
+It is what a token of one member is exchanged for, and what is exchanged for a token of another one (RFC
+8693). What a member states is worth as much as the member: the receiving one decides whose statements it
+takes (`hansa.identity.delegation_rules`).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,6 +17,7 @@ from hansa.node.folder import init_member
 from tests.support.credentials import jwk
 from tests.support.provider import CLIENT_KEY
 
+COMMAND: Final[Any] = get_command(app)
 BACK = "https://shop.example/callback"
 
 
@@ -28,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def hansa(*words: str) -> Result:
-    return CliRunner().invoke(get_command(app), words)
+    return CliRunner().invoke(COMMAND, words)
 
 
 def document(result: Result) -> Any:

@@ -49,6 +49,7 @@ OF_LOST = tuple(
 )
 SUBSCRIPTIONS = "/league/v1/subscriptions"
 OF_OPENID = {f"/oidc/{what}" for what in ("authorize", "introspect", "logout", "par", "revoke", "token")}
+REMOVED = "/oidc/removed"
 USERINFO = "/oidc/userinfo"
 """Take forms, and refuse in the words of OAuth: tried in `tests/unit/identity/provider`."""
 LIGHT = "/league/v1/light"
@@ -60,7 +61,7 @@ OF_LOGINS = {"/login", "/login/{id}", "/oid4vp/request/{id}", "/oid4vp/response/
 OF_SUBSCRIPTIONS = {f"{SUBSCRIPTIONS}/{{id}}/{what}" for what in ("resend", "resume", "secret", "test")}
 WRITES = [
     *writes(MODELS),
-    *(("POST", path) for path in (ENTITIES, RETRY, RESYNC, SUBSCRIPTIONS, *OF_LOST)),
+    *(("POST", path) for path in (ENTITIES, RETRY, RESYNC, SUBSCRIPTIONS, REMOVED, *OF_LOST)),
 ]
 LIMITS = {limit[:9]: limit for limit in ("-1", "many", "9" * 5000, "1.5", "%D9%A1", "%FF%FE", "")}
 TEN_MEGABYTES = 10_485_760
@@ -125,6 +126,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         *OF_LOGINS,
         *OF_OPENID,
         USERINFO,
+        REMOVED,
         *OF_PEERS,
         *OF_SUBSCRIPTIONS,
         f"{SUBSCRIPTIONS}/{{id}}",

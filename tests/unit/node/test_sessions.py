@@ -53,3 +53,27 @@ async def test_a_person_who_is_removed_reads_nothing_private_from_that_moment_on
     assert (await whole.anonymous.get(PRIVATE, headers=headers)).status == 200
     await identity.endings.remove("subject", ANA.subject)
     assert (await whole.anonymous.get(PRIVATE, headers=headers)).status == 401
+
+
+async def test_operators_keep_somebody_out_and_let_in_again(whole: Whole) -> None:
+    identity = whole.marketplace.identity
+    headers = {"cookie": cookie_of(await identity.sessions.begin(ANA, "/", {})).decode()}
+    party = {"kind": "subject", "name": ANA.subject}
+    for client in (whole.anonymous, whole.with_role("provider")):
+        assert (await client.post("/oidc/removed", party)).status in {401, 403}
+        assert (await client.get("/oidc/removed")).status in {401, 403}
+    assert (await whole.client.post("/oidc/removed", party)).json()["sessions_ended"] == 1
+    assert (await whole.anonymous.get(PRIVATE, headers=headers)).status == 401
+    (removed,) = (await whole.client.get("/oidc/removed")).json()["removed"]
+    assert (removed["kind"], removed["name"]) == ("subject", ANA.subject)
+    assert (await whole.client.post("/oidc/removed", party | {"readmit": True})).status == 200
+    assert (await whole.client.post("/oidc/removed", party | {"readmit": True})).status == 404
+    again = {"cookie": cookie_of(await identity.sessions.begin(ANA, "/", {})).decode()}
+    assert (await whole.anonymous.get(PRIVATE, headers=again)).status == 200
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"kind": "planet", "name": "x"}, {"kind": "subject"}, {"kind": "subject", "name": ""}]
+)
+async def test_what_is_no_party_is_refused(whole: Whole, body: dict[str, str]) -> None:
+    assert (await whole.client.post("/oidc/removed", body)).status == 400

@@ -60,7 +60,7 @@ class OidcPage(msgspec.Struct, frozen=True):
     sentences: tuple[str, ...]
     status: int = 200
     fields: tuple[tuple[str, str], ...] = ()
-    """That the browser sends back, by POST to the same path, to confirm; none: nothing is asked."""
+    """That the browser sends back, by POST to the same path, to confirm; none: nothing is logout_request."""
     form_targets: tuple[str, ...] = ()
     """Origins to which it may be sent on then."""
 
@@ -167,18 +167,20 @@ class OidcRoutes:
         try:
             self.take(request)
             parameters = await _parameters(request)
-            asked = logout.request(parameters, headers)
-            if not asked.is_certain:
-                assert asked.session is not None, "without one there is nothing to ask"
+            logout_request = logout.request(parameters, headers)
+            if not logout_request.is_certain:
+                assert logout_request.session is not None, "without one there is nothing to ask"
                 if request.method != "POST" or "csrf" not in parameters:
-                    form_token = logout.form_token(asked.session)
-                    return self._confirmation(request, parameters, form_token, asked.location)
-                logout.check_form(asked.session, headers, parameters)
+                    form_token = logout.form_token(logout_request.session)
+                    return self._confirmation(request, parameters, form_token, logout_request.location)
+                logout.check_form(logout_request.session, headers, parameters)
         except OAuthRefused as error:
             return self._page(request, error)
         cookies = await logout.end(headers)
         page = self._page_of
-        response = _redirection(asked.location) if asked.location else page(request, LOGGED_OUT)
+        response = (
+            _redirection(logout_request.location) if logout_request.location else page(request, LOGGED_OUT)
+        )
         for cookie in cookies:
             response.headers.append("set-cookie", cookie)
         return response

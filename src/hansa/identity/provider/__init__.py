@@ -7,6 +7,6 @@
     callers      access tokens at this marketplace's own APIs
 
 Standards: OAuth 2.0 (RFC 6749) as RFC 9700 wants it, with PKCE (7636), PAR (9126), `iss` (9207), DPoP (9449),
-JWT access tokens (9068), assertions of clients (7523), token exchange (8693), introspection (7662), revocation
-(7009); OpenID Connect Core and Discovery 1.0, RP-Initiated Logout 1.0.
+JWT access tokens (9068), assertions of clients (7523), token exchange (8693), introspection (7662),
+revocation (7009); OpenID Connect Core and Discovery 1.0, RP-Initiated Logout 1.0.
 """

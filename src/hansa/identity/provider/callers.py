@@ -1,8 +1,8 @@
 """Access tokens of the OpenID Provider at this marketplace's own APIs, beside the tokens of the operator.
 
 A token that is bound to a key comes with the scheme `DPoP` and a proof for this very request (RFC 9449,
-section 7), and is of no use as a bearer token; any other one comes as a bearer token. A proof is used up by the
-request that it is for, however often that asks who calls.
+section 7), and is of no use as a bearer token; any other one comes as a bearer token. A proof is used up by
+the request that it is for, however often that asks who calls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What clients read about this OpenID Provider before they use it (OpenID Connect Discovery 1.0, RFC 8414)."""
+"""What clients read about this OpenID Provider (OpenID Connect Discovery 1.0, RFC 8414)."""
 
 from __future__ import annotations
 

@@ -53,14 +53,14 @@ class OpenIdProvider(msgspec.Struct, frozen=True):
         client_id = authenticated.client.client_id
         if authenticated.is_proved:
             self.rates.take_client(client_id)
-        asked = {name: value for name, value in parameters.items() if name not in _OF_THE_CLIENT}
+        requested = {name: value for name, value in parameters.items() if name not in _OF_THE_CLIENT}
         checked = None
         if proof is not None:
             checked = self.proofs.checked(proof, "POST", PAR_PATH, needs_nonce=True)
-            if asked.setdefault("dpop_jkt", checked.thumbprint) != checked.thumbprint:
+            if requested.setdefault("dpop_jkt", checked.thumbprint) != checked.thumbprint:
                 raise invalid_request("dpop_jkt is the thumbprint of another key than that of the proof.")
-        self.authorization.check(client_id, asked)
+        self.authorization.check(client_id, requested)
         if checked is not None:
             self.proofs.use(checked)
-        request_uri = self.pushed.push(client_id, asked)
+        request_uri = self.pushed.push(client_id, requested)
         return {"request_uri": request_uri, "expires_in": PUSHED_LIFETIME_S}

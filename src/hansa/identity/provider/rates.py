@@ -1,8 +1,8 @@
 """How often the endpoints of the OpenID Provider may be asked, by address and by client.
 
 Each has a bucket that fills at its rate and holds a burst. Addresses of one customer's IPv6 network count as
-one. What is not asked for is full and forgotten; there are so many buckets at most, and when there are no more,
-all further ones share one.
+one. What is not asked for is full and forgotten; there are so many buckets at most, and when there are no
+more, all further ones share one.
 """
 
 from __future__ import annotations

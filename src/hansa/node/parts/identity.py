@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hansa.api.oidc import OidcPage, OidcRoutes
+from hansa.api.oidc import OidcPage, OidcRoutes, RemovalRoutes
 from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
@@ -130,13 +130,15 @@ class IdentityParts:
         return (("sessions", self.sessions.run),)
 
     def routes(self, frame: Frame, credentials: CredentialVerifier | None = None) -> list[BaseRoute]:
-        """The OpenID Provider.
+        """The OpenID Provider, and who is kept out.
 
         Args:
             frame: Of its pages.
             credentials: Verifies those of machines; None: they have none here.
         """
-        return OidcRoutes(self.provider(credentials), _Pages(frame)).routes()
+        removals = RemovalRoutes(self.endings, self.sessions, self.authenticate)
+        openid = OidcRoutes(self.provider(credentials), _Pages(frame))
+        return [*openid.routes(), *removals.routes()]
 
     def provider(self, credentials: CredentialVerifier | None = None) -> OpenIdProvider:
         """The OpenID Provider; made once."""
@@ -185,7 +187,7 @@ class IdentityParts:
         )
 
     def _has_client(self, client_id: str) -> bool:
-        """Whether a client is one still: registered, a machine that its credential speaks for, or a member."""
+        """Whether a client is one still: registered, a machine with a credential, or a member."""
         return (
             self._clients.client(client_id) is not None
             or client_id.startswith(MACHINE_DIDS)

@@ -13,6 +13,63 @@ from hansa.cli.options import AsJson, Folder
 ClientId = Annotated[str, typer.Argument(metavar="CLIENT", help="The client_id.")]
 
 
+Name = Annotated[str, typer.Option("--name", help="What it is called, for people.")]
+RedirectUris = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--redirect-uri",
+        metavar="URI",
+        help="Where browsers return after a login, compared as a text: https, or http on this machine; may be "
+        "repeated.",
+    ),
+]
+PostLogoutRedirectUris = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--post-logout-redirect-uri",
+        metavar="URI",
+        help="Where browsers return after a logout; may be repeated.",
+    ),
+]
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope",
+        help="What it may request: openid, profile, email, read, write, learcredential, operate; may be repeated. "
+        "[default: openid, profile, email, read]",
+    ),
+]
+Grants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grant",
+        help="authorization_code, refresh_token, client_credentials or token-exchange; may be repeated. "
+        "[default: the first two]",
+    ),
+]
+Keys = Annotated[
+    Path | None,
+    typer.Option("--jwks", metavar="FILE", help="Its public keys (a JSON Web Key Set): it is confidential."),
+]
+KeysAddress = Annotated[
+    str, typer.Option("--jwks-uri", metavar="URL", help="Where it has its public keys: https.")
+]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        help="What it may do in its own name, without a credential: reader, provider or operator; may be repeated.",
+    ),
+]
+SigningAlgorithm = Annotated[
+    str, typer.Option("--id-token-alg", help="With which its ID tokens are signed: RS256 or ES256.")
+]
+HasToPush = Annotated[bool, typer.Option("--par", help="Take pushed requests of it alone (RFC 9126).")]
+IsBound = Annotated[
+    bool, typer.Option("--dpop", help="Issue tokens to it that are bound to its key alone (RFC 9449).")
+]
+
+
 @command(
     "Register an OpenID client.",
     "hansa clients add market shop --redirect-uri https://shop.example/callback --jwks shop-keys.json",
@@ -20,62 +77,17 @@ ClientId = Annotated[str, typer.Argument(metavar="CLIENT", help="The client_id."
 def add(
     folder: Folder,
     client_id: ClientId,
-    name: Annotated[str, typer.Option("--name", help="What it is called, for people.")] = "",
-    redirect_uri: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--redirect-uri",
-            metavar="URI",
-            help="Where browsers return after a login, compared as a text: https, or http on this machine; may be repeated.",
-        ),
-    ] = None,
-    post_logout_redirect_uri: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--post-logout-redirect-uri",
-            metavar="URI",
-            help="Where browsers return after a logout; may be repeated.",
-        ),
-    ] = None,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scope",
-            help="What it may ask for: openid, profile, email, read, write, learcredential, operate; may be repeated. "
-            "[default: openid, profile, email, read]",
-        ),
-    ] = None,
-    grant: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--grant",
-            help="authorization_code, refresh_token, client_credentials or token-exchange; may be repeated. "
-            "[default: the first two]",
-        ),
-    ] = None,
-    jwks: Annotated[
-        Path | None,
-        typer.Option(
-            "--jwks", metavar="FILE", help="Its public keys (a JSON Web Key Set): it is confidential."
-        ),
-    ] = None,
-    jwks_uri: Annotated[
-        str, typer.Option("--jwks-uri", metavar="URL", help="Where it has its public keys: https.")
-    ] = "",
-    role: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--role",
-            help="What it may do in its own name, without a credential: reader, provider or operator; may be repeated.",
-        ),
-    ] = None,
-    signing_algorithm: Annotated[
-        str, typer.Option("--id-token-alg", help="With which its ID tokens are signed: RS256 or ES256.")
-    ] = "RS256",
-    par: Annotated[bool, typer.Option("--par", help="Take pushed requests of it alone (RFC 9126).")] = False,
-    dpop: Annotated[
-        bool, typer.Option("--dpop", help="Issue tokens to it that are bound to its key alone (RFC 9449).")
-    ] = False,
+    name: Name = "",
+    redirect_uri: RedirectUris = None,
+    post_logout_redirect_uri: PostLogoutRedirectUris = None,
+    scope: Scopes = None,
+    grant: Grants = None,
+    jwks: Keys = None,
+    jwks_uri: KeysAddress = "",
+    role: Roles = None,
+    signing_algorithm: SigningAlgorithm = "RS256",
+    par: HasToPush = False,
+    dpop: IsBound = False,
     as_json: AsJson = False,
 ) -> None:
     """Register an OpenID client, or register it anew with what is said here.

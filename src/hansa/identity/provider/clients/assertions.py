@@ -1,10 +1,11 @@
-"""How a client proves who it is: by a JWT that it signs for this OpenID Provider (`private_key_jwt`, RFC 7523).
+"""How a client proves who it is: by a JWT that it signs for us (`private_key_jwt`, RFC 7523).
 
 The JWT names the client twice (`iss`, `sub`), this OpenID Provider alone (`aud`), a short time (`exp`) and a
 name that is used once (`jti`). A time in milliseconds is far beyond any short time, and refused.
 
 A machine needs no registration: its client_id is the did:key or did:jwk that its LEARCredentialMachine was
-issued to, and the JWT carries a presentation of that (`vp_token`). What it may do is what the credential says.
+issued to, and the JWT carries a presentation of that (`vp_token`). What it may do is what the credential
+says.
 """
 
 from __future__ import annotations

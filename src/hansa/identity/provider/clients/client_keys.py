@@ -1,8 +1,8 @@
 """The keys of confidential clients: registered with them, or at an address that is.
 
 Keys at an address count for an hour. A name that is not among them has them fetched once more, but not sooner
-than a minute after the last time, so that nobody makes us knock on a door. They are fetched by an `HttpClient`
-that goes to the addresses of registered clients alone.
+than a minute after the last time, so that nobody makes us knock on a door. They are fetched by an
+`HttpClient` that goes to the addresses of registered clients alone.
 """
 
 from __future__ import annotations

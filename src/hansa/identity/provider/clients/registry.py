@@ -1,7 +1,7 @@
 """The clients of a marketplace, in a file of its folder; a change is noticed while the marketplace runs.
 
-A file that cannot be read, or has a client that cannot be used, changes nothing: the clients stay as they were,
-and the log says why. A client that is no longer in it is one no longer, its tokens included.
+A file that cannot be read, or has a client that cannot be used, changes nothing: the clients stay as they
+were, and the log says why. A client that is no longer in it is one no longer, its tokens included.
 """
 
 from __future__ import annotations

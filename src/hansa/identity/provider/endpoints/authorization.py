@@ -5,9 +5,9 @@
        └── logged in ──▶ code, state, iss to the registered address
 
 Every client is one of the operator's own, so nobody is asked for consent. Whether somebody logged in since a
-request demanded it is told by a mark in the address that the login returns to: under a key of this marketplace
-it names the request and the session that was there before. Nothing is remembered for browsers that nobody
-knows.
+request demanded it is told by a mark in the address that the login returns to: under a key of this
+marketplace it names the request and the session that was there before. Nothing is remembered for browsers
+that nobody knows.
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ class AuthorizationEndpoint:
             Unavailable: `Code.OVERLOADED`.
         """
         mark = parameters.get(LOGIN_MARK, "")
-        asked = {name: value for name, value in parameters.items() if name != LOGIN_MARK}
-        request, request_uri = self._request(asked)
+        requested = {name: value for name, value in parameters.items() if name != LOGIN_MARK}
+        request, request_uri = self._request(requested)
         session = self._sessions.of(headers)
-        if session is None or self._is_too_old(request, session, asked, mark):
+        if session is None or self._is_too_old(request, session, requested, mark):
             if "none" in request.prompts:
                 refusal = OAuthRefused("login_required", "Nobody is logged in, or not since then.")
                 raise RedirectedRefusal(refusal, request.redirect_uri, request.state)
-            return self._login(request, request_uri, asked, session)
+            return self._login(request, request_uri, requested, session)
         if request_uri:
             self._pushed.remove(request_uri)
         return self._code(request, session)
@@ -126,10 +126,10 @@ class AuthorizationEndpoint:
             iss=self._issuer,
         )
 
-    def _request(self, asked: Parameters) -> tuple[AuthorizationRequest, str]:
+    def _request(self, requested: Parameters) -> tuple[AuthorizationRequest, str]:
         """What is asked for, and the name under which it was pushed; empty: it was not."""
-        client_id, request_uri = asked.get("client_id", ""), asked.get("request_uri", "")
-        client, parameters = self._registry.client(client_id), asked
+        client_id, request_uri = requested.get("client_id", ""), requested.get("request_uri", "")
+        client, parameters = self._registry.client(client_id), requested
         if request_uri:
             pushed = self._pushed.read(request_uri, client_id)
             if pushed is None:
@@ -143,10 +143,10 @@ class AuthorizationEndpoint:
         return request, request_uri
 
     def _is_too_old(
-        self, request: AuthorizationRequest, session: Session, asked: Parameters, mark: str
+        self, request: AuthorizationRequest, session: Session, requested: Parameters, mark: str
     ) -> bool:
         """Whether a request demands another login than the one of this session."""
-        if self._is_since(mark, asked, session):
+        if self._is_since(mark, requested, session):
             return False
         if request.prompts & {"login", "select_account"}:
             return True
@@ -154,10 +154,10 @@ class AuthorizationEndpoint:
         return request.max_age_s is not None and age_s > request.max_age_s
 
     def _login(
-        self, request: AuthorizationRequest, request_uri: str, asked: Parameters, session: Session | None
+        self, request: AuthorizationRequest, request_uri: str, requested: Parameters, session: Session | None
     ) -> str:
         """The address of the login, which returns to this request."""
-        query = urlencode({**asked, LOGIN_MARK: self._mark(asked, session)})
+        query = urlencode({**requested, LOGIN_MARK: self._mark(requested, session)})
         return_to = local_path(f"{AUTHORIZE_PATH}?{query}")
         if return_to is None:
             refusal = invalid_request("The request is too long for an address: push it (PAR).")
@@ -180,16 +180,18 @@ class AuthorizationEndpoint:
         code = self._codes.issue(grant)
         return with_parameters(request.redirect_uri, code=code, state=request.state, iss=self._issuer)
 
-    def _mark(self, asked: Parameters, session: Session | None) -> str:
+    def _mark(self, requested: Parameters, session: Session | None) -> str:
         name = to_base64url(session.name[:16]) if session is not None else "0" * _NAME_CHARS
-        return f"{name}{self._digest(asked, name)}"
+        return f"{name}{self._digest(requested, name)}"
 
-    def _is_since(self, mark: str, asked: Parameters, session: Session) -> bool:
+    def _is_since(self, mark: str, requested: Parameters, session: Session) -> bool:
         """Whether a mark is of this request, and the session began after it was made."""
         name, digest = mark[:_NAME_CHARS], mark[_NAME_CHARS:]
-        is_ours = hmac.compare_digest(self._digest(asked, name).encode(), digest.encode("utf-8", "replace"))
+        is_ours = hmac.compare_digest(
+            self._digest(requested, name).encode(), digest.encode("utf-8", "replace")
+        )
         return is_ours and name != to_base64url(session.name[:16])
 
-    def _digest(self, asked: Parameters, name: str) -> str:
-        content = msgspec.json.encode([name, sorted(asked.items())])
+    def _digest(self, requested: Parameters, name: str) -> str:
+        content = msgspec.json.encode([name, sorted(requested.items())])
         return to_base64url(hmac.new(self._mark_key, content, hashlib.sha256).digest())

@@ -1,4 +1,4 @@
-"""Authorization requests: what a client asks for in whose name, checked (RFC 6749, OpenID Connect Core, RFC 9126).
+"""Authorization requests: what a client asks for, checked (RFC 6749, 9126, OpenID Connect Core).
 
     code alone      `response_type=code`, with PKCE by S256 (RFC 7636) for every client
     the address     `redirect_uri` is one of those that are registered, as a text

@@ -4,8 +4,8 @@
     A ── the statement, with A's own assertion ──▶ B ── access token of B, if a rule of B admits A
 
 What a token says is what the credential said that was presented at A, on the word of A. So B takes statements
-of members alone that its operator named in `write_delegations`; nobody becomes an operator by one, and none is
-made of a token that came of one.
+of members alone that its operator named in `write_delegations`; nobody becomes an operator by one, and none
+is made of a token that came of one.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ class Exchanges:
         audience = parameters.get("audience", "")
         if not any(one.did == audience and one.status == "active" for one in self._members()):
             raise OAuthRefused("invalid_target", "audience is no member of the league.")
-        asked = read_scope(parameters.get("scope", claims.scope)) or ()
-        scopes = [one for one in asked if one in claims.scopes and one in _DELEGATED]
+        requested = read_scope(parameters.get("scope", claims.scope)) or ()
+        scopes = [one for one in requested if one in claims.scopes and one in _DELEGATED]
         if not scopes:
             raise OAuthRefused(
                 "invalid_scope", "None of these scopes can be delegated, or the token has none."
@@ -134,9 +134,9 @@ class Exchanges:
             statement = self._check.verified(token, member)
         except Refused as error:
             raise invalid_grant(error.message) from error
-        asked = read_scope(parameters.get("scope", statement.scope)) or ()
+        requested = read_scope(parameters.get("scope", statement.scope)) or ()
         stated = statement.scope.split()
-        scopes = tuple(one for one in asked if one in stated and one in _DELEGATED)
+        scopes = tuple(one for one in requested if one in stated and one in _DELEGATED)
         if not scopes:
             raise OAuthRefused("invalid_scope", "The delegation is for none of these scopes.")
         roles = frozenset({PROVIDER}) if self._rules.admits_everything(member) else frozenset()

@@ -1,4 +1,4 @@
-"""What tokens are worth: introspection (RFC 7662), revocation (RFC 7009) and userinfo (OpenID Connect Core)."""
+"""What tokens are worth: introspection (RFC 7662), revocation (RFC 7009) and userinfo."""
 
 from __future__ import annotations
 

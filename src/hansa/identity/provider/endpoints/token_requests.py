@@ -141,7 +141,7 @@ class TokenEndpoint:
             response["id_token"] = self._id_tokens.issue(authorized, access_token, grant.nonce, algorithm)
         if "refresh_token" in client.grant_types:
             response["refresh_token"] = await self._families.begin(
-                _kept_bound(authorized, client), grant.family
+                _refresh_bound(authorized, client), grant.family
             )
         return response
 
@@ -205,7 +205,7 @@ def _bound(authorized: Authorized, proof: Proof | None) -> Authorized:
     return msgspec.structs.replace(authorized, key_thumbprint=thumbprint)
 
 
-def _kept_bound(authorized: Authorized, client: ClientRecord) -> Authorized:
+def _refresh_bound(authorized: Authorized, client: ClientRecord) -> Authorized:
     """What a refresh token is for: a public client's is bound to its key (RFC 9449, section 5)."""
     return msgspec.structs.replace(authorized, key_thumbprint="") if client.is_confidential else authorized
 

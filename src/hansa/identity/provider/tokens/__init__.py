@@ -1,1 +1,1 @@
-"""What the OpenID Provider signs and what it remembers of it: keys, access tokens, ID tokens, families, DPoP."""
+"""What the OpenID Provider signs, how it is bound to keys, and how it ends."""

@@ -2,8 +2,8 @@
 
 A token names who acts (`sub`), for which organisation and with which powers, through which client, for what
 (`scope`), until when. It ends with the credential at the latest. Times may be five minutes off, which lets in
-nothing that ended longer ago. It is verified without a look-up in the store; what was ended before its time is
-in memory (`hansa.identity.endings`).
+nothing that ended longer ago. It is verified without a look-up in the store; what was ended before its time
+is in memory (`hansa.identity.endings`).
 
 A token that is bound to a key (`cnf`) is of use with a proof of that key alone (RFC 9449).
 """

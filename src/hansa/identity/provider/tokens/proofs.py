@@ -1,12 +1,12 @@
 """DPoP: proofs that whoever sends a request has the key to which a token is bound (RFC 9449).
 
-A proof is a JWT that the client signs for one request: with its method and address (`htm`, `htu`), a name that
-is used once (`jti`), the time, the digest of the access token that goes with it (`ath`), and at the endpoints
-of the OpenID Provider a nonce that this marketplace handed out a short while ago, so that nobody makes proofs
-in stock. Nonces are times under a key of this marketplace: nothing is remembered for them.
+A proof is a JWT that the client signs for one request: with its method and address (`htm`, `htu`), a name
+that is used once (`jti`), the time, the digest of the access token that goes with it (`ath`), and at the
+endpoints of the OpenID Provider a nonce that this marketplace handed out a short while ago, so that nobody
+makes proofs in stock. Nonces are times under a key of this marketplace: nothing is remembered for them.
 
-Which proofs were used is remembered until they would be too old, per key and in all. Only proofs are that come
-with a token, a code or a client that is good otherwise: a stranger fills nobody's memory.
+Which proofs were used is remembered until they would be too old, per key and in all. Only proofs are that
+come with a token, a code or a client that is good otherwise: a stranger fills nobody's memory.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     added ── after PUBLISHED_BEFORE_S ──▶ signs ── another one signs ──▶ verifies ── RETAINED_S ──▶ gone
 
-There is one key for each algorithm that signs: ES256, and RS256, which every OpenID client knows. A new one is
-published before it signs, so that clients that remember the key set meet it in time; one that signs no more is
-published as long as something that it signed may be valid. The file has them all, is its owner's alone, and is
-read again when it has changed: a rotation needs no restart.
+There is one key for each algorithm that signs: ES256, and RS256, which every OpenID client knows. A new one
+is published before it signs, so that clients that remember the key set meet it in time; one that signs no
+more is published as long as something that it signed may be valid. The file has them all, is its owner's
+alone, and is read again when it has changed: a rotation needs no restart.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _new_record(
 
 
 def _retained_until_s(record: _KeyRecord, keys: tuple[_Key, ...]) -> float:
-    """Until when a key is published: for good, or a while after another one of its algorithm began to sign."""
+    """Until when a key is published: for good, or until another one has signed for a while."""
     later = [
         one.record.signs_from_s
         for one in keys
