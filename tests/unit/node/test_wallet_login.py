@@ -43,6 +43,7 @@ async def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     environment = {
         "HANSA_CREDENTIAL_TRUST": "anchors",
         "HANSA_WEB_WALLETS": "http://127.0.0.1:8199/wallet",
+        "HANSA_WALLET_NAMES_AUTHORITIES": "true",
     }
     async with open_whole(folder, environment, before=lambda: add_anchor(folder)) as opened:
         yield opened
@@ -157,6 +158,14 @@ async def test_the_pages_of_a_login_are_html_that_loads_and_runs_nothing(whole: 
         assert b"style=" not in one.body
         assert b"<script" not in one.body.replace(b'<script src="', b"")
         assert one.headers["cache-control"] == "no-store"
+
+
+async def test_a_request_names_the_authorities_of_the_folder(whole: Whole) -> None:
+    reported = (await whole.anonymous.post("/login", {}, headers=JSON)).json()
+    request = await fetched(whole.anonymous, reported["wallet_url"])
+    for query in request["dcql_query"]["credentials"]:
+        ((authorities),) = query["trusted_authorities"]
+        assert (authorities["type"], len(authorities["values"])) == ("aki", 1)
 
 
 async def test_the_qr_code_is_drawn_in_the_page(whole: Whole) -> None:

@@ -12,7 +12,12 @@
 What is presented is verified by `hansa.identity.credentials`.
 """
 
-from hansa.identity.presentations.query import AcceptedType, PresentationQuery, read_accepted_type
+from hansa.identity.presentations.query import (
+    AcceptedType,
+    PresentationQuery,
+    authority_key_id,
+    read_accepted_type,
+)
 from hansa.identity.presentations.request_objects import REQUEST_MEDIA_TYPE
 from hansa.identity.presentations.responses import RESPONSE_SIZE_MAX_BYTES
 from hansa.identity.presentations.transactions import BegunLogin, LoginState
@@ -50,6 +55,7 @@ __all__ = [
     "VerifierIdentity",
     "WalletLink",
     "WalletLogins",
+    "authority_key_id",
     "read_accepted_type",
     "read_identity",
 ]

@@ -6,11 +6,14 @@ has to be one that was asked for: of the format of its query, and of one of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from cryptography import x509
 
+from hansa.core.base64url import to_base64url
+from hansa.core.certificates import Certificate
 from hansa.core.errors import Code, Refused
 from hansa.identity.credentials.formats.jwt_vc import JWT_VC_FORMAT
 from hansa.identity.credentials.formats.sd_jwt import SD_JWT_FORMAT
@@ -52,15 +55,19 @@ class PresentationQuery:
 
     Args:
         accepted: In the order in which they are named; one at least.
+        authorities: Names of the keys of authorities (`authority_key_id`), of which one issued the certificate of
+            whoever issued the credential; none: wallets are not told.
     """
 
-    def __init__(self, accepted: Iterable[AcceptedType]) -> None:
+    def __init__(self, accepted: Iterable[AcceptedType], authorities: Sequence[str] = ()) -> None:
         self._types: dict[CredentialFormat, tuple[str, ...]] = {}
         for one in accepted:
             self._types[one.format] = (*self._types.get(one.format, ()), one.type)
         assert self._types, "something is asked for"
         self.dcql: Final[Mapping[str, Any]] = {
-            "credentials": [_credential_query(name, types) for name, types in self._types.items()],
+            "credentials": [
+                _credential_query(name, types, authorities) for name, types in self._types.items()
+            ],
             "credential_sets": [{"options": [[_QUERY_IDS[name]] for name in self._types]}],
         }
         """As it stands in a request."""
@@ -99,8 +106,22 @@ class PresentationQuery:
             raise CredentialRefused(Code.CREDENTIAL_NOT_REQUESTED, (*credential.steps, step))
 
 
-def _credential_query(format_name: CredentialFormat, types: tuple[str, ...]) -> Mapping[str, Any]:
+def authority_key_id(certificate: Certificate) -> str:
+    """How certificates name the key of an authority that issued them (OpenID4VP 1.0, section 6.1.1.1)."""
+    authority = x509.load_der_x509_certificate(certificate.raw)
+    try:
+        named = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except (x509.ExtensionNotFound, ValueError):
+        named = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())  # type: ignore[arg-type]
+    return to_base64url(named.digest)
+
+
+def _credential_query(
+    format_name: CredentialFormat, types: tuple[str, ...], authorities: Sequence[str]
+) -> Mapping[str, Any]:
     query: dict[str, Any] = {"id": _QUERY_IDS[format_name], "format": format_name}
+    if authorities:
+        query["trusted_authorities"] = [{"type": "aki", "values": list(authorities)}]
     if format_name == SD_JWT_FORMAT:
         # Without `claims`, wallets would disclose nothing that may be hidden.
         return query | {"meta": {"vct_values": list(types)}, "claims": [{"path": ["mandate"]}]}

@@ -31,6 +31,7 @@ from hansa.identity.presentations import (
     LoginOptions,
     PresentationQuery,
     WalletLogins,
+    authority_key_id,
     read_accepted_type,
 )
 from hansa.identity.principal import principal_of
@@ -79,12 +80,16 @@ def wallet_parts(
     """
     dids = DidKeys(to_issuers)
     registry = LedgerIssuers(ledger) if settings.credential_trust == "ledger" else None
-    trust = IssuerTrust(_anchors(), registry, dids, settings.anchored_credentials)
+    anchors = _anchors()
+    named = anchors if settings.wallet_names_authorities else ()
+    trust = IssuerTrust(anchors, registry, dids, settings.anchored_credentials)
     status = StatusLists(to_issuers, trust, allow_http=settings.allow_private_networks)
     credentials = CredentialVerifier(trust, dids, status, RecentPresentations(), clock)
     logins = WalletLogins(
         verifier_identity(settings, Path(), clock, entropy, log),
-        PresentationQuery(map(read_accepted_type, settings.wallet_credentials)),
+        PresentationQuery(
+            map(read_accepted_type, settings.wallet_credentials), tuple(map(authority_key_id, named))
+        ),
         credentials,
         lambda credential: principal_of(credential, identity.rules),
         LoginOptions(

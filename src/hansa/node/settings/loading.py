@@ -112,6 +112,7 @@ class Settings(msgspec.Struct, frozen=True):
     wallet_client_id_prefix: ClientIdPrefix
     wallet_response_mode: ResponseMode
     wallet_cross_device: CrossDevice
+    wallet_names_authorities: bool
     wallet_scheme: str
     web_wallets: tuple[str, ...]
     issuing: bool

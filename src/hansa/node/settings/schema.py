@@ -280,6 +280,14 @@ WALLET_SETTINGS: Final = (
         "confirm",
     ),
     Setting(
+        "wallet_names_authorities",
+        "truth value",
+        False,
+        "Whether requests name the authorities of `anchors/` (`aki`), so that wallets offer only credentials of issuers under "
+        "one of them; leave it off where issuers are known by the ledger alone.",
+        True,
+    ),
+    Setting(
         "wallet_scheme",
         "text",
         "openid4vp://",

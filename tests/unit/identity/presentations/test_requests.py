@@ -8,14 +8,21 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from hansa.core.certificates import read_anchor
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.limits import Limits
-from hansa.identity.presentations import PresentationQuery, read_accepted_type, read_identity
+from hansa.identity.presentations import (
+    PresentationQuery,
+    authority_key_id,
+    read_accepted_type,
+    read_identity,
+)
 from hansa.identity.presentations.transactions import FETCHES_MAX
 from tests.support.certificates import new_key
-from tests.support.credentials import decoded
+from tests.support.credentials import b64, decoded
 from tests.support.wallets import (
     ACCEPTED,
     ACCESS,
@@ -251,6 +258,16 @@ def test_only_what_is_accepted_is_asked_for() -> None:
     (query,) = dcql["credentials"]
     assert query["meta"]["type_values"] == [["VerifiableCredential", "LEARCredentialMachine"]]
     assert dcql["credential_sets"] == [{"options": [[query["id"]]]}]
+
+
+def test_authorities_are_named_by_their_keys_as_certificates_name_them() -> None:
+    anchor = read_anchor(ACCESS_ROOT.der)
+    name = authority_key_id(anchor)
+    dcql = PresentationQuery(map(read_accepted_type, ACCEPTED), [name]).dcql
+    expected = x509.SubjectKeyIdentifier.from_public_key(ACCESS_ROOT.certificate.public_key()).digest
+    assert {json.dumps(one["trusted_authorities"]) for one in dcql["credentials"]} == {
+        json.dumps([{"type": "aki", "values": [b64(expected)]}])
+    }
 
 
 def test_the_anchor_may_be_in_the_file_and_is_not_sent() -> None:
