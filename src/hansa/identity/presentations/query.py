@@ -112,7 +112,7 @@ def authority_key_id(certificate: Certificate) -> str:
     try:
         named = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except (x509.ExtensionNotFound, ValueError):
-        named = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())  # type: ignore[arg-type]
+        named = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
     return to_base64url(named.digest)
 
 
