@@ -11,18 +11,23 @@ import msgspec
 
 from hansa.api.confidential.serving import ConfidentialApi
 from hansa.business.operations.forwarding.sending import WriteSender
+from hansa.core.audit import Anchor
 from hansa.core.backoff import Backoff
 from hansa.core.canonical import hashlink
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.core.visibility import FOR_EVERYONE
 from hansa.replication import follower, intake
 from hansa.replication.announcement import Announcer
-from hansa.replication.conditions import closure, policy
+from hansa.replication.auditing import anchoring
+from hansa.replication.conditions import closure, past, policy
 from hansa.replication.conditions.own_closure import OwnClosure
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.confidential.past import AddressedPast
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
+from hansa.replication.confidential.returns import SealedReturns
 from hansa.replication.confidential.sealer import Sealer
+from hansa.replication.continuity.sealed_restoration import SealedRestoration
 from hansa.replication.follower import Follower
 from hansa.replication.intake import Intake
 from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
@@ -378,6 +383,31 @@ def _former_recipients_not_informed() -> Iterator[None]:
 
 
 @mutant
+def _conditions_not_applied_to_the_confidential_past() -> Iterator[None]:
+    async def walk(self: Any) -> None:
+        async with self._store.transaction() as tx:
+            await facts.record(tx, "addressed_rule", self._policy.consume_rule)
+
+    with patch.object(AddressedPast, "_walk", walk):
+        yield
+
+
+@mutant
+def _confidential_entities_not_taken_back() -> Iterator[None]:
+    async def of(*_: Any) -> dict[int, Any]:
+        return {}
+
+    with patch.object(SealedReturns, "of", of):
+        yield
+
+
+@mutant
+def _what_came_back_not_sealed_anew() -> Iterator[None]:
+    with patch.object(SealedRestoration, "_record", _nothing):
+        yield
+
+
+@mutant
 def _confidential_replica_made_public() -> Iterator[None]:
     def replaced(original: Any) -> Any:
         def outcome(self: Any, *arguments: Any) -> Any:
@@ -390,3 +420,31 @@ def _confidential_replica_made_public() -> Iterator[None]:
 
     with _replacing(ConfidentialRetriever, "_outcome", replaced):
         yield
+
+
+# -- the audit log -------------------------------------------------------------------------------------------
+
+
+@mutant
+def _anchor_of_another_record() -> Iterator[None]:
+    with patch.object(anchoring, "Anchor", lambda id, seq, hash: Anchor(id, seq + 1, hash)):
+        yield
+
+
+@mutant
+def _lost_anchors_not_recorded() -> Iterator[None]:
+    with patch.object(follower, "record_lost_anchors", _nothing):
+        yield
+
+
+@mutant
+def _rule_that_holds_again_taken_for_one_that_held_on() -> Iterator[None]:
+    def adopt(self: Any, conditions: Any) -> None:
+        self._conditions = conditions
+
+    with patch.object(DistributionPolicy, "adopt", adopt), patch.object(past, "UNDECIDED", ""):
+        yield
+
+
+async def _nothing(*_: Any) -> None:
+    """Do nothing."""

@@ -21,10 +21,12 @@ from hansa.sim.world.ledger import SimulatedLedger
 from hansa.sim.world.loop import SimulatedClock, SimulationLoop
 from hansa.sim.world.network import SimulatedNetwork
 
-ROOMY: Final = Limits()
+ROOMY: Final = Limits(audit_anchor_interval_s=1.0)
+"""Anchors are made when a plan says so; the time between them never stands against that."""
 RETAINED_MAX: Final = 40
 """Announced versions that a member with tight limits retains beside its entities."""
 TIGHT: Final = Limits(
+    audit_anchor_interval_s=1.0,
     events_page_max=3,
     events_per_transaction_max=3,
     retrieval_entities_max=2,
@@ -187,6 +189,8 @@ class SimulatedLeague:
                 self._begin(self.clients.resync(step.member))
             case "retry":
                 self._begin(self.clients.retry(step.member))
+            case "anchor":
+                member.anchor()
             case "stop":
                 await member.stop()
             case "start":
@@ -311,6 +315,11 @@ class SimulatedLeague:
             )  # what others have ceased to look for, for closure, is there again
         self.lacking.clear()
         return bool(lacking)
+
+    def anchor_all(self) -> None:
+        """Have every member anchor its audit log."""
+        for member in self.members:
+            member.anchor()
 
     def start_all(self) -> None:
         """Start every member that does not run."""

@@ -90,7 +90,7 @@ _FAULTS: Final = (
     ("restore", 1),
     ("heal", 4),
 )
-_OPERATORS: Final = (("consume", 5), ("publish", 3), ("resync", 2), ("retry", 2))
+_OPERATORS: Final = (("consume", 5), ("publish", 3), ("resync", 2), ("retry", 2), ("anchor", 3))
 _LIES: Final = (
     ("lie", 6),
     ("forge", 4),

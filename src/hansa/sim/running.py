@@ -113,6 +113,8 @@ async def _play(league: SimulatedLeague) -> None:
     await _quiet(league, watch)
     if await league.take_back():
         await _quiet(league, watch)
+    league.anchor_all()
+    await _quiet(league, watch)
     await Checks(league, watch).check()
     await _once_more(league, watch)
 

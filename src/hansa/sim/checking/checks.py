@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from hansa.core.audit import ChainStart, verified
+from hansa.core.audit import AnchorCheck, AnnouncedAnchor, ChainStart, anchor_id, verified
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Refused
 from hansa.core.identifiers import entity_key, is_bound_form
@@ -270,16 +269,25 @@ class Checks:
             require(entity_key(member.did, msgspec.json.decode(body)["id"]) == key.hex(), text)
 
     async def _check_log(self, member: SimulatedMember) -> None:
-        """The audit log is one chain, from its first record to its last."""
+        """The audit log is one chain, from its first record to its last, and what was anchored is in it."""
         assert member.process is not None, "all run"
         store = member.process.store
         start = last = await audit.start(store)
-        while records := await audit.page(store, last.seq, RECORDS_MAX):
-            try:
-                deque(verified(records, last), maxlen=0)
-            except Refused as refusal:
-                raise ViolationError(f"the audit log of {member.name} does not hold: {refusal}") from refusal
-            last = ChainStart(records[-1].seq, records[-1].hash)
+        place = member.did, entity_key(member.did, anchor_id(member.did))
+        anchors = [
+            AnnouncedAnchor(one.position, one.time, one.event.hashlink)
+            for one in self._watch.announced.events.get(place, ())
+        ]
+        check = AnchorCheck(member.did, anchors, start)
+        try:
+            while records := await audit.page(store, last.seq, RECORDS_MAX):
+                for record in verified(records, last):
+                    check.see(record)
+                last = ChainStart(records[-1].seq, records[-1].hash)
+            if anchors:
+                check.report()
+        except Refused as refusal:
+            raise ViolationError(f"the audit log of {member.name} does not hold: {refusal}") from refusal
         require(
             last == await audit.head(store),
             f"the audit log of {member.name} begins after {start}, ends at {last}",

@@ -50,29 +50,24 @@ async def check_confidential(league: SimulatedLeague, known: Sequence[Sequence[K
         for one in of_origin:
             for did in audience(one, league.publish[number]) & set(expected):
                 expected[did][one.id] = one
-    uncertain = {league.members[number].did for number in league.restored}
     for number, member in enumerate(league.members):
-        await _check_replicas(member, expected[member.did], league.consume[number], uncertain)
+        await _check_replicas(member, expected[member.did], league.consume[number])
         _check_files(league, member)
     _check_ledger(league)
 
 
-async def _check_replicas(
-    member: SimulatedMember, expected: dict[str, Known], consume: str, uncertain: set[str]
-) -> None:
-    """Check the confidential replicas of a member, but not those of origins that are uncertain."""
+async def _check_replicas(member: SimulatedMember, expected: dict[str, Known], consume: str) -> None:
+    """Check the confidential replicas of a member: those that its conditions let in, and no others."""
     assert member.process is not None, "all run"
     rows = await member.process.store.sql.fetch(
-        "SELECT id, origin, body FROM entity WHERE origin IS NOT NULL AND public = 0"
+        "SELECT id, body FROM entity WHERE origin IS NOT NULL AND public = 0"
     )
-    replicas = {id: body for id, origin, body in rows if origin not in uncertain}
+    replicas = {str(id): body for id, body in rows}
     for entity_id, one in expected.items():
-        if one.origin in uncertain:
-            continue
         is_accepted = one.type == "ProductOrder" or CONDITIONS[consume][1](one.type, one) == "permitted"
         body = replicas.get(entity_id)
         text = f"{member.name} has {body!r} of what is for it alone; {one.origin} has {one.body!r}"
-        require(body == one.body or not is_accepted, text)
+        require(body == (one.body if is_accepted else None), text)
     for entity_id, body in replicas.items():
         require(entity_id in expected, f"{member.name} has {body!r}, which is not for it any more")
 

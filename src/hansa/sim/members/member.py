@@ -93,6 +93,11 @@ class SimulatedMember:
         )
         self.process.start()
 
+    def anchor(self) -> None:
+        """Have the audit log anchored, if it runs."""
+        if self.process is not None and self.process.is_running:
+            self.process.spawn(self.process.anchor())
+
     async def stop(self) -> None:
         """Stop it in good order."""
         process, self.process = self.process, None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ from hansa.business.rules import Rules
 from hansa.business.visibility import PublicParts
 from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.clock import Clock
+from hansa.core.errors import Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -245,6 +247,11 @@ class Process:
             return apsw.SQLITE_OK
 
         self.store._write.set_wal_hook(committed if count > 0 else None)  # noqa: SLF001
+
+    async def anchor(self) -> None:
+        """Anchor the audit log, unless the disk is full."""
+        with suppress(Unavailable):
+            await self.audit.anchoring.anchor()
 
     def rows_stored(self) -> int:
         """How many rows it has put into its store, or changed there."""
