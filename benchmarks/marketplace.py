@@ -1,7 +1,7 @@
 """One marketplace's API as `hansa serve` runs it: front door, tokens, validation and store, but no league.
 
-`fill` makes its folder; `python -m benchmarks.marketplace FOLDER PORT [hub]` serves it, with the argument
-`hub` with the delivery of notifications.
+`fill` makes its folder; `python -m benchmarks.marketplace FOLDER PORT [hub] [search]` serves it, with the
+argument `hub` with the delivery of notifications, with `search` with an index that follows the store.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from hansa.business.hub import HubDispatcher
 from hansa.business.index_plan import index_plan
 from hansa.business.models import load
 from hansa.business.rules import Rules
+from hansa.business.search.indexing import IndexFollower
+from hansa.business.search.making import DocumentMaker
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import Clock, SystemClock
 from hansa.core.entropy import BufferedEntropy
@@ -38,10 +40,12 @@ from hansa.node.http.server import http_server, listening_socket, tune_interpret
 from hansa.node.http.traffic import Traffic
 from hansa.node.outbound import OutboundClient
 from hansa.store import EntityDraft
+from hansa.store.sqlite.search.index import SqliteSearchIndex
 from hansa.store.sqlite.store import SqliteStore
 
 KEY: Final = "token.jwk"
 STORE: Final = "store.db"
+SEARCH_INDEX: Final = "search.db"
 DID: Final = "did:web:marketplace.example"
 PUTS_IN_TRANSACTION: Final = 500
 TOKEN_EXPIRES_IN_S: Final = 86_400.0
@@ -71,7 +75,7 @@ async def fill(folder: Path, count: int, clock: Clock) -> Seeded:
     return Seeded(token, count, matches, body_bytes, disk_bytes)
 
 
-async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
+async def serve(folder: Path, port: int, *, with_hub: bool, with_search: bool) -> None:
     """Serve until a signal."""
     clock, limits = SystemClock(), Limits()
     models = load()
@@ -101,22 +105,30 @@ async def serve(folder: Path, port: int, *, with_hub: bool) -> None:
         loop.add_signal_handler(number, server.stop)
     to_listeners = OutboundClient(ListenerOrigins(store).has_origin, allow_private_networks=True)
     hub = HubDispatcher(store, models, to_listeners, clock, os.urandom, limits, endpoint)
-    delivery = asyncio.create_task(hub.run()) if with_hub else None
+    index = SqliteSearchIndex(folder / SEARCH_INDEX, clock, limits.search_timeout_s)
+    follower = IndexFollower(store, index, DocumentMaker(store, models), clock)
+    background = [
+        asyncio.create_task(run())
+        for run, is_needed in ((hub.run, with_hub), (follower.run, with_search))
+        if is_needed
+    ]
     tune_interpreter()
     try:
         await server.serve(sockets=[listening_socket("127.0.0.1", port)])
     finally:
-        if delivery is not None:
-            delivery.cancel()
-            await asyncio.gather(delivery, return_exceptions=True)
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await index.close()
         await to_listeners.close()
         await store.close()
 
 
 def main() -> None:
-    """`marketplace FOLDER PORT [hub]`."""
+    """`marketplace FOLDER PORT [hub] [search]`."""
+    folder, port, *options = sys.argv[1:]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(Path(sys.argv[1]), int(sys.argv[2]), with_hub=sys.argv[3:] == ["hub"]))
+        runner.run(serve(Path(folder), int(port), with_hub="hub" in options, with_search="search" in options))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,10 @@ class Plan(msgspec.Struct, frozen=True):
     readers_lead_s: float = 2.0
     # Credentials.
     presentations: int = 1_000
+    # The search.
+    searched_offerings: int = 100_000
+    searches: int = 1_000
+    searched_words: int = 200
     # Replication in one process.
     replicated_events: int = 3_000
     replicated_rounds: int = 3
@@ -82,6 +86,9 @@ QUICK: Final = Plan(
     readers_round_s=0.5,
     readers_lead_s=0.1,
     presentations=20,
+    searched_offerings=600,
+    searches=20,
+    searched_words=20,
     replicated_events=150,
     replicated_rounds=1,
     followed_events=1_500,

@@ -13,8 +13,8 @@ Of more changes than `UNINDEXED_MAX`, the newest are searched; an answer says ho
 (`SearchPage.unsearched`). That is so, too, while the index of a store that had none is built, from the
 beginning of the feed.
 
-Where the index is, is a number of a row and a mark of that row. One that has another mark at its place, as when
-a folder got the store of another day, is emptied, and built again. So is one of other rules.
+Where the index is, is a number of a row and a mark of that row. One that has another mark there, as when
+a folder got the store of another day, is emptied and built again. So is one of other rules.
 """
 
 from __future__ import annotations
