@@ -205,7 +205,7 @@ async def test_values_are_named_by_documents_that_may_be_found(index: SearchInde
         document("open", "cloud", facets=facets, labels=(("provider", "p", "Open"),)),
         document("secret", "cloud", facets=facets, labels=(("provider", "p", "Secret"),), is_public=False),
     )
-    answer = await index.answer(words("cloud"), NOTHING_NEWER)
+    answer = await index.answer(words("cloud", named_facets=("provider",)), NOTHING_NEWER)
     assert answer.labels == {("provider", "p"): "Open"}
 
 

@@ -142,5 +142,5 @@ def assembled(
         tuple(ids[query.offset : query.offset + query.limit]),
         total,
         counts=counts,
-        labels={key: label for key, label in labels.items() if key in shown},
+        labels={key: label for key, label in labels.items() if key in shown and query.named_facets},
     )

@@ -57,6 +57,7 @@ from hansa.store.search.interface import SearchIndex
 from hansa.store.search.records import ABOVE, IndexAnswer, IndexQuery, Overlay
 
 OFFERING: Final = "ProductOffering"
+NAMED_FACETS: Final = ("category", "provider")
 FILTERED_MAX: Final = 1000
 """So many of the best hits are looked at for conditions on attributes."""
 VALUES_SHOWN_MAX: Final = 30
@@ -193,6 +194,7 @@ class Search:
             offset=request.offset,
             limit=request.limit,
             with_private=asker.with_private,
+            named_facets=NAMED_FACETS,
             among=among,
         )
 

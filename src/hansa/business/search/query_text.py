@@ -94,10 +94,9 @@ def _group(part: _Part) -> Alternatives:
     if part.is_phrase:
         return (Term(words),)
     if len(words) == 1:
-        forms = tuple(dict.fromkeys((*stems(part.words[0].spelled), words[0])))
-        return (Term(words, forms, part.is_prefix),)
+        return (Term(words, stems(part.words[0].spelled), part.is_prefix),)
     joined = "".join(words)
-    return Term(words, is_prefix=part.is_prefix), Term((joined,), (joined,), part.is_prefix)
+    return Term(words, is_prefix=part.is_prefix), Term((joined,), is_prefix=part.is_prefix)
 
 
 def with_others(parsed: ParsedText, others: Mapping[str, tuple[str, ...]]) -> ParsedText:
@@ -113,7 +112,7 @@ def with_others(parsed: ParsedText, others: Mapping[str, tuple[str, ...]]) -> Pa
 
 
 def _single(word: str) -> Term:
-    return Term((word,), tuple(dict.fromkeys((*stems(word), word))))
+    return Term((word,), stems(word))
 
 
 def with_word(text: str, word: str, other: str) -> str:

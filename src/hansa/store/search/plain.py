@@ -14,7 +14,7 @@ from hansa.store.search.records import COLUMNS, EXACT, FORMS, WEIGHTS, IndexQuer
 
 PREFIX_MIN_CHARS: Final = 2
 """What is shorter is a word: a tenth of all words begin with a letter."""
-_SPLIT_CACHED: Final = 2048
+_SPLIT_CACHED: Final = 4096
 
 
 class Phrase(NamedTuple):
@@ -43,9 +43,12 @@ class Statistics(Protocol):
 def phrases_of(term: Term) -> tuple[Phrase, ...]:
     """What a term is looked for as: in the columns of words as they are, and of other forms."""
     is_prefix = term.is_prefix and len(term.words[-1]) >= PREFIX_MIN_CHARS
+    # As a part of a compound, or as neighbours written as one, a word is among the forms of a name.
+    compound = term.words if len(term.words) == 1 and term.words[0] not in term.forms else None
     return (
         Phrase(term.words, EXACT, is_prefix),
         *(Phrase((form,), FORMS) for form in term.forms),
+        *([Phrase(compound, FORMS[:1])] if compound is not None else []),
     )
 
 
@@ -55,6 +58,11 @@ def _words(document: SearchDocument) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(column.split()) for column in document.columns)
 
 
+@lru_cache(_SPLIT_CACHED)
+def _present(document: SearchDocument) -> frozenset[str]:
+    return frozenset(word for column in _words(document) for word in column)
+
+
 def size_of(document: SearchDocument) -> int:
     """How many words a document has."""
     return sum(map(len, _words(document)))
@@ -62,7 +70,10 @@ def size_of(document: SearchDocument) -> int:
 
 def frequency(document: SearchDocument, phrase: Phrase) -> float:
     """How often a document has a phrase, weighted by columns."""
-    columns = _words(document)
+    columns, present = _words(document), _present(document)
+    whole = phrase.words[:-1] if phrase.is_prefix else phrase.words
+    if not present.issuperset(whole):
+        return 0.0
     return sum(WEIGHTS[at] * _occurrences(columns[at], phrase) for at in phrase.columns)
 
 
@@ -129,17 +140,14 @@ class OwnStatistics:
 
     def __init__(self, documents: Iterable[SearchDocument]) -> None:
         self._documents = tuple(documents)
+        self.mean_size = sum(map(size_of, self._documents)) / max(1, len(self._documents))
+        """Words of a document, on average."""
         self._having: dict[Phrase, int] = {}
 
     @property
     def documents(self) -> int:
         """How many there are."""
         return len(self._documents)
-
-    @property
-    def mean_size(self) -> float:
-        """Words of a document, on average."""
-        return sum(map(size_of, self._documents)) / max(1, len(self._documents))
 
     def having(self, phrase: Phrase) -> int:
         """How many documents have a phrase."""

@@ -79,6 +79,8 @@ class IndexQuery(msgspec.Struct, frozen=True):
     """Of these values a private document must have one; None: none is needed."""
     among: tuple[str, ...] | None = None
     """Only these documents, by identifier; None: all."""
+    named_facets: tuple[str, ...] = ()
+    """Facets of whose values the texts are needed."""
 
     @property
     def name_words(self) -> str:

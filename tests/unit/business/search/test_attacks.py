@@ -375,7 +375,7 @@ def test_words_are_quoted_wherever_they_come_from() -> None:
     query = IndexQuery(((Term(("or",), ("and", "not"), is_prefix=True),),), (Term(("near", "name")),))
     assert expression(query) == (
         '(({name related text} : "or" * OR {name_forms related_forms text_forms} : "and" OR '
-        '{name_forms related_forms text_forms} : "not")) NOT ({name related text} : "near name")'
+        '{name_forms related_forms text_forms} : "not" OR {name_forms} : "or")) NOT ({name related text} : "near name")'
     )
 
 

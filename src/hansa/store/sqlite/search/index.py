@@ -18,6 +18,7 @@ from hansa.store.search.records import IndexAnswer, IndexBatch, IndexPosition, I
 from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
 from hansa.store.sqlite.search.matching import FacetNumbers
+from hansa.store.sqlite.search.placed_facets import PlacedFacets
 from hansa.store.sqlite.search.reading import answering
 from hansa.store.sqlite.search.schema import open_index, remove
 from hansa.store.sqlite.search.vocabulary import beginning_words, similar_words
@@ -42,6 +43,7 @@ class SqliteSearchIndex:
         self._connection: apsw.Connection | None = None
         self._writer: Writer | None = None
         self._facets = FacetNumbers()
+        self._placed = PlacedFacets()
         self._is_closed = False
 
     # -- writing -------------------------------------------------------------------------------------------
@@ -52,15 +54,23 @@ class SqliteSearchIndex:
 
     async def put(self, batch: IndexBatch) -> None:
         """Write and remove documents, and move on in the feed."""
-        await self._write(lambda writer: writer.put(batch))
+        await self._write(partial(self._put, batch))
 
     async def empty(self, position: IndexPosition) -> None:
         """Remove everything."""
-        await self._write(lambda writer: writer.empty(position))
+        await self._write(partial(self._empty, position))
 
     async def due(self, limit: int) -> tuple[str, ...]:
         """Identifiers of documents that contain something which has changed."""
         return await self._write(lambda writer: writer.due(limit))
+
+    def _put(self, batch: IndexBatch, writer: Writer) -> None:
+        writer.put(batch)
+        self._placed.follow(writer.changed)
+
+    def _empty(self, position: IndexPosition, writer: Writer) -> None:
+        writer.empty(position)
+        self._placed = PlacedFacets()
 
     async def _write(self, work: Callable[[Writer], T]) -> T:
         if self._is_closed:
@@ -83,6 +93,7 @@ class SqliteSearchIndex:
     def _opened(self) -> Writer:
         if self._writer is None:
             self._connection = open_index(self._path)
+            self._placed.load(self._connection)
             self._writer = Writer(self._connection)
         return self._writer
 
@@ -110,7 +121,9 @@ class SqliteSearchIndex:
             Unavailable: `Code.OVERLOADED`, when too many searches wait; `Code.SEARCH_TOO_SLOW`.
         """
         # An overlay is never changed: whoever has the same sees the same.
-        return await self._read((query, id(overlay)), answering(self._facets, query, overlay), caller)
+        return await self._read(
+            (query, id(overlay)), answering(self._facets, self._placed, query, overlay), caller
+        )
 
     async def similar(
         self, words: Sequence[str], *, with_private: bool, caller: ListCaller = INTERNAL

@@ -15,12 +15,12 @@ from hansa.store.search.counting import counted, is_selected
 from hansa.store.search.records import FacetOf, IndexQuery
 from hansa.store.sql import Parameter, Row
 from hansa.store.sqlite.search.expressions import excluded_expression, expression
+from hansa.store.sqlite.search.placed_facets import IN_LIST, PlacedFacets
 
 COUNTED_MAX: Final = 10_000
 """Hits beyond are counted by facets from a sample of so many."""
 FACETS_CACHED_MAX: Final = 200_000
 """Values of facets, by their numbers."""
-IN_LIST: Final = "(SELECT value FROM json_each(?))"
 
 Which = Literal["public", "private"]
 Facets = tuple[FacetOf, ...]
@@ -132,10 +132,13 @@ class FacetNumbers:
 class Counting:
     """Counts the hits of one question."""
 
-    def __init__(self, connection: apsw.Connection, query: IndexQuery, facets: FacetNumbers) -> None:
+    def __init__(
+        self, connection: apsw.Connection, query: IndexQuery, facets: FacetNumbers, placed: PlacedFacets
+    ) -> None:
         self._connection = connection
         self._query = query
         self._facets = facets
+        self._placed = placed
 
     def count(self, hits: Hits) -> Counted:
         """How many hits there are, and what they have of facets."""
@@ -154,9 +157,9 @@ class Counting:
 
     def _simple_counts(self, sample: Hits, factor: int) -> Counts:
         """The numbers where nothing is selected."""
-        source = sample.source(with_place=True)
-        rows = self._rows(f"SELECT p.facets {source}", sample.parameters)
-        numbers = Counter(array("I", b"".join(map(itemgetter(0), rows))))
+        rows = self._rows(f"SELECT {sample.number} {sample.source()}", sample.parameters)
+        facets = self._placed.of(self._connection, list(map(itemgetter(0), rows)))
+        numbers = Counter(array("I", b"".join(facets)))
         counts: Counts = {}
         for number, (name, value) in self._facets.named(self._connection, numbers).items():
             counts.setdefault(name, {})[value] = numbers[number] * factor

@@ -31,7 +31,6 @@ from hansa.store.sql import Parameter
 from hansa.store.sqlite.search.expressions import NAME_COLUMNS, phrase_text
 from hansa.store.sqlite.search.matching import (
     COUNTED_MAX,
-    IN_LIST,
     Counted,
     Counting,
     FacetNumbers,
@@ -40,6 +39,7 @@ from hansa.store.sqlite.search.matching import (
     hits_of,
     summed,
 )
+from hansa.store.sqlite.search.placed_facets import IN_LIST, PlacedFacets
 from hansa.store.sqlite.search.schema import KIND_SHIFT
 
 LABELS_MAX: Final = 100
@@ -78,11 +78,11 @@ class Reading:
     """Answers one question."""
 
     def __init__(
-        self, connection: apsw.Connection, facets: FacetNumbers, query: IndexQuery, overlay: Overlay
+        self, connection: apsw.Connection, counting: Counting, query: IndexQuery, overlay: Overlay
     ) -> None:
         self._connection = connection
         self._query = query
-        self._counting = Counting(connection, query, facets)
+        self._counting = counting
         self._newer = [one for one in overlay.values() if one is not None and matches(one, query)]
         self._replaced = "[]"
         if overlay:
@@ -224,10 +224,16 @@ class Reading:
         """Texts that name values, as far as whoever asks may read them."""
         shown = [
             (name, value)
-            for name, values in counts.items()
+            for name in self._query.named_facets
+            if (values := counts.get(name))
             for value in nlargest(LABELS_MAX, values, key=lambda one: (values[one], one))
         ]
-        shown += [(name, value) for name, values in self._query.selections for value in values]
+        shown += [
+            (name, value)
+            for name, values in self._query.selections
+            if name in self._query.named_facets
+            for value in values
+        ]
         rows = self._rows(
             "SELECT l.facet, l.value, l.label FROM json_each(?) AS one "
             "JOIN label AS l ON l.facet IN (one.value ->> 0, ?) AND l.value = one.value ->> 1 "
@@ -243,13 +249,13 @@ class Reading:
 Work = Callable[[apsw.Connection], IndexAnswer]
 
 
-def answering(facets: FacetNumbers, query: IndexQuery, overlay: Overlay) -> Work:
+def answering(facets: FacetNumbers, placed: PlacedFacets, query: IndexQuery, overlay: Overlay) -> Work:
     """The work that answers a question, of one moment of the index."""
 
     def work(connection: apsw.Connection) -> IndexAnswer:
         connection.execute("BEGIN")
         try:
-            return Reading(connection, facets, query, overlay).answer()
+            return Reading(connection, Counting(connection, query, facets, placed), query, overlay).answer()
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

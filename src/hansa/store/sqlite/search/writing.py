@@ -60,6 +60,8 @@ class Writer:
         self._connection = connection
         self._last_numbers: dict[int, int] = {}
         """Of documents, by kind."""
+        self.changed: dict[int, bytes | None] = {}
+        """Facets of documents that the last batch wrote, by number; None: removed."""
         self._known_words: set[str] = set()
         self._facets: dict[FacetOf, int] = {}
         """Numbers of values of facets."""
@@ -72,6 +74,7 @@ class Writer:
 
     def put(self, batch: IndexBatch) -> None:
         """Write a batch."""
+        self.changed = {}
         try:
             with self._connection:
                 self._mark_due(batch.parts)
@@ -139,6 +142,7 @@ class Writer:
         if present is None:
             return
         self._take_out(present)
+        self.changed[present.number] = None
         execute = self._connection.execute
         for table, column in (("place", "number"), ("document", "number"), ("part", "document")):
             execute(f"DELETE FROM {table} WHERE {column} = ?", (present.number,))  # noqa: S608 - constants
@@ -165,6 +169,7 @@ class Writer:
         number = self._next_number(document.kind) if present is None else present.number
         size, execute = size_of(document), self._connection.execute
         facets = array("I", map(self._facet, document.facets)).tobytes()
+        self.changed[number] = facets
         execute(_INSERT[document.is_public], (number, *document.columns))
         execute(
             "UPDATE total SET documents = documents + 1, words = words + ? WHERE public = ?",
