@@ -185,7 +185,7 @@ class Limits(msgspec.Struct, frozen=True):
     session_idle_s: float = 3600.0
     session_lifetime_s: float = 43_200.0
     # Logins with wallets.
-    logins_max: int = 20_000
+    logins_max: int = 10_000
     logins_per_address_max: int = 200
     logins_max_bytes: int = 134_217_728
     login_lifetime_s: float = 300.0

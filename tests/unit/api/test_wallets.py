@@ -219,6 +219,18 @@ async def test_the_way_back_in_another_browser_is_refused() -> None:
     assert (victim.status, attacker.json()["state"], site.begun) == (403, "refused", [])
 
 
+async def test_looking_at_the_way_back_neither_completes_nor_ends_a_login() -> None:
+    """As programs do that check links before somebody opens them."""
+    site = Site()
+    reported, cookie = await site.begin()
+    where = target((await site.presented(reported["wallet_url"])).json()["redirect_uri"])
+    await site.client.request("HEAD", where, headers=PAGE)
+    await site.client.request("HEAD", where, headers={**PAGE, "cookie": cookie})
+    assert site.begun == []
+    back = await site.client.get(where, headers={**JSON, "cookie": cookie})
+    assert back.json()["state"] == "completed"
+
+
 async def test_the_cookie_of_another_login_is_none_of_this_one() -> None:
     site = Site()
     first, cookie = await site.begin()

@@ -190,7 +190,7 @@ class LoginsApi:
         code = Parameters(request, {"response_code", "lang"}, self._limits).text("response_code")
         secret = self._cookies.secret(request, name)
         try:
-            if code is not None:
+            if code is not None and request.method != "HEAD":  # which only looks
                 return await self._completed(
                     request, name, self._logins.return_from_wallet(name, secret, code)
                 )

@@ -31,8 +31,8 @@ from hansa.core.limits import Limits
 from hansa.identity.presentations.encryption import ResponseKey
 from hansa.identity.principal import Principal
 
-LOGIN_SIZE_BYTES: Final = 4096
-"""What a login takes beside texts of others, generously."""
+LOGIN_SIZE_BYTES: Final = 12_288
+"""What a login takes beside texts of others, with both keys, as the process grows by it."""
 CONFIRMING_S: Final = 60.0
 """So long, at least, a person has after the wallet answered."""
 FETCHES_MAX: Final = 8

@@ -151,7 +151,7 @@ async def test_logins_that_are_over_leave_room_for_new_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [Limits(logins_max=3, logins_per_address_max=9), Limits(logins_max_bytes=15_000)]
+    "limits", [Limits(logins_max=3, logins_per_address_max=9), Limits(logins_max_bytes=40_000)]
 )
 async def test_a_flood_of_logins_is_bounded_and_passes(limits: Limits) -> None:
     scene = Scene(limits=limits)
