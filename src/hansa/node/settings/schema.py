@@ -471,8 +471,8 @@ OWN_SETTINGS: Final = (
 )
 
 
-LIMIT_EXAMPLES: Final[dict[str, float]] = {"login_lifetime_s": 120.0}
-"""Of those that may not be twice their default."""
+LIMIT_EXAMPLES: Final[dict[str, float]] = {"decision_log_allowed_every": 100, "login_lifetime_s": 120.0}
+"""Of those for which twice their default is none."""
 
 
 def _limit_settings() -> tuple[Setting, ...]:
