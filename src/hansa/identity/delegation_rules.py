@@ -81,10 +81,6 @@ class DelegationRules:
         """
         self._rules = tuple(map(read_rule, texts))
 
-    def names(self, member: str) -> bool:
-        """Whether a rule is about a member, so that something that it states is taken."""
-        return any(rule.member in {ANY, member} for rule in self._rules)
-
     def admits_everything(self, member: str) -> bool:
         """Whether a member may forward every write of its own providers."""
         every, role = frozenset(_ACTIONS.values()), frozenset({PROVIDER})

@@ -11,6 +11,9 @@ lifetime is bounded, where it is issued and where it is verified: `exp` is requi
 | `provider` | read everything and write |
 | `reader` | read everything, private entities too |
 
+A token may be for less than its roles allow (`scope`, `hansa token --scope`): `read`, `write`, `operate`. A scope
+never adds a right.
+
 Roles fail closed: one that is not in this table, in another case or of another type gives no right, and a
 token without one of these opens no more than no token.
 """
@@ -31,11 +34,13 @@ from hansa.core.identifiers import Entropy, uuid7
 from hansa.core.jws import read_compact, token_header
 from hansa.core.keys import SigningKey, VerifyingKey
 from hansa.core.limits import Limits
+from hansa.identity.provider.scopes import OPERATE, READ, WRITE, limited_roles
 
 ROLES: Final = READERS
 
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the media type of RFC 9068, not a secret
 TOKEN_HEADER: Final = token_header(TOKEN_TYPE)
+TOKEN_SCOPES: Final = frozenset({READ, WRITE, OPERATE})
 TOKEN_SIZE_MAX_BYTES: Final = 4096
 SUBJECT_LENGTH_MAX_CHARS: Final = 256
 LIFETIME_MAX_S: Final = Limits().token_lifetime_max_s
@@ -55,6 +60,8 @@ class TokenClaims(msgspec.Struct, frozen=True):
     exp: int
     jti: str
     roles: tuple[str, ...] = ()
+    scope: str = ""
+    """What of the roles it opens (`hansa.identity.provider.scopes`); empty: all of them."""
 
 
 class _VerifiedToken(msgspec.Struct, frozen=True):
@@ -77,6 +84,7 @@ def issue_token(
     clock: Clock,
     entropy: Entropy,
     lifetime_max_s: float = LIFETIME_MAX_S,
+    scopes: Collection[str] = (),
 ) -> str:
     """A bearer token for `subject` that is good for `expires_in_s` seconds.
 
@@ -87,6 +95,11 @@ def issue_token(
     if unknown:
         raise Refused(
             Code.INVALID, f"{unknown[0]!r} is not a role; the roles are {', '.join(sorted(ROLES))}."
+        )
+    beyond = sorted(set(scopes) - TOKEN_SCOPES)
+    if beyond:
+        raise Refused(
+            Code.INVALID, f"{beyond[0]!r} is no scope; there are {', '.join(sorted(TOKEN_SCOPES))}."
         )
     if not roles:
         raise Refused(Code.INVALID, "A token needs at least one role.")
@@ -108,6 +121,7 @@ def issue_token(
         exp=now + int(expires_in_s),
         jti=uuid7(moment, entropy),
         roles=tuple(sorted(set(roles))),
+        scope=" ".join(sorted(set(scopes))),
     )
     return key.sign(msgspec.json.encode(claims), TOKEN_HEADER, typ=TOKEN_TYPE)
 
@@ -198,7 +212,10 @@ class TokenAuthenticate:
             )
         if not claims.sub:
             raise _unauthenticated("The bearer token names nobody.")
-        caller = Caller(subject=claims.sub, roles=frozenset(claims.roles) & ROLES)
+        roles = frozenset(claims.roles) & ROLES
+        if claims.scope:
+            roles = limited_roles(roles, claims.scope.split())
+        caller = Caller(subject=claims.sub, roles=roles)
         return _VerifiedToken(caller=caller, nbf=claims.nbf, exp=claims.exp)
 
     def _now(self) -> float:

@@ -221,3 +221,36 @@ async def test_a_token_is_good_from_its_time_on(clock: ManualClock, authenticate
     assert "not good yet" in refusal(authenticate, headers)
     await clock.advance(21)
     assert authenticate(headers).may_write
+
+
+@pytest.mark.parametrize(
+    ("role", "scopes", "roles"),
+    [
+        ("operator", ["read"], {"reader"}),
+        ("operator", ["write"], {"provider"}),
+        ("operator", ["operate"], {"operator"}),
+        ("provider", ["read"], {"reader"}),
+        ("provider", ["write"], {"provider"}),
+        ("provider", ["operate"], {"reader"}),
+        ("reader", ["write", "operate"], {"reader"}),
+    ],
+)
+def test_a_scope_leaves_less_of_the_roles_and_never_more(
+    clock: ManualClock, authenticate: TokenAuthenticate, role: str, scopes: list[str], roles: set[str]
+) -> None:
+    issued = issue_token(KEY, DID, "anna", [role], 60, clock, os.urandom, scopes=scopes)
+    assert authenticate(bearer(issued)).roles == roles
+
+
+def test_a_scope_that_is_none_is_refused(clock: ManualClock) -> None:
+    with pytest.raises(Refused) as caught:
+        issue_token(KEY, DID, "anna", ["operator"], 60, clock, os.urandom, scopes=["everything"])
+    assert caught.value.code is Code.INVALID
+
+
+def test_a_token_of_unknown_scopes_opens_nothing(clock: ManualClock, authenticate: TokenAuthenticate) -> None:
+    now = int(clock.now().timestamp())
+    claims = {"iss": DID, "aud": DID, "sub": "anna", "iat": now, "nbf": now, "exp": now + 60, "jti": "1"}
+    content = msgspec.json.encode(claims | {"roles": ["operator"], "scope": "everything"})
+    issued = KEY.sign(content, token_header("at+jwt"), typ="at+jwt")
+    assert authenticate(bearer(issued)).roles == frozenset()

@@ -23,13 +23,13 @@ Header = tuple[bytes, bytes]
 
 EXPOSED: Final = (
     "Link", "X-Total-Count", "X-Result-Count", "Content-Range", "Accept-Ranges", "ETag", "Location", "Retry-After",
-    "Hansa-Closure", "Hansa-Missing", "Hansa-Position", "Hansa-Publication", "Hansa-Unindexed",
+    "DPoP-Nonce", "Hansa-Closure", "Hansa-Missing", "Hansa-Position", "Hansa-Publication", "Hansa-Unindexed",
     "Hansa-Unresolved", "Hansa-Words", "X-Request-Id",
 )  # fmt: skip
 """Headers of responses that scripts of other origins may read."""
 READ_HEADERS: Final = "Accept, If-Modified-Since, If-None-Match, Range"
 """Headers of requests that they may send without a token."""
-ALL_HEADERS: Final = f"{READ_HEADERS}, Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-Match, If-Unmodified-Since, Prefer, X-Request-Id"
+ALL_HEADERS: Final = f"{READ_HEADERS}, Authorization, Content-Encoding, Content-Type, DPoP, Idempotency-Key, If-Match, If-Unmodified-Since, Prefer, X-Request-Id"
 PREFLIGHT_MAX_AGE_S: Final = 600
 READS: Final = frozenset({"GET", "HEAD"})
 

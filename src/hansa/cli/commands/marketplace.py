@@ -126,6 +126,13 @@ def token(
     expires: Annotated[
         str, typer.Option("--expires", metavar="DURATION", help="How long it is valid: 15m, 12h, 30d.")
     ] = "30d",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope",
+            help="For what of the role's rights: read, write, operate; may be repeated. [default: all of them]",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a bearer token for a marketplace's API, for scripts and tests."""
@@ -135,7 +142,7 @@ def token(
     from hansa.node.folder import issue_folder_token
 
     output, roles, expires_in_s = Output(as_json=as_json), role or ["provider"], seconds_of(expires)
-    issued = issue_folder_token(folder, subject, roles, expires_in_s, CLOCK, ENTROPY)
+    issued = issue_folder_token(folder, subject, roles, expires_in_s, CLOCK, ENTROPY, scope or ())
     if as_json:
         output.document(
             {"token": issued, "subject": subject, "roles": sorted(set(roles)), "expires_in_s": expires_in_s}

@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.access import OPERATOR, READER, Caller
+from hansa.core.access import OPERATOR, PROVIDER, READER, READERS, WRITERS, Caller
 from hansa.identity.principal import Principal, caller_of
 
 OPENID: Final = "openid"
@@ -35,6 +35,7 @@ OFFLINE_ACCESS: Final = "offline_access"
 SCOPES: Final = (OPENID, PROFILE, EMAIL, READ, WRITE, LEAR_CREDENTIAL, OPERATE, OFFLINE_ACCESS)
 
 _WRITING: Final = frozenset({WRITE, LEAR_CREDENTIAL})
+_ANY_ACCESS: Final = frozenset({READ, OPERATE, *_WRITING})
 _SCOPE_TEXT: Final = re.compile("[!#-\\[\\]-~]{1,64}(?: [!#-\\[\\]-~]{1,64}){0,31}", re.ASCII)
 
 
@@ -55,14 +56,17 @@ def limited_caller(principal: Principal, scopes: Iterable[str], member: str = ""
     """The caller that a token of these scopes is, of somebody, perhaps on the word of a member."""
     named = set(scopes)
     caller = msgspec.structs.replace(caller_of(principal), member=member or None)
-    if not named & {READ, *_WRITING, OPERATE}:
+    if not named & _ANY_ACCESS:
         return Caller(subject=caller.subject, member=caller.member)
-    roles = set(caller.roles)
-    if OPERATE not in named:
-        roles.discard(OPERATOR)
-    if not named & {*_WRITING, OPERATE}:
-        roles = {READER} if roles else set()
-        return msgspec.structs.replace(caller, roles=frozenset(roles), powers=())
-    if not named & _WRITING:
-        roles &= {OPERATOR}
-    return msgspec.structs.replace(caller, roles=frozenset(roles))
+    powers = caller.powers if named & {*_WRITING, OPERATE} else ()
+    return msgspec.structs.replace(caller, roles=limited_roles(caller.roles, named), powers=powers)
+
+
+def limited_roles(roles: frozenset[str], scopes: Iterable[str]) -> frozenset[str]:
+    """What of some roles these scopes open: an operator who does not operate writes as a provider does."""
+    named = set(scopes)
+    if OPERATE in named and OPERATOR in roles:
+        return frozenset({OPERATOR, *(roles & {PROVIDER} if named & _WRITING else ())})
+    if named & _WRITING and roles & WRITERS:
+        return frozenset({PROVIDER})
+    return frozenset({READER}) if named & _ANY_ACCESS and roles & READERS else frozenset()

@@ -2,7 +2,8 @@
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
     if present   card, the operator's token, the store, extension schemas, conditions, anchors, what the
-                 verifier has, the keys of an issuer, contents of jobs, what the validator signed last, the
+                 verifier has, the keys of an issuer, clients and keys of
+                 the OpenID Provider, contents of jobs, what the validator signed last, the
                  secret, keys for key agreement, keys that are to take the places of others
     made anew    the note of a newcomer: with what the ledger begins when the rest is restored
                  (`hansa.node.joining.returning`)
@@ -25,6 +26,7 @@ from hansa.node.folder import (
     AGREEMENT_KEY,
     ANCHORS,
     CARD,
+    CLIENTS,
     FORMER_AGREEMENT_KEY,
     GENESIS,
     ISSUING,
@@ -40,6 +42,7 @@ from hansa.node.folder import (
     NEXT_VALIDATOR_KEY,
     NODE_KEY,
     POLICIES,
+    PROVIDER_KEYS,
     SCHEMAS,
     STORE,
     TOKEN,
@@ -58,7 +61,7 @@ OPTIONAL: Final = (
     *(CARD, JOINING, TOKEN, STORE, SIGNED),
     *(NEXT_MEMBER_KEY, NEXT_NODE_KEY, NEXT_VALIDATOR_KEY),
     *(AGREEMENT_KEY, NEXT_AGREEMENT_KEY, FORMER_AGREEMENT_KEY),
-    MEMBER_SECRET,
+    *(MEMBER_SECRET, CLIENTS, PROVIDER_KEYS),
 )
 TREES: Final = (SCHEMAS, POLICIES, JOBS, ANCHORS, VERIFIER, ISSUING)
 LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)

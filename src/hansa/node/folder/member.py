@@ -191,19 +191,26 @@ def _make_agreement_key(folder: Path) -> str:
 
 
 def issue_folder_token(
-    folder: Path, subject: str, roles: Sequence[str], expires_in_s: float, clock: Clock, entropy: Entropy
+    folder: Path,
+    subject: str,
+    roles: Sequence[str],
+    expires_in_s: float,
+    clock: Clock,
+    entropy: Entropy,
+    scopes: Sequence[str] = (),
 ) -> str:
     """A bearer token for the API of the marketplace in `folder`: what `hansa token` prints.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when the folder is not a marketplace's.
-        Refused: `Code.INVALID`, when subject, role or time is not usable.
+        Refused: `Code.INVALID`, when subject, role, scope or time is not usable.
     """
     settings = load_settings(folder, {})
     finish_rotation(folder)
     key = SigningKey.load(folder / TOKEN_KEY)
     lifetime_max_s = settings.limits.token_lifetime_max_s
-    return issue_token(key, settings.did, subject, roles, expires_in_s, clock, entropy, lifetime_max_s)
+    who = settings.did, subject, roles
+    return issue_token(key, *who, expires_in_s, clock, entropy, lifetime_max_s, scopes)
 
 
 def write_token(folder: Path, token: str) -> None:

@@ -15,6 +15,7 @@ from hansa.core.http import MEMBER_TOKEN_HEADER, has_credentials
 from hansa.core.identifiers import Entropy
 from hansa.core.request_id import HEADER as REQUEST_ID
 from hansa.core.request_id import request_id_header
+from hansa.identity.provider.metadata import DISCOVERY_PATH, JWKS_PATH
 
 CACHE_CONTROL: Final = b"cache-control"
 MEMBER_TOKEN: Final = MEMBER_TOKEN_HEADER.lower().encode()
@@ -24,7 +25,7 @@ CONTENT_LANGUAGE: Final = b"content-language"
 """A page has it, and was made for its reader's language."""
 OF_PAGES: Final = b", Accept-Language"
 OPEN_PREFIXES: Final = ("/league/",)
-OPEN_PATHS: Final = frozenset({"/livez", "/readyz"})
+OPEN_PATHS: Final = frozenset({"/livez", "/readyz", DISCOVERY_PATH, JWKS_PATH})
 DESCRIPTIONS: Final = ("/docs/", ".json")
 
 

@@ -3,9 +3,10 @@
     client ── access token of A, audience B ──▶ A ── statement of A for B ──▶ client of A, or A itself
     A ── the statement, with A's own assertion ──▶ B ── access token of B, if a rule of B admits A
 
-What a token says is what the credential said that was presented at A, on the word of A. So B takes statements
-of members alone that its operator named in `write_delegations`; nobody becomes an operator by one, and none
-is made of a token that came of one.
+What a token says is what the credential said that was presented at A, on the word of A: a member that lies can
+say that anybody acts for any organisation. So B takes statements only of members that its operator trusts with
+every write (a rule for all collections and all actions in `write_delegations`); nobody becomes an operator by
+one, and none is made of a token that came of one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from hansa.core.access import PROVIDER
 from hansa.core.errors import Refused
 from hansa.core.members import Member
 from hansa.identity.delegation_rules import DelegationRules
@@ -126,7 +126,7 @@ class Exchanges:
         if parameters.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
             raise invalid_request("A delegation is exchanged for an access token.")
         member = authenticated.client.client_id
-        if not self._rules.names(member):
+        if not self._rules.admits_everything(member):
             raise OAuthRefused(
                 "access_denied", "No rule of this marketplace takes delegations of this member.", 403
             )
@@ -139,13 +139,10 @@ class Exchanges:
         scopes = tuple(one for one in requested if one in stated and one in _DELEGATED)
         if not scopes:
             raise OAuthRefused("invalid_scope", "The delegation is for none of these scopes.")
-        roles = frozenset({PROVIDER}) if self._rules.admits_everything(member) else frozenset()
         principal = Principal(
             subject=statement.sub,
             organization=statement.organization,
             kind=statement.kind,
             powers=statement.powers,
-            roles=roles,
-            credential_expires_s=None,
         )
         return Authorized(principal, member, scopes, member=member)
