@@ -1,7 +1,9 @@
 """Answers searches on behalf of callers.
 
-What a caller may find is decided here: strangers find public entities, and whoever may read all that is
-private finds that, too. Whatever the index says, each hit is read from the store, and left out when the
+What a caller may find is what it may read (`hansa.business.rights`). Strangers find what is public, and
+whoever may read everything finds that. Who acts for an organisation also finds what concerns it, among
+private entities by their parties. Where only a policy knows, entity by entity, the best hits are looked at,
+and nothing else is counted. Whatever the index says, each hit is read from the store, and left out when the
 caller may not read it.
 
 Where a query finds nothing, its words that no document has are replaced by similar ones, and that is
@@ -20,7 +22,11 @@ import msgspec
 from hansa.business.context import Context
 from hansa.business.query.requests import list_request
 from hansa.business.representation import Representation, collection_address
-from hansa.business.search.documents import decoded
+from hansa.business.rights.bound import BoundRule
+from hansa.business.rights.organizations import OrganizationAliases
+from hansa.business.rights.reading import EntityReader
+from hansa.business.rights.targets import access_target
+from hansa.business.search.documents import PARTY, decoded
 from hansa.business.search.folding import (
     facet_values,
     folded,
@@ -47,19 +53,20 @@ from hansa.business.search.results import (
     Suggestions,
 )
 from hansa.business.visibility import PublicParts
-from hansa.core.access import AccessTarget, Action, Caller
+from hansa.core.access import Action, Caller
 from hansa.core.characteristics import labels_of, regions_of
 from hansa.core.errors import Code, Refused
 from hansa.core.thread_work import CHEAP
 from hansa.store import Condition, Entity, ListCaller, Query
 from hansa.store.evaluation import matches
 from hansa.store.search.interface import SearchIndex
-from hansa.store.search.records import ABOVE, IndexAnswer, IndexQuery, Overlay
+from hansa.store.search.records import ABOVE, FacetOf, IndexAnswer, IndexQuery, Overlay
 
 OFFERING: Final = "ProductOffering"
 NAMED_FACETS: Final = ("category", "provider")
 FILTERED_MAX: Final = 1000
 """So many of the best hits are looked at for conditions on attributes."""
+LOOKED_AT_ONCE: Final = 100
 VALUES_SHOWN_MAX: Final = 30
 """Of a facet; of categories all, as far as the index names them."""
 CATEGORIES_SHOWN_MAX: Final = 100
@@ -74,10 +81,22 @@ Left = Callable[[], Awaitable[object]]
 
 
 class _Asker(NamedTuple):
-    """On whose behalf a search is answered."""
+    """On whose behalf a search is answered, and what it may find."""
 
+    reader: EntityReader
+    """Has the last word, about each hit."""
     with_private: bool
+    """Whether private entities are searched."""
+    private_having: tuple[FacetOf, ...] | None
+    """Of them, those that have one of these; None: all."""
+    is_checked: bool
+    """Whether only the reader knows what may be found, so that nothing else is counted either."""
     list_caller: ListCaller
+
+    @property
+    def knows_private_words(self) -> bool:
+        """Whether words of all private entities may be offered."""
+        return self.with_private and self.private_having is None and not self.is_checked
 
 
 class _Answered(NamedTuple):
@@ -108,6 +127,7 @@ class Search:
         self._index = index
         self._unindexed = unindexed
         self._origin_name = origin_name
+        self._organizations = context.organizations or OrganizationAliases(context.store)
         self._parts = PublicParts(context.models)
         api, self._resource = context.models.served(OFFERING)
         self._api = context.extensions.extended(api)
@@ -124,9 +144,10 @@ class Search:
             Refused: `Code.INVALID`, for too many words, or a condition that cannot be read.
             Unavailable: `Code.SEARCH_TOO_SLOW` or `Code.OVERLOADED`.
         """
-        asker = self._asker(caller, left)
+        asker = await self._asker(caller, left)
         overlay = await self._unindexed.overlay()
-        among = await self._filtered(request, asker, overlay) if request.filters else None
+        is_looked_at = bool(request.filters) or asker.is_checked
+        among = await self._filtered(request, asker, overlay) if is_looked_at else None
         query = self._query(request, asker, among[0] if among else None)
         parsed = parse(request.text, is_typing=request.is_typing)
         first = await self._answered(request.text, parsed, query, overlay, asker)
@@ -158,7 +179,7 @@ class Search:
             Refused: `Code.INVALID`, for too many words.
             Unavailable: `Code.SEARCH_TOO_SLOW` or `Code.OVERLOADED`.
         """
-        asker = self._asker(caller, left)
+        asker = await self._asker(caller, left)
         parsed = parse(text, is_typing=True)
         if not parsed.required:
             return Suggestions(text, ())
@@ -168,6 +189,7 @@ class Search:
             selections=(("type", (OFFERING,)),),
             limit=SUGGESTIONS_MAX,
             with_private=asker.with_private,
+            private_having=asker.private_having,
         )
         answer = await self._index.answer(query, await self._unindexed.overlay(), asker.list_caller)
         offerings = await self._suggested_offerings(answer.ids, asker)
@@ -178,11 +200,20 @@ class Search:
 
     # -- who may find what ---------------------------------------------------------------------------------
 
-    def _asker(self, caller: Caller, left: Left | None) -> _Asker:
-        target = AccessTarget(OFFERING, OFFERING, is_private=False)
+    async def _asker(self, caller: Caller, left: Left | None) -> _Asker:
+        target = access_target(*self._context.models.served(OFFERING))
         decision = self._context.authorize(caller, Action.READ, target)
-        with_private = decision.is_allowed and not decision.public_only
-        return _Asker(with_private, ListCaller(is_stranger=not caller.is_authenticated, left=left))
+        aliases = await self._organizations.of(caller.organization)
+        reader = EntityReader(caller, aliases, self._context, self._parts)
+        list_caller = ListCaller(is_stranger=not caller.is_authenticated, left=left)
+        if decision.rule is None:
+            with_private = decision.is_allowed and not decision.public_only
+            return _Asker(reader, with_private, None, False, list_caller)
+        reach = BoundRule(decision.rule, target, aliases).reach()
+        if reach.holds is not None:
+            return _Asker(reader, not reach.public_only, None, True, list_caller)
+        having = tuple((PARTY, each) for each in dict.fromkeys((*reach.parties, *reach.names)))
+        return _Asker(reader, bool(having) and not reach.public_only, having, False, list_caller)
 
     def _query(self, request: SearchRequest, asker: _Asker, among: tuple[str, ...] | None) -> IndexQuery:
         """The question without its words."""
@@ -194,6 +225,7 @@ class Search:
             offset=request.offset,
             limit=request.limit,
             with_private=asker.with_private,
+            private_having=asker.private_having,
             named_facets=NAMED_FACETS,
             among=among,
         )
@@ -202,24 +234,25 @@ class Search:
         self, request: SearchRequest, asker: _Asker, overlay: Overlay
     ) -> tuple[tuple[str, ...], bool]:
         """The best hits that meet the conditions on attributes; and whether there are others."""
-        conditions = self._conditions(request, asker)
+        conditions = self._conditions(request, asker) if request.filters else ()
         parsed = parse(request.text, is_typing=request.is_typing)
         query = IndexQuery(
             parsed.required,
             parsed.excluded,
-            selections=(("type", (OFFERING,)),),
+            selections=(("type", (OFFERING,)),) if request.filters else (),
             price_from=request.price_from,
             price_to=request.price_to,
             limit=FILTERED_MAX,
             with_private=asker.with_private,
+            private_having=asker.private_having,
         )
         answer = await self._index.answer(query, overlay, asker.list_caller)
         chosen: list[str] = []
-        for start in range(0, len(answer.ids), SUGGESTIONS_MAX * 10):
-            entities = await self._readable(answer.ids[start : start + SUGGESTIONS_MAX * 10], asker)
+        for start in range(0, len(answer.ids), LOOKED_AT_ONCE):
+            entities = await self._shown(answer.ids[start : start + LOOKED_AT_ONCE], asker)
             chosen += await self._context.large_work.run(
                 sum(len(one.body) for one in entities) // CHEAP,
-                partial(self._meeting, entities, conditions, asker),
+                partial(_meeting, entities, conditions),
                 is_stranger=asker.list_caller.is_stranger,
             )
         return tuple(chosen), answer.total > len(answer.ids)
@@ -239,20 +272,15 @@ class Search:
         query: Query = listed.query if asker.with_private else self._parts.confined(listed.query)
         return query.filters
 
-    def _meeting(
-        self, entities: Sequence[Entity], conditions: tuple[Condition, ...], asker: _Asker
-    ) -> list[str]:
-        return [one.id for one in entities if matches(self._fields(one, asker), conditions)]
-
-    async def _readable(self, ids: Sequence[str], asker: _Asker) -> list[Entity]:
-        """Those of some entities that there are and the caller may read, in their order."""
+    async def _shown(self, ids: Sequence[str], asker: _Asker) -> list[Entity]:
+        """Those of some entities that there are and the caller may read, as far as it may, in their order."""
         entities = await self._store.entities(ids)
-        present = [entities[each] for each in ids if each in entities]
-        return [one for one in present if one.public or asker.with_private]
-
-    def _fields(self, entity: Entity, asker: _Asker) -> Mapping[str, Any]:
-        body = entity.body if asker.with_private else self._parts.body(entity.type, entity.body)
-        return decoded(body)
+        bodies = ((entities[each], asker.reader.shown(entities[each])) for each in ids if each in entities)
+        return [
+            one if one.body is body else msgspec.structs.replace(one, body=body)
+            for one, body in bodies
+            if body is not None
+        ]
 
     # -- words ---------------------------------------------------------------------------------------------
 
@@ -267,9 +295,11 @@ class Search:
     ) -> tuple[_Answered, str | None]:
         """What is answered, and the text in another spelling, if that finds more."""
         words = first.parsed.words
-        if first.answer.total > FEW_HITS or not words:
+        if first.answer.total > FEW_HITS or not words or asker.is_checked:
             return first, None
-        similar = await self._index.similar(words, with_private=asker.with_private, caller=asker.list_caller)
+        similar = await self._index.similar(
+            words, with_private=asker.knows_private_words, caller=asker.list_caller
+        )
         known = {word: dict(similar[word]).get(word, 0) for word in words}
         others = {
             word: tuple(other for other, _ in similar[word])[:ALTERNATIVES_MAX]
@@ -308,30 +338,30 @@ class Search:
     async def _suggested_offerings(self, ids: Sequence[str], asker: _Asker) -> list[Suggestion]:
         """Offerings, each name once."""
         by_name: dict[str, Suggestion] = {}
-        for entity in await self._readable(ids, asker):
-            name = name_of(self._fields(entity, asker))
+        for entity in await self._shown(ids, asker):
+            name = name_of(decoded(entity.body))
             by_name.setdefault(name, Suggestion(name, "offering", entity.id, self._href(entity)))
         return list(by_name.values())
 
     async def _suggested_words(self, text: str, parsed: ParsedText, asker: _Asker) -> list[Suggestion]:
         """The text with its last word completed."""
         last = parsed.required[-1][0]
-        if not last.is_prefix or len(last.words) != 1:
+        if not last.is_prefix or len(last.words) != 1 or asker.is_checked:
             return []
         typed = last.words[0]
         words = await self._index.beginning(
-            typed, SUGGESTIONS_MAX, with_private=asker.with_private, caller=asker.list_caller
+            typed, SUGGESTIONS_MAX, with_private=asker.knows_private_words, caller=asker.list_caller
         )
         return [Suggestion(with_word(text, typed, word), "word") for word, _ in words if word != typed]
 
     # -- what is shown -------------------------------------------------------------------------------------
 
     async def _hits(self, answered: _Answered, asker: _Asker) -> tuple[Hit, ...]:
-        entities = await self._readable(answered.answer.ids, asker)
+        entities = await self._shown(answered.answer.ids, asker)
         highlighter = Highlighter(term for group in answered.parsed.required for term in group)
         fields = await self._context.large_work.run(
             sum(len(one.body) for one in entities) // CHEAP,
-            lambda: [self._fields(one, asker) for one in entities],
+            lambda: [decoded(one.body) for one in entities],
             is_stranger=asker.list_caller.is_stranger,
         )
         named = await self._referred(fields)
@@ -426,3 +456,8 @@ def _name(named: Mapping[str, Any], id: str, name: str) -> str:
 
 def _merged(own: Sequence[str], further: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*own, *further)))
+
+
+def _meeting(entities: Sequence[Entity], conditions: tuple[Condition, ...]) -> list[str]:
+    """Identifiers of those that meet the conditions."""
+    return [one.id for one in entities if not conditions or matches(decoded(one.body), conditions)]

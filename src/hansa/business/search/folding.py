@@ -133,8 +133,9 @@ def provider_of(fields: Fields) -> tuple[str, str] | None:
 
 
 def parties_of(fields: Fields) -> tuple[str, ...]:
-    """Identifiers of all related parties."""
-    return tuple(id for id, _ in references(fields, "relatedParty") if len(id) <= VALUE_MAX_CHARS)
+    """Identifiers of all related parties, and their names, which may be identifiers of organisations."""
+    both = (text for reference in references(fields, "relatedParty") for text in reference)
+    return tuple(dict.fromkeys(text for text in both if 0 < len(text) <= VALUE_MAX_CHARS))
 
 
 def price_of(fields: Fields) -> Price | None:

@@ -22,12 +22,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import structlog
+
 from hansa.business.search.analysis import RULES
 from hansa.business.search.making import DocumentMaker, Made
 from hansa.core.clock import Clock
 from hansa.store import Change, Store
 from hansa.store.search.interface import SearchIndex
 from hansa.store.search.records import IndexBatch, IndexPosition, Overlay, SearchDocument
+
+log = structlog.get_logger("hansa.search")
 
 BATCH_CHANGES: Final = 200
 UNINDEXED_MAX: Final = 2000
@@ -118,18 +122,30 @@ class IndexFollower:
         self.unindexed: Final = UnindexedChanges(store, maker)
         self._rules = f"{RULES} {maker.rule}"
         self._position: IndexPosition | None = None
+        self._is_building = False
 
     async def run(self) -> None:
         """Follow, until it is cancelled."""
         await self.begin()
+        await self._report()
         while True:
             started_s = self._clock.monotonic()
             if not await self.step():
+                if self._is_building:
+                    self._is_building = False
+                    log.info("search_index_built", documents=await self._index.count())
                 await self._store.wait_for_change(await self._at())
                 await self._clock.sleep(GATHERED_S)
                 continue
             share = BUSY_SHARE if self._store.writes_waiting else IDLE_SHARE
             await self._clock.sleep((self._clock.monotonic() - started_s) * (1 - share) / share)
+
+    async def _report(self) -> None:
+        """Say when many changes are to be indexed, as of a store that had no index."""
+        behind = await self._store.last_change() - await self._at()
+        if behind > UNINDEXED_MAX:
+            log.info("search_index_building", changes=behind)
+            self._is_building = True
 
     async def catch_up(self) -> None:
         """Write everything that the index lacks."""
