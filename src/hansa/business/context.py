@@ -43,6 +43,11 @@ def nothing_waits(entity_id: str) -> bool:
     return False
 
 
+def nobody_left(did: str) -> None:
+    """Every origin is a member."""
+    del did
+
+
 def nothing_withheld(entity: Entity) -> None:
     """No condition of the operator keeps anything from the other marketplaces."""
     del entity
@@ -71,6 +76,8 @@ class Context(msgspec.Struct, frozen=True):
     """Sends test events to hub listeners; None where no notifications are sent."""
     is_waiting: Callable[[str], bool] = nothing_waits
     """Whether a replica, by identifier, lacks something that it needs."""
+    former_status: Callable[[str], str | None] = nobody_left
+    """How the origin of a replica, by its DID, ceased to be a member of the league; None: it is one."""
     withheld_by: Callable[[Entity], str | None] = nothing_withheld
     """Name of the condition by which nothing of an own entity leaves this marketplace; None: none does."""
     authorize: Authorize = authorize_by_role

@@ -334,6 +334,7 @@ class Marketplace:
         context, job_files = business_context(
             *(settings, store, models, authenticate, clock, entropy, identifiers, to_listeners, forwards),
             is_waiting=lambda one: replication.closure.is_waiting(one),  # noqa: PLW0108 - it is made below
+            former_status=registry.former_status,
             withheld_by=lambda one: replication.policy.withheld_by(one),  # noqa: PLW0108 - likewise
             authorize=self.rights.rights,
         )

@@ -61,6 +61,11 @@ class MemberRegistry:
         """The current members, without some: neither suspended nor former ones."""
         return tuple(one for one in self._known if one.is_current and one.did not in dids)
 
+    def former_status(self, did: str) -> str | None:
+        """How a member ceased to be one, `left` or `removed`; None of every other, and of whoever is unknown."""
+        member = _by_did(self._known, did)
+        return None if member is None or member.is_current else member.status
+
     def callers(self) -> tuple[Member, ...]:
         """The same members, without the keys that were revoked: those speak for nobody any more."""
         return self._callers

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from hansa.business import BusinessApp
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.store import EntityDraft
+from tests.support.asgi import AsgiClient
 from tests.support.business import CATALOG, ENDPOINT, PARTY, Business
 from tests.unit.business.test_resources import check_refused, made
 
@@ -33,6 +36,20 @@ async def replica(business: Business, **attributes: Any) -> str:
     async with business.store.transaction() as tx:
         await tx.put(draft)
     return f"{OFFERINGS}/r1"
+
+
+@pytest.mark.parametrize("status", ["left", "removed"])
+async def test_a_replica_of_a_former_member_says_so(business: Business, status: str) -> None:
+    address = await replica(business)
+    assert "hansa-origin-status" not in (await business.anonymous.get(address)).headers
+    former = msgspec.structs.replace(business.context, former_status={ELSEWHERE: status}.get)
+    client = AsgiClient(BusinessApp(former))
+    answer = await client.get(address)
+    assert answer.headers["hansa-origin-status"] == status
+    unchanged = await client.with_headers(**{"If-None-Match": answer.headers["etag"]}).get(address)
+    assert (unchanged.status, unchanged.headers["hansa-origin-status"]) == (304, status)
+    own = await made(business)
+    assert "hansa-origin-status" not in (await client.get(own["href"])).headers
 
 
 async def test_people_are_private(business: Business) -> None:

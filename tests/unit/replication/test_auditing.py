@@ -359,6 +359,17 @@ async def test_a_restored_store_says_what_its_log_lost_and_goes_on(filed: League
     assert len(await contents(first, "restored")) == 1
 
 
+async def test_an_operator_who_retries_everything_retries_no_anchor(league: League) -> None:
+    first, second = league.marketplaces[:2]
+    await anchored(league, first, "offer")
+    async with second.store.transaction() as tx:
+        assert await heads.retry(tx, heads.RETRYABLE, 100) == 0
+    head = await heads.of_key(second.store, first.did, entity_key(first.did, anchor_id(first.did)))
+    assert head is not None
+    assert head.state == "skipped"
+    await league.settle()
+
+
 async def test_a_walk_over_heads_knows_anchors_as_skipped(league: League) -> None:
     first, second, _ = league.marketplaces
     await anchored(league, first, "offer")

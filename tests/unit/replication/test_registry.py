@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from hansa.core.clock import ManualClock
@@ -80,6 +81,18 @@ async def test_a_member_is_known_by_its_did_and_nobody_else_is(league: League) -
     member = league.registered[1]
     assert await registry.member(member.did) == member
     assert await registry.member("did:key:zNobody") is None
+
+
+async def test_how_a_member_ceased_to_be_one_is_known_of_former_ones_alone(league: League) -> None:
+    first, second, *others = league.registered
+    gone = (
+        msgspec.structs.replace(first, status="left"),
+        msgspec.structs.replace(second, status="suspended"),
+    )
+    registry, _ = registry_of(league, (*gone, *others))
+    assert registry.former_status(first.did) == "left"
+    assert [registry.former_status(one.did) for one in (second, *others)] == [None] * (1 + len(others))
+    assert registry.former_status("did:key:zNobody") is None
 
 
 async def test_the_registry_is_read_again_only_when_the_copy_is_too_old(league: League) -> None:

@@ -23,7 +23,8 @@ Header = tuple[bytes, bytes]
 
 EXPOSED: Final = (
     "Link", "X-Total-Count", "X-Result-Count", "Content-Range", "Accept-Ranges", "ETag", "Location", "Retry-After",
-    "DPoP-Nonce", "Hansa-Closure", "Hansa-Missing", "Hansa-Position", "Hansa-Publication", "Hansa-Unindexed",
+    "DPoP-Nonce", "Hansa-Closure", "Hansa-Missing", "Hansa-Origin-Status", "Hansa-Position", "Hansa-Publication",
+    "Hansa-Unindexed",
     "Hansa-Unresolved", "Hansa-Words", "X-Request-Id",
 )  # fmt: skip
 """Headers of responses that scripts of other origins may read."""

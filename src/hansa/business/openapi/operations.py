@@ -125,12 +125,12 @@ class Operations:
                 "200": json_response(
                     "The entity.",
                     self._schemas.response(self._resource),
-                    ("ETag", "Last-Modified", "Hansa-Closure"),
+                    ("ETag", "Last-Modified", "Hansa-Closure", "Hansa-Origin-Status"),
                 ),
                 "304": response(
                     "The entity is still in the version that the client has.",
                     None,
-                    ("ETag", "Last-Modified", "Hansa-Closure"),
+                    ("ETag", "Last-Modified", "Hansa-Closure", "Hansa-Origin-Status"),
                 ),
                 **error_references((400, 401, 403, 404, 406, 414, 501, *_FAILURES)),
             },

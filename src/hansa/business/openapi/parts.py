@@ -94,6 +94,11 @@ HEADERS: Final[Mapping[str, Part]] = {
         "specification, is not in this marketplace. Absent otherwise.",
         "schema": {"type": "string", "enum": ["waiting"]},
     },
+    "Hansa-Origin-Status": {
+        "description": "Of a replica whose origin is a member of the league no more: whether it left, or was removed. Nobody "
+        "answers for it, and it does not change. Absent otherwise.",
+        "schema": {"type": "string", "enum": ["left", "removed"]},
+    },
     "Hansa-Words": {
         "description": "States in the body that the state machine does not know, each with the nearest known one.",
         "schema": {"type": "string", "examples": ["lifecycleStatus=Lauched; known=Launched"]},

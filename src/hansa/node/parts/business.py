@@ -32,6 +32,7 @@ def business_context(
     to_listeners: HttpClient,
     forwarding: Forwarding,
     is_waiting: Callable[[str], bool],
+    former_status: Callable[[str], str | None],
     withheld_by: Callable[[Entity], str | None],
     authorize: Authorize,
 ) -> tuple[Context, JobFiles]:
@@ -65,6 +66,7 @@ def business_context(
         ),
         to_listeners=to_listeners,
         is_waiting=is_waiting,
+        former_status=former_status,
         withheld_by=withheld_by,
         authorize=authorize,
         organizations=OrganizationAliases(store),

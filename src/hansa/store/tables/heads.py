@@ -25,6 +25,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from hansa.core.audit import ANCHOR_TYPE
 from hansa.store.columns import RecordColumns
 from hansa.store.interface import Store, Transaction
 from hansa.store.sql import Parameter, Readable, placeholders, statements_for, upsert
@@ -461,6 +462,8 @@ async def retry(
 ) -> int:
     """Have versions in some states requested again at once; how many.
 
+    Anchors of audit logs are skipped for good: they are no entities, and nobody serves them.
+
     Args:
         tx: The transaction.
         states: Of `RETRYABLE`.
@@ -473,8 +476,9 @@ async def retry(
         "head.origin IN (SELECT number FROM origin)",
         f"state IN ({placeholders(len(states))})",
         "(head.attempts > 0 OR state != 'pending')",
+        "head.type != ?",
     ]
-    parameters: list[str | bytes] = [*states]
+    parameters: list[str | bytes] = [*states, ANCHOR_TYPE]
     if issuer is not None:
         conditions.append("origin.did = ?")
         parameters.append(issuer)

@@ -48,6 +48,7 @@ class ReadHandler:
         self._cache = cache
         self._large_work = context.large_work
         self._is_waiting = context.is_waiting
+        self._former_status = context.former_status
         self._positions = context.positions
         self._withheld_by = context.withheld_by
 
@@ -83,6 +84,8 @@ class ReadHandler:
             versions = (*versions, publication)
         if entity.origin is not None and self._is_waiting(entity.id):
             versions = (*versions, WAITING)
+        if entity.origin is not None and (status := self._former_status(entity.origin)) is not None:
+            versions = (*versions, (b"hansa-origin-status", status.encode("ascii")))
         if is_known(request.headers, entity, tag):
             return Response(304, b"", versions)
         body = representation.whole(entity.id, entity.body)
