@@ -19,8 +19,14 @@ settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sockets are off by default; tests of real processes need them, and are run again when they fail."""
+    """Sockets are off by default; tests of real processes need them, and are run again when they fail.
+
+    Raises:
+        UsageError: when the name of a test says where an object is in memory: workers have to agree on names.
+    """
     for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid} has another name in every process: give its cases ids.")
         if any(item.get_closest_marker(mark) for mark in NETWORKED):
             item.add_marker(pytest.mark.enable_socket)
         if LEAGUE_RERUNS and item.get_closest_marker("league"):

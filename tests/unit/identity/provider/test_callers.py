@@ -167,7 +167,6 @@ async def test_a_bound_token_comes_with_a_proof_for_this_request(op: Provided) -
         {"iat": 1_000_000_000},
         {"nonce": "x"},
     ],
-    ids=str,
 )
 async def test_a_proof_for_anything_else_is_refused(op: Provided, options: dict[str, Any]) -> None:
     token = await bound_token(op)

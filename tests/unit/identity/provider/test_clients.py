@@ -90,7 +90,6 @@ MS = 1_796_040_000_000
         {"alg": "HS256"},
         {"vp_token": 7},
     ],
-    ids=str,
 )
 async def test_an_assertion_that_does_not_hold_proves_nothing(op: Provided, changes: dict[str, Any]) -> None:
     assert error_of(await redeemed_by_backend(op, op.assertion(**changes))) == "invalid_client"

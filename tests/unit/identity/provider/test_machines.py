@@ -81,7 +81,6 @@ async def test_a_presentation_is_for_this_provider(op: Provided, audience: Any) 
         {"exp": 1_000_000_000},
         {"exp": 1_796_040_000_000},
     ],
-    ids=str,
 )
 async def test_a_presentation_that_does_not_hold_gets_nothing(op: Provided, changes: dict[str, Any]) -> None:
     assert error_of(await op.machine(presentation(op, **changes))) == "invalid_grant"

@@ -94,7 +94,6 @@ async def test_a_proof_needs_the_nonce_that_is_handed_out(op: Provided) -> None:
         {"jwk": {**jwk(PROOF_KEY), "d": "AAAA"}},
         {"crit": ["x"]},
     ],
-    ids=str,
 )
 async def test_a_proof_that_does_not_hold_proves_nothing(op: Provided, changes: dict[str, Any]) -> None:
     assert error_of(await bound_tokens(op, **changes)) == "invalid_dpop_proof"
