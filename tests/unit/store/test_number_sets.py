@@ -15,7 +15,7 @@ from hansa.core.limits import Limits
 from hansa.store import AnyOf, Filter, IsPublic, Query, SortKey
 from hansa.store.sqlite.lists import ordering, planner
 from hansa.store.sqlite.lists.lists import Lists
-from hansa.store.sqlite.number_sets import NumberSet, NumberSets, selected
+from hansa.store.sqlite.number_sets import JoinedSet, NumberSet, NumberSets
 from tests.unit.store.drafts import OFFERING, draft, opened, put
 from tests.unit.store.plain_lists import LAUNCHED, check_list, offerings
 
@@ -53,7 +53,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_selected_is_a_page_of_the_sorted_numbers(numbers: set[int], offset: int, limit: int) -> None:
     bits = NumberSet(numbers).bits
     assert bits.bit_count() == len(numbers)
-    assert selected(bits, offset, limit) == sorted(numbers)[offset : offset + limit]
+    assert JoinedSet(bits).page(offset, limit) == sorted(numbers)[offset : offset + limit]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 100_000))))

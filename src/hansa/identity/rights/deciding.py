@@ -32,6 +32,7 @@ from hansa.core.access import (
     ReadReach,
     authorize_by_role,
 )
+from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code
 from hansa.identity.rights.parties import did_of
@@ -48,6 +49,7 @@ from hansa.identity.rights.resources import (
     resource_entity,
 )
 
+RULES_MAX: Final = 2048
 TIMED_S: Final = 60
 """How long a list holds whose policies depend on the time."""
 DOMAIN: Final = "DOME"
@@ -85,6 +87,8 @@ class AccessRights:
         self._policies = policies
         self._clock = clock
         self._record = record
+        self._rules: Cache[tuple[Caller, str], Decision] = Cache("access_rules", RULES_MAX)
+        """Of reading, by caller and collection, while the shipped policies decide about that."""
 
     @property
     def policies(self) -> AccessPolicies:
@@ -93,6 +97,7 @@ class AccessRights:
 
     def adopt(self, policies: AccessPolicies) -> None:
         """Decide by other policies from now on."""
+        self._rules.clear()
         self._policies = policies
 
     def __call__(self, caller: Caller, action: Action, target: AccessTarget, /) -> Decision:
@@ -106,6 +111,18 @@ class AccessRights:
                 return by_role
             rule = AccessRule(self, caller, action, target, public_only=by_role.public_only)
             return Decision(public_only=True, rule=rule)
+        is_remembered = action is Action.READ and policies.reads_as_shipped
+        known = self._rules.get((caller, target.collection)) if is_remembered else None
+        if known is not None:
+            return known
+        decision = self._for_organization(caller, action, target)
+        if is_remembered:
+            self._rules.put((caller, target.collection), decision)
+        return decision
+
+    def _for_organization(self, caller: Caller, action: Action, target: AccessTarget) -> Decision:
+        """The decision about somebody who acts for an organisation, and is no operator."""
+        policies = self._policies
         by_role = authorize_by_role(msgspec.structs.replace(caller, roles=frozenset()), action, target)
         if by_role.refusal is Code.METHOD_NOT_ALLOWED:
             return by_role
@@ -185,6 +202,7 @@ class AccessRule:
         self._target = target
         self._public_only = public_only
         """What the roles of a token leave of reading."""
+        self._reach: tuple[frozenset[str], ReadReach] | None = None
 
     def refusal(self, facts: EntityFacts, aliases: frozenset[str], /) -> AccessRefusal | None:
         """See `hansa.core.access.EntityRule`."""
@@ -196,9 +214,13 @@ class AccessRule:
         """See `hansa.core.access.EntityRule`."""
         assert self._action is Action.READ, "only what is read is listed"
         caller, policies = self._caller, self._rights.policies
+        if self._reach is not None and self._reach[0] == aliases:
+            return self._reach[1]
         facts = (caller.organization, sorted(aliases))
         if policies.reads_as_shipped:
-            return self._reach_of_party(_digest(facts), aliases, None)
+            reach = self._reach_of_party(msgspec.json.encode(facts).decode(), aliases, None)
+            self._reach = aliases, reach
+            return reach
 
         def holds(fields: Mapping[str, Any], is_public: bool) -> bool:
             return self._may_read(EntityFacts(fields, is_public), aliases)

@@ -13,6 +13,7 @@ A set has two halves, of the entities that are public and of those that are not:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeAlias
 
@@ -23,8 +24,12 @@ from hansa.store.index.extraction import IndexKey
 from hansa.store.sqlite.changes import Delta
 
 GROWTH_BYTES: Final = 4096
-SLICE_BYTES: Final = 512
+SLICE_BYTES: Final = 128
 """Bits are counted and selected in slices of so many bytes."""
+FEW_MAX: Final = 32
+"""So many entities of a slice are taken one by one; of more, byte by byte."""
+PLACES: Final = tuple(tuple(place for place in range(8) if byte >> place & 1) for byte in range(256))
+"""By byte, the places of the bits that are set."""
 
 SetKey: TypeAlias = "IndexKey | tuple[str, str | None]"
 """A posting of the index, or a collection and a status; None: the whole collection."""
@@ -144,23 +149,72 @@ def posting_set(private: list[int], public: list[int]) -> PostingSet:
     return PostingSet(NumberSet(private), NumberSet(public), 2 * (last // 8 + GROWTH_BYTES))
 
 
-def selected(bits: int, offset: int, limit: int) -> list[int]:
-    """The numbers of some bits that are set, in ascending order, from the one at `offset` on."""
+class JoinedSet:
+    """Some entities, as pages are taken from them: in ascending order of their numbers."""
+
+    __slots__ = ("_counts", "raw", "total")
+
+    def __init__(self, bits: int) -> None:
+        self.raw = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+        """A bit for each number, the lowest first."""
+        counts, total = [], 0
+        for start in range(0, len(self.raw), SLICE_BYTES):
+            counts.append(total)
+            total += int.from_bytes(self.raw[start : start + SLICE_BYTES], "little").bit_count()
+        counts.append(total)
+        self._counts = counts
+        """Of each slice, how many entities come before it; at last, all."""
+        self.total = total
+
+    @property
+    def size_bytes(self) -> int:
+        """Roughly."""
+        return len(self.raw) + 16 * len(self._counts) + 200
+
+    def page(self, offset: int, limit: int) -> list[int]:
+        """The numbers from the one at `offset` on."""
+        numbers: list[int] = []
+        if offset >= self.total or limit <= 0:
+            return numbers
+        counts, raw = self._counts, self.raw
+        place = bisect_right(counts, offset) - 1
+        offset -= counts[place]
+        while len(numbers) < limit and place < len(counts) - 1:
+            count = counts[place + 1] - counts[place]
+            if count:
+                start = place * SLICE_BYTES
+                part = raw[start : start + SLICE_BYTES]
+                numbers += (_few if count <= FEW_MAX else _many)(
+                    part, start * 8, offset, limit - len(numbers)
+                )
+                offset = 0
+            place += 1
+        return numbers
+
+
+def _few(part: bytes, first: int, offset: int, limit: int) -> list[int]:
+    """The numbers of a slice that has few; the lowest bit is number `first`."""
+    bits, numbers = int.from_bytes(part, "little"), list[int]()
+    for _ in range(offset):
+        bits &= bits - 1
+    while bits and len(numbers) < limit:
+        lowest = bits & -bits
+        numbers.append(first + lowest.bit_length() - 1)
+        bits ^= lowest
+    return numbers
+
+
+def _many(part: bytes, first: int, offset: int, limit: int) -> list[int]:
+    """The same of one that has many."""
     numbers: list[int] = []
-    raw = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
-    for start in range(0, len(raw), SLICE_BYTES):
+    for place, byte in enumerate(part):
+        places = PLACES[byte]
+        if offset >= len(places):
+            offset -= len(places)
+            continue
+        start = first + 8 * place
+        numbers += [start + one for one in places[offset:]]
+        offset = 0
         if len(numbers) >= limit:
             break
-        part = int.from_bytes(raw[start : start + SLICE_BYTES], "little")
-        count = part.bit_count()
-        if count <= offset:
-            offset -= count
-            continue
-        for _ in range(offset):
-            part &= part - 1
-        offset = 0
-        while part and len(numbers) < limit:
-            lowest = part & -part
-            numbers.append(start * 8 + lowest.bit_length() - 1)
-            part ^= lowest
-    return numbers
+    return numbers[:limit]

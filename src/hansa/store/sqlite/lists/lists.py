@@ -27,10 +27,11 @@ from hansa.store.sqlite.lists.planner import NO_COUNTS, MatchCounts, Plan, Way
 from hansa.store.sqlite.lists.row_cache import RowCache, ShownRow, shown_row
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
 from hansa.store.sqlite.lists.statements import Statement
-from hansa.store.sqlite.number_sets import selected
+from hansa.store.sqlite.number_sets import JoinedSet
 from hansa.store.sqlite.totals import Totals
 
 ANALYSES_MAX: Final = 512
+JOINED_MAX_BYTES: Final = 4_194_304
 UNINDEXED_MAX: Final = 1000
 """So many attributes without an index are counted."""
 
@@ -78,6 +79,10 @@ class Lists:
         self._analyses: Cache[tuple[Query, bool], Analysis] = Cache("analyses", ANALYSES_MAX)
         """By query without its page, and whether the index has a tail."""
         self._pages = PageMemory(caches.page_numbers)
+        self._joined_sets: Cache[Analysis, tuple[int, JoinedSet]] = Cache(
+            "joined_sets", JOINED_MAX_BYTES, size_of=lambda one: one[1].size_bytes
+        )
+        """By analysis: the revision of the collection, and the entities that all index scans have."""
         self._row_cache = RowCache(caches.rows)
         self._unindexed: dict[tuple[str, str], int] = {}
 
@@ -90,8 +95,8 @@ class Lists:
         """
         analysis = self._analysis(query, has_tail=False)
         if planner.may_join(analysis, query):
-            bits = self._intersections.cached(analysis, query)
-            page = None if bits is None else self._joined(analysis, query, bits)
+            joined = self._joined_now(analysis, query)
+            page = None if joined is None else self._joined(analysis, query, joined)
             if page is not None:
                 return page
         if analysis.reads_index and self._index_tail:
@@ -124,7 +129,7 @@ class Lists:
     @property
     def caches(self) -> tuple[Cache[Any, Any], ...]:
         """For the metrics."""
-        return (self._analyses, self._pages.cache, self._row_cache.cache)
+        return (self._analyses, self._joined_sets, self._pages.cache, self._row_cache.cache)
 
     # -- analysis and numbers ------------------------------------------------------------------------------
 
@@ -207,7 +212,7 @@ class Lists:
             return self._page(self._numbers(statements.walk(analysis, query)), total)
         if plan.way is Way.INTERSECTION:
             bits = await self._intersections.of_scans(analysis, query, caller)
-            page = None if bits is None else self._joined(analysis, query, bits)
+            page = None if bits is None else self._joined(analysis, query, JoinedSet(bits))
             if page is not None:
                 return page
         assert plan.way in {Way.POOL_SEARCH, Way.INTERSECTION}, "no other way waits"
@@ -215,13 +220,29 @@ class Lists:
         page_numbers, total = await self._pool_search(analysis, query, plan.scan, caller)
         return self._page(page_numbers, total, analysis.unindexed)
 
-    def _joined(self, analysis: Analysis, query: Query, bits: int) -> Page | None:
+    def _joined_now(self, analysis: Analysis, query: Query) -> JoinedSet | None:
+        """The entities that all index scans of a list have; None unless all sets are in memory.
+
+        They are joined once for all pages, until something in the collection changes.
+        """
+        revision = self._totals.revision(query.type)
+        known = self._joined_sets.get(analysis)
+        if known is not None and known[0] == revision:
+            return known[1]
+        bits = self._intersections.cached(analysis, query)
+        if bits is None:
+            return None
+        joined = JoinedSet(bits)
+        self._joined_sets.put(analysis, (revision, joined))
+        return joined
+
+    def _joined(self, analysis: Analysis, query: Query, joined: JoinedSet) -> Page | None:
         """A page of the entities in a set; None where its order is not to be had on the event loop."""
         if not query.sort:
-            return self._page(selected(bits, query.offset, query.limit), bits.bit_count())
+            return self._page(joined.page(query.offset, query.limit), joined.total)
         collection = self._totals.of_collection(query.type, public_only=query.public_only)
-        numbers = ordered_page(self._rows, analysis, query, bits, collection)
-        return None if numbers is None else self._page(numbers, bits.bit_count())
+        numbers = ordered_page(self._rows, analysis, query, joined, collection)
+        return None if numbers is None else self._page(numbers, joined.total)
 
     def _streamed(self, analysis: Analysis, query: Query) -> Sequence[int]:
         """A page in the order of numbers; but for the first one it is read ahead, in stretches."""

@@ -19,7 +19,7 @@ from hansa.store.records import Query
 from hansa.store.sql import Row
 from hansa.store.sqlite.lists.analysis import INDEX_OF, Analysis
 from hansa.store.sqlite.lists.statements import Statement
-from hansa.store.sqlite.number_sets import selected
+from hansa.store.sqlite.number_sets import JoinedSet
 
 WALKED_MAX: Final = 5000
 """Rows of the index that are passed over on the event loop; half a microsecond each."""
@@ -31,7 +31,11 @@ PART_MIN: Final = 100
 
 
 def ordered_page(
-    rows: Callable[[Statement], list[Row]], analysis: Analysis, query: Query, bits: int, collection: int
+    rows: Callable[[Statement], list[Row]],
+    analysis: Analysis,
+    query: Query,
+    joined: JoinedSet,
+    collection: int,
 ) -> list[int] | None:
     """The numbers of a page; None where that is too much for the event loop.
 
@@ -39,30 +43,30 @@ def ordered_page(
         rows: Runs a statement.
         analysis: Of the list, whose only sort key has an index.
         query: The page.
-        bits: The entities of all pages.
+        joined: The entities of all pages.
         collection: How many entities the collection has.
     """
     assert analysis.sort_column is not None, "the order is that of an index"
-    matches, last = bits.bit_count(), query.offset + query.limit
+    matches, last = joined.total, query.offset + query.limit
     if query.limit == 0 or matches <= query.offset:
         return []
     walked = last * collection / matches
     if matches <= SORTED_MAX and matches * WALKED_PER_SORTED <= walked:
-        return _sorted(rows, analysis, query, bits)
+        return _sorted(rows, analysis, query, joined)
     if walked <= WALKED_MAX:
-        numbers = _walked(rows, analysis, query, bits, int(walked))
+        numbers = _walked(rows, analysis, query, joined, int(walked))
         if numbers is not None:
             return numbers
-    return _sorted(rows, analysis, query, bits) if matches <= SORTED_MAX else None
+    return _sorted(rows, analysis, query, joined) if matches <= SORTED_MAX else None
 
 
 def _walked(
-    rows: Callable[[Statement], list[Row]], analysis: Analysis, query: Query, bits: int, expected: int
+    rows: Callable[[Statement], list[Row]], analysis: Analysis, query: Query, joined: JoinedSet, expected: int
 ) -> list[int] | None:
     """The page from the index; None when the entities of the set are not as even in it as expected."""
-    raw = bits.to_bytes(bits.bit_length() // 8 + 1, "little")
+    raw = joined.raw
     end = len(raw) * 8
-    last = min(query.offset + query.limit, bits.bit_count())
+    last = min(query.offset + query.limit, joined.total)
     part = max(PART_MIN, expected + expected // 2)
     while part <= 2 * WALKED_MAX:
         # Always from the first on: two statements may be of two moments.
@@ -87,9 +91,11 @@ def _index_part(analysis: Analysis, query: Query, limit: int) -> Statement:
     )
 
 
-def _sorted(rows: Callable[[Statement], list[Row]], analysis: Analysis, query: Query, bits: int) -> list[int]:
+def _sorted(
+    rows: Callable[[Statement], list[Row]], analysis: Analysis, query: Query, joined: JoinedSet
+) -> list[int]:
     """The page from the values of all entities in the set."""
-    numbers = selected(bits, 0, bits.bit_count())
+    numbers = joined.page(0, joined.total)
     descending = " DESC" if query.sort[0].descending else ""
     statement = Statement(
         "SELECT e.number FROM json_each(?) AS j CROSS JOIN entity AS e ON e.number = j.value "  # noqa: S608 - no input
