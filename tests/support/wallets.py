@@ -87,7 +87,7 @@ class Scene:
             PresentationQuery(map(read_accepted_type, accepted)),
             self.verifying.verifier,
             lambda credential: principal_of(credential, RoleRules()),
-            LoginOptions(endpoint=ENDPOINT, **options),
+            LoginOptions(**{"endpoint": ENDPOINT, **options}),
             *(self.verifying.clock, os.urandom, limits or Limits()),
         )
 
