@@ -332,6 +332,12 @@ async def test_a_flood_of_logins_from_one_address_is_answered_with_429() -> None
     assert int(answers[-1].headers["retry-after"]) > 0
 
 
+async def test_a_login_begins_without_a_body_whatever_it_is_said_to_be() -> None:
+    headers = {**JSON, "content-type": "application/octet-stream"}
+    assert (await Site().client.post("/login", headers=headers)).status == 200
+    assert (await Site().client.post("/login", body=b"x", headers=headers)).status == 415
+
+
 @pytest.mark.parametrize("body", [b"[]", b"{", b'{"return_to": 1}', b'{"x": "/"}', b'"/"'])
 async def test_a_body_that_is_no_beginning_of_a_login_is_refused(body: bytes) -> None:
     answer = await Site().client.post(
