@@ -23,7 +23,7 @@ from hansa.cli.commands import (
     replication,
     signatures,
 )
-from hansa.cli.commands.identity import access, clients, issuing, wallet
+from hansa.cli.commands.identity import access, clients, issuing, organizations, wallet
 from hansa.core.files import restrict_new_files
 
 COMMANDS: Final = (
@@ -56,6 +56,7 @@ COMMANDS: Final = (
     signatures.jades,
     signatures.CREDENTIALS,
     issuing.issue,
+    organizations.ORGANIZATIONS,
     wallet.WALLET,
     marketplace.version,
 )

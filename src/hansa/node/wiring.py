@@ -74,6 +74,7 @@ from hansa.node.parts.development import development
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.parts.logins import wallet_parts
+from hansa.node.parts.onboarding import onboarding_routes
 from hansa.node.parts.portal import portal
 from hansa.node.parts.replication import Replication, replication_parts
 from hansa.node.parts.search import Searching
@@ -402,6 +403,8 @@ class Marketplace:
         served = self.store, reporter, ledger, traffic, hub, tuple(caches)
         own = OwnRoutes(*served, self.store.commit_times, self.identity.authenticate, described)
         oidc = self.identity.routes(pages.frame, wallets.credentials)
+        onboarded = self.store, self.identity, business.operations, pages.frame, context.clock
+        oidc = [*oidc, *onboarding_routes(settings, *onboarded)]
         rest = pages.application([*own.routes(), *others, *wallets.routes, *oidc])
         return own.metrics_application(), rest
 

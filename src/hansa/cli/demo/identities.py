@@ -27,8 +27,12 @@ OFFERS_PATH: Final = "/oid4vci/offers"
 OFFER_LIFE_S: Final = 300
 
 _CATALOGUE: Final = ("ProductOffering", "ProductSpecification", "Category", "Catalog", "ProductOfferingPrice")
-_PROVIDER: Final = tuple(OrderedPower(one, ("Create", "Update", "Delete")) for one in _CATALOGUE)
-_ORDERING: Final = (OrderedPower("ProductOrder", ("Create", "Update")),)
+_ONBOARDING: Final = OrderedPower("Onboarding", ("Execute",))
+_PROVIDER: Final = (
+    _ONBOARDING,
+    *(OrderedPower(one, ("Create", "Update", "Delete")) for one in _CATALOGUE),
+)
+_ORDERING: Final = (_ONBOARDING, OrderedPower("ProductOrder", ("Create", "Update")))
 PEOPLE: Final = {
     "ana": MandateOrder(
         "employee",

@@ -167,6 +167,7 @@ def _identity_settings(endpoint: str, *, is_issuer: bool) -> dict[str, Value]:
         "wallet": f"../{WALLETS}",
         "web_wallets": (f"{endpoint}/wallet",),
         "credential_trust": "anchors",
+        "onboarding_terms": "demo-1",
     }
 
 

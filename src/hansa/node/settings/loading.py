@@ -40,6 +40,7 @@ from hansa.core.policies import (
 )
 from hansa.core.web_addresses import web_address
 from hansa.identity.delegation_rules import DelegationRules
+from hansa.identity.onboarding.registering import TERMS_MAX_CHARS
 from hansa.node.settings.schema import (
     BY_KEY,
     ENVIRONMENT_PREFIX,
@@ -115,6 +116,7 @@ class Settings(msgspec.Struct, frozen=True):
     wallet_names_authorities: bool
     wallet_scheme: str
     web_wallets: tuple[str, ...]
+    onboarding_terms: str
     issuing: bool
     wallet: str
     development_anywhere: bool
@@ -376,6 +378,7 @@ def _assembled(read: Mapping[str, Value], file: str, faults: list[str]) -> Setti
     settings = Settings(**values, limits=Limits(**limits))
     _check_identity(settings, file)
     _check_development(settings, file)
+    _check_terms(settings, file)
     if settings.limits.list_limit_default > settings.limits.list_limit_max:
         raise _wrong(file, "list_limit_default", "it must not be above list_limit_max")
     return settings
@@ -393,6 +396,11 @@ def _check_identity(settings: Settings, file: str) -> None:
         raise _wrong(file, "endpoint", error.message.rstrip(".")) from error
     if normal != settings.endpoint:
         raise _wrong(file, "endpoint", f"it must be written {normal}")
+
+
+def _check_terms(settings: Settings, file: str) -> None:
+    if len(settings.onboarding_terms) > TERMS_MAX_CHARS:
+        raise _wrong(file, "onboarding_terms", f"it must have {TERMS_MAX_CHARS} characters at most")
 
 
 def _check_development(settings: Settings, file: str) -> None:

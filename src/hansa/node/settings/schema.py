@@ -305,6 +305,14 @@ WALLET_SETTINGS: Final = (
 """How people log in."""
 DEVELOPMENT_SETTINGS: Final = (
     Setting(
+        "onboarding_terms",
+        "text",
+        "",
+        "Version of the operator's terms that an organisation accepts when it registers, 128 characters at most; empty: "
+        "organisations do not register here. `portal_terms` says where they are.",
+        "2026-11",
+    ),
+    Setting(
         "issuing",
         "truth value",
         False,
@@ -329,7 +337,7 @@ DEVELOPMENT_SETTINGS: Final = (
         True,
     ),
 )
-"""Parts that are for trying things out."""
+"""Organisations that register, and parts that are for trying things out."""
 
 OWN_SETTINGS: Final = (
     Setting("name", "text", None, "What the marketplace is called, for people.", "lubeck"),

@@ -14,6 +14,7 @@ from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL, SEALED
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
 from hansa.store.sqlite.database.issuing_tables import ISSUING
 from hansa.store.sqlite.database.login_tables import LOGINS
+from hansa.store.sqlite.database.onboarding_tables import ONBOARDING
 from hansa.store.sqlite.database.replica_schema import (
     ANNOUNCED_PARTS,
     EVIDENCE_PROOFS,
@@ -489,5 +490,6 @@ MIGRATIONS: Final = (
     LOST_CHAINS,
     LOGINS,
     ISSUING,
+    ONBOARDING,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -1,0 +1,5 @@
+"""Onboarding: an organisation registers with its credential, and the operator approves or removes it."""
+
+from hansa.identity.onboarding.registering import Onboarding, PublishOrganization
+
+__all__ = ["Onboarding", "PublishOrganization"]

@@ -1,0 +1,74 @@
+"""Onboarding of organisations, where the settings name a version of the operator's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.routing import Route
+
+from hansa.api.onboarding import OnboardingApi
+from hansa.business.operations.api_operations import ApiOperations
+from hansa.core.access import OPERATOR, Caller
+from hansa.core.clock import Clock
+from hansa.identity.onboarding import Onboarding
+from hansa.node.parts.identity import IdentityParts
+from hansa.node.settings.loading import Settings
+from hansa.portal import Frame
+from hansa.portal.onboarding import RegistrationPages
+from hansa.store import Store
+from hansa.store.tables.onboarding.registrations import Registration
+
+PARTY_API: Final = "TMF632"
+ROLE_API: Final = "TMF669"
+OURSELVES: Final = Caller(subject="onboarding", roles=frozenset({OPERATOR}))
+"""Who makes the entities: the marketplace, for its operator."""
+
+
+def onboarding_routes(
+    settings: Settings,
+    store: Store,
+    identity: IdentityParts,
+    operations: Mapping[str, ApiOperations],
+    frame: Frame,
+    clock: Clock,
+) -> list[Route]:
+    """What is served of it; nothing without terms."""
+    if not settings.onboarding_terms:
+        return []
+
+    async def publish(one: Registration) -> str:
+        return await _published(operations, one)
+
+    onboarding = Onboarding(
+        store, identity.endings, publish, identity.rules, settings.onboarding_terms, clock
+    )
+    served = store, identity.sessions, identity.authenticate, RegistrationPages(frame), settings.limits
+    return OnboardingApi(onboarding, *served).routes()
+
+
+async def _published(operations: Mapping[str, ApiOperations], one: Registration) -> str:
+    """Make the entity of an organisation, and one for each of its roles; the identifier of the first."""
+    did = f"did:elsi:{one.organization}"
+    organization = {
+        "tradingName": one.name,
+        "name": one.name,
+        "organizationIdentification": [
+            {
+                "identificationId": did,
+                "identificationType": "organizationIdentifier",
+                "issuingAuthority": "ETSI",
+            }
+        ],
+    }
+    entity_id = await _created(operations[PARTY_API], "Organization", organization)
+    party = {"id": entity_id, "name": did, "@referredType": "Organization"}
+    for role in one.roles.split():
+        await _created(operations[ROLE_API], "PartyRole", {"name": role, "engagedParty": party})
+    return entity_id
+
+
+async def _created(operations: ApiOperations, collection: str, body: dict[str, Any]) -> str:
+    create = operations.by_collection[collection].create
+    result = await create.one(create.authorize(OURSELVES), body)
+    return result.entity.id

@@ -1,0 +1,24 @@
+"""The page on which an organisation registers, and accepts the operator's terms."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hansa.portal.frame import Frame
+
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
+class RegistrationPages:
+    """Renders it."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def onboarding(self, request: Request, view: msgspec.Struct) -> Response:
+        """Where the organisation is; the template knows the view as `page`."""
+        return self._frame.response(request, "onboarding.html", view, headers=NO_STORE)

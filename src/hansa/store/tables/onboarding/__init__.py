@@ -1,0 +1,1 @@
+"""Organisations that register with this marketplace."""
