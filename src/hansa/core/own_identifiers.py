@@ -49,6 +49,11 @@ class OwnIdentifiers:
         self._recall = recall
         self._has_ledger = has_ledger
 
+    @property
+    def did(self) -> str:
+        """The marketplace."""
+        return self._did
+
     def new(self, type_name: str) -> tuple[str, bytes]:
         """A new identifier for an entity of this type, and the nonce that binds it to this marketplace."""
         nonce = self._entropy(NONCE_SIZE_BYTES)

@@ -42,6 +42,7 @@ from hansa.business.operations.writes import (
     held_until_claimed,
 )
 from hansa.business.rights.bound import BoundRule
+from hansa.business.rights.ordering import ORDER, OrderedTerms
 from hansa.business.rights.writing import check_below, check_new, check_targets
 from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
@@ -134,6 +135,7 @@ class CreateOperation:
         not_settable = {name for name, one in served.attributes.items() if one.access in kinds}
         self._not_settable = frozenset(not_settable - IMMUTABLE - server_fields.dates)
         """By anybody but the operator, whose systems say what others only read."""
+        self._terms = OrderedTerms(context) if served.resource.collection == ORDER else None
         self.tasks: Tasks | None = None
         """Carries the entities out, when they are tasks."""
         self._preparing = (
@@ -196,6 +198,8 @@ class CreateOperation:
         new = NewEntity(body, parent_id, present, is_operator=OPERATOR in grant.caller.roles, terms=terms)
         if grant.rule is not None:
             new.bound = await self._bound(grant, (body,), parent_id)
+        if self._terms is not None:
+            await self._terms.check(grant.caller, self._fields_of(body))
         batches = self._batches
         if len(body) > SMALL_MAX_BYTES and isinstance(body, bytes):
             await self._prepare_large(new, len(body))
@@ -258,6 +262,9 @@ class CreateOperation:
             return list(earlier)
         is_operator = OPERATOR in grant.caller.roles
         bound = None if grant.rule is None else await self._bound(grant, bodies, parent_id)
+        if self._terms is not None:
+            for body in bodies:
+                await self._terms.check(grant.caller, body)
         prepared: list[NewEntity[WriteResult]] = []
         for body in bodies:
             prepared.append(await self._prepared(body, parent_id, bound, is_operator=is_operator))
@@ -413,11 +420,7 @@ class CreateOperation:
     async def _bound(
         self, grant: Grant, bodies: Sequence[bytes | Fields], parent_id: str | None
     ) -> BoundRule | None:
-        """The rule about new entities; None where something that is here decides, which is looked at.
-
-        Raises:
-            Refused: That does not let the caller create.
-        """
+        """The rule about new entities; None where something that is here decides, which is looked at."""
         if self._served.parent is not None:
             await check_below(self._served, grant.caller, parent_id)
             return None
@@ -427,9 +430,12 @@ class CreateOperation:
         if task.matches is not None:
             raise Refused(Code.FORBIDDEN, "A task that selects entities by patterns is for tokens alone.")
         for body in bodies:
-            fields = read_object(body, self._context.limits) if isinstance(body, bytes) else body
-            await check_targets(self._served, self._context, grant.caller, target_ids(task, fields))
+            ids = target_ids(task, self._fields_of(body))
+            await check_targets(self._served, self._context, grant.caller, ids)
         return None
+
+    def _fields_of(self, body: bytes | Fields) -> Fields:
+        return read_object(body, self._context.limits) if isinstance(body, bytes) else body
 
     async def _matched_ids(self, new: NewEntity[Any]) -> tuple[str, ...]:
         """Identifiers of what the patterns of a task select."""

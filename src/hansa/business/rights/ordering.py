@@ -1,0 +1,94 @@
+"""Orders are held to the restrictions in the terms of what is ordered (`hansa.business.rules.offering_terms`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hansa.business.context import Context
+from hansa.business.rules.offering_terms import ELSI, Ordering, unmet_term
+from hansa.core.access import Caller
+from hansa.core.clock import rfc3339
+from hansa.core.errors import Code, Refused
+from hansa.store import Entity
+
+ORDER: Final = "ProductOrder"
+OFFERINGS_MAX: Final = 500
+"""Offerings that one order names, with what they bundle."""
+BUYERS: Final = frozenset({"buyer", "customer"})
+_MENTIONED: Final = b'"productOfferingTerm":'
+
+
+class OrderedTerms:
+    """Checks new orders."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def check(self, caller: Caller, order: Mapping[str, Any]) -> None:
+        """Refuse an order of what its customer may not order here.
+
+        The customer is who is named as the buyer; when nobody is, the caller's organisation.
+
+        Raises:
+            Refused: `Code.FORBIDDEN`, naming offering, term and attribute; `Code.INVALID`, of too many.
+        """
+        ids = frozenset(_offerings(order))
+        if not ids:
+            return
+        entities = await self._entities(ids)
+        bundled = frozenset(one for entity in entities for one in _bundled(entity)) - ids
+        entities += await self._entities(bundled) if bundled else []
+        restricting = [one for one in entities if _MENTIONED in one.body]
+        if not restricting:
+            return
+        own = () if caller.organization is None else (caller.organization,)
+        ordering = Ordering(
+            self._context.identifiers.did,
+            frozenset(_buyers(order)) or frozenset(own),
+            rfc3339(self._context.clock.now()),
+        )
+        for entity in sorted(restricting, key=lambda one: one.id):
+            fields = msgspec.json.decode(entity.body)
+            unmet = unmet_term(fields, ordering)
+            if unmet is not None:
+                raise Refused(Code.FORBIDDEN, f"{entity.id} may not be ordered: {unmet}.")
+
+    async def _entities(self, ids: frozenset[str]) -> list[Entity]:
+        if len(ids) > OFFERINGS_MAX:
+            raise Refused(Code.INVALID, f"An order is about at most {OFFERINGS_MAX} offerings.")
+        return [*(await self._context.store.entities(sorted(ids))).values()]
+
+
+def _offerings(order: Mapping[str, Any]) -> Iterator[str]:
+    """Identifiers of what an order names."""
+    todo = [order]
+    while todo:
+        current = todo.pop()
+        offering = current.get("productOffering")
+        if isinstance(offering, dict) and isinstance(offering.get("id"), str):
+            yield offering["id"]
+        for name in ("productOrderItem", "orderItem"):
+            items = current.get(name)
+            todo += [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
+
+
+def _bundled(offering: Entity) -> Iterator[str]:
+    fields = msgspec.json.decode(offering.body)
+    bundled = fields.get("bundledProductOffering")
+    for one in bundled if isinstance(bundled, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("id"), str):
+            yield one["id"]
+
+
+def _buyers(order: Mapping[str, Any]) -> Iterator[str]:
+    """Identifiers of the organisations that an order names as buyers; as they are, where they are no DIDs."""
+    parties = order.get("relatedParty")
+    for one in parties if isinstance(parties, list) else ():
+        role = one.get("role") if isinstance(one, dict) else None
+        if isinstance(role, str) and role.strip().replace(" ", "").lower() in BUYERS:
+            texts = [text for text in (one.get("id"), one.get("name")) if isinstance(text, str)]
+            dids = [text.removeprefix(ELSI) for text in texts if text.startswith(ELSI)]
+            yield from dids or texts[:1]
