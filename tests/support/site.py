@@ -81,7 +81,11 @@ class Site:
         search = Search(business.context, self._index, self._follower.unindexed, _origin_name)
         self.frame = Frame(Branding("Lübeck Market"), languages)
         reads = CatalogueReads(business.app.operations.values(), authenticate)
-        self.pages = CataloguePages(self.frame, reads, search, origins, ENDPOINT, business.limits)
+        self.pages = CataloguePages(
+            *(self.frame, reads, search, origins, ENDPOINT, business.limits),
+            version=business.store.last_change,
+            clock=business.clock,
+        )
         self._search = SearchApi(search, authenticate, business.limits, self.pages.search)
 
     def application(self) -> Starlette:

@@ -9,6 +9,8 @@ from xml.etree.ElementTree import fromstring
 import pytest
 import pytest_asyncio
 
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.store import EntityDraft
 from tests.support.asgi import AsgiClient, Response
 from tests.support.portal import Elements
 from tests.support.site import CATEGORY, MEMBERS, OFFERING, PROVIDER, REPLICA, Site, open_site
@@ -244,3 +246,49 @@ async def test_a_choice_is_remembered_and_leads_back_to_the_page(client: AsgiCli
 async def test_preferences_lead_nowhere_else(client: AsgiClient, target: str) -> None:
     answer = await client.get(f"/preferences?lang=de&return_to={quote(target, safe='')}")
     assert (answer.status, answer.headers["location"]) == (303, "/")
+
+
+async def test_a_page_is_made_again_as_soon_as_anything_changes() -> None:
+    site = await open_site()
+    client = AsgiClient(site.application())
+    before = await shown(client, "/")
+    assert (await shown(client, "/")).text == before.text
+    assert site.pages.cache.hits == 1
+    await site.add(
+        {"@type": "ProductOffering", "id": "urn:new", "name": "Brand new", "lifecycleStatus": "Launched"}
+    )
+    assert "46 offerings" in (await shown(client, "/")).text
+    await site.business.store.close()
+
+
+async def test_a_page_that_is_there_is_for_its_language_theme_and_for_strangers_alone(
+    client: AsgiClient, site: Site
+) -> None:
+    secret = {
+        "@type": "ProductOffering",
+        "id": "urn:draft",
+        "name": "Secret draft",
+        "lifecycleStatus": "In design",
+    }
+    body = canonical_json(secret)
+    async with site.business.store.transaction() as tx:
+        await tx.put(EntityDraft("urn:draft", "ProductOffering", body, hashlink(body), public=False))
+    for _ in range(2):
+        assert (await client.get("/offerings/urn:draft", headers=HTML)).status == 404
+        answer = await client.get(
+            "/offerings/urn:draft", headers={**HTML, "authorization": "Bearer operator"}
+        )
+        assert b"Secret draft" in answer.body
+        for language in ("de", "fr"):
+            page = await client.get("/categories", headers={**HTML, "accept-language": language})
+            assert page.headers["content-language"] == language
+        dark = await client.get("/categories", headers={**HTML, "cookie": "theme=dark"})
+        assert b'data-theme="dark"' in dark.body
+        assert (await client.get("/categories", headers={"accept": "application/json"})).json()["roots"]
+
+
+async def test_pages_whose_paths_cannot_lead_back_are_not_taken_for_one_another(client: AsgiClient) -> None:
+    long = "x" * 3000
+    first = await client.get(f"/search?q=machine&lang={long}", headers=HTML)
+    second = await client.get(f"/search?q=storage&lang={long}", headers=HTML)
+    assert first.body != second.body

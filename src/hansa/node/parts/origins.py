@@ -11,7 +11,7 @@ from hansa.core.errors import HansaError
 from hansa.core.identifiers import entity_key
 from hansa.core.members import Member
 from hansa.portal.catalogue.origins import AnnouncedVersion, Provenance
-from hansa.pubsub.ledger_reads import StrangersReads
+from hansa.pubsub.bus import BusReads
 from hansa.pubsub.ledger_records import CommittedEvent, EventFilter
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
@@ -45,9 +45,7 @@ class LedgerOrigins:
         registry: The members.
     """
 
-    def __init__(
-        self, did: str, name: str, store: Store, bus: StrangersReads, registry: MemberRegistry
-    ) -> None:
+    def __init__(self, did: str, name: str, store: Store, bus: BusReads, registry: MemberRegistry) -> None:
         self._did = did
         self._name = name
         self._store = store

@@ -74,11 +74,14 @@ def portal(
 
     reads = CatalogueReads(business.operations.values(), context.authenticate)
     origins = LedgerOrigins(settings.did, settings.name, context.store, bus, registry)
-    shown = reads, searching.search, origins
-    catalogue = CataloguePages(frame, *shown, settings.endpoint, settings.limits)
+    catalogue = CataloguePages(
+        *(frame, reads, searching.search, origins, settings.endpoint, settings.limits),
+        version=context.store.last_change,
+        clock=context.clock,
+    )
     routes = PortalRoutes(frame, context.models, settings.endpoint, overview, described)
     pages = (*catalogue.routes(), *routes.routes(), *searching.routes(catalogue.search))
-    return Portal(frame, pages, (routes.cache, origins.cache), answer)
+    return Portal(frame, pages, (routes.cache, origins.cache, catalogue.cache), answer)
 
 
 def branding(settings: Settings) -> Branding:

@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute, Route
 from hansa.business.search.request import search_request
 from hansa.business.search.results import FacetSelection, Named, SearchPage, SearchRequest
 from hansa.core.access import ANONYMOUS, Caller
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.portal.catalogue.categories import CategoriesPage, CategoryPage, category_tree, search_in
@@ -43,6 +44,7 @@ from hansa.portal.catalogue.offering.page import Offering, OfferingPage, alike, 
 from hansa.portal.catalogue.offering.prices import QUANTITY_PARAMETER, preview, unusable
 from hansa.portal.catalogue.offering.structured import structured_data
 from hansa.portal.catalogue.origins import KnownOrigins, Provenance
+from hansa.portal.catalogue.page_cache import PageCache
 from hansa.portal.catalogue.providers import provider_page
 from hansa.portal.catalogue.reading import OFFERING, ORGANIZATION, CatalogueReads, fields_of
 from hansa.portal.catalogue.search_page import (
@@ -83,6 +85,8 @@ class CataloguePages:
         origins: Knows where entities come from.
         endpoint: Where this marketplace is reached.
         limits: Of queries.
+        version: A number that every change of the store changes.
+        clock: For the age of pages that are there.
     """
 
     def __init__(
@@ -93,8 +97,14 @@ class CataloguePages:
         origins: KnownOrigins,
         endpoint: str,
         limits: Limits,
+        version: Callable[[], Awaitable[int]],
+        clock: Clock,
     ) -> None:
         self._frame = frame
+        self._pages = PageCache(frame, reads.caller, version, clock)
+        self.cache: Final = self._pages.cache
+        self.search: Final = self._pages.handler(self._search)
+        """`GET /search`, for people."""
         self._reads = reads
         self._searches = searches
         self._origins = origins
@@ -103,14 +113,15 @@ class CataloguePages:
 
     def routes(self) -> list[BaseRoute]:
         """All of them but `/search`, which is also JSON."""
+        handler = self._pages.handler
         return [
-            Route("/", self.home),
-            Route("/offerings/{id}", self.offering),
-            Route("/providers/{id}", self.provider),
-            Route("/categories", self.categories),
-            Route("/categories/{id}", self.category),
-            Route("/compare", self.compare),
-            Route("/favourites", self.favourites),
+            Route("/", handler(self.home)),
+            Route("/offerings/{id}", handler(self.offering)),
+            Route("/providers/{id}", handler(self.provider)),
+            Route("/categories", handler(self.categories)),
+            Route("/categories/{id}", handler(self.category)),
+            Route("/compare", handler(self.compare)),
+            Route("/favourites", handler(self.favourites)),
             Route("/feed.atom", self.feed),
             Route("/sitemap.xml", self.sitemap),
             Route("/robots.txt", self.robots),
@@ -125,8 +136,7 @@ class CataloguePages:
             page = HomePage(0, (), (), (), problem=error.message)
         return self._frame.negotiated(request, "home.html", page)
 
-    async def search(self, request: Request) -> Response:
-        """`GET /search`, for people."""
+    async def _search(self, request: Request) -> Response:
         query, pairs, picked = search_parts(request.scope["query_string"])
         status = 200
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
@@ -199,7 +199,7 @@ def _name_of(part: bytes) -> str:
 def _shown(hit: Hit, picked: tuple[str, ...], origins: KnownOrigins) -> ShownHit:
     pages = PAGE_PATHS.get(hit.type)
     is_offering = pages == "offerings"
-    path = path_of(pages, hit.id) if pages else hit.href
+    path = path_of(pages, hit.id) if pages else urlsplit(hit.href).path
     return ShownHit(hit, path, origins.name(hit.origin), is_offering, hit.id in picked)
 
 

@@ -95,11 +95,16 @@ class Frame:
         policy: PagePolicy = PLAIN,
     ) -> Response:
         """A page as a response."""
-        reader = reader_of(request, self._languages)
-        if self._account_of is not None:
-            reader = msgspec.structs.replace(reader, account=self._account_of(request))
+        reader = self.reader(request)
         more = {**page_headers(policy), "Content-Language": reader.language, **(headers or {})}
         return Response(self.render(template, page, reader), status, media_type=HTML, headers=more)
+
+    def reader(self, request: Request) -> PageReader:
+        """Who sends a request, and how pages are shown to them."""
+        reader = reader_of(request, self._languages)
+        if self._account_of is None:
+            return reader
+        return msgspec.structs.replace(reader, account=self._account_of(request))
 
     def negotiated(self, request: Request, template: str, page: msgspec.Struct) -> Response:
         """A page, or what it shows as JSON where the client names that and no page."""
