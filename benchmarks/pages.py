@@ -1,7 +1,7 @@
 """The pages of one marketplace as `hansa serve` serves them: front door, search and store, but no league.
 
-`python -m benchmarks.pages FOLDER PORT` serves what `benchmarks.marketplace.fill` has stored. What the pages say of
-the ledger is the same for every offering.
+`python -m benchmarks.pages FOLDER PORT` serves what `benchmarks.marketplace.fill` has stored. What the pages
+say of the ledger is the same for every offering.
 """
 
 from __future__ import annotations

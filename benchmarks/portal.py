@@ -1,6 +1,7 @@
-"""Pages of the catalogue for strangers: front page, hits with facets, offering; each as a ratio to the bare server.
+"""Pages for strangers: front page, hits with facets, offering; each as a ratio to the bare server.
 
-Measured as the API is (`benchmarks.api`): every round stands between two of the baseline. Nothing is compressed.
+Measured as the API is (`benchmarks.api`): every round stands between two of the baseline. Nothing is
+compressed.
 """
 
 from __future__ import annotations

@@ -49,8 +49,13 @@ ADDRESSES: Final = (
 def hostile_offering(number: int, text: str) -> list[dict[str, Any]]:
     """An offering with all that a page shows of it, in which every text is that one."""
     name = f"urn:ngsi-ld:product-offering:hostile-{number}"
-    price, specification = f"{name}-price", f"{name}-specification"
     address = ADDRESSES[number % len(ADDRESSES)]
+    return [*_needed(name, text, address), _offering(name, text, address), *_beside(name, text, address)]
+
+
+def _needed(name: str, text: str, address: str) -> list[dict[str, Any]]:
+    """Its price and its specification."""
+    price, specification = f"{name}-price", f"{name}-specification"
     party = {"id": f"{name}-party", "name": text, "role": "Seller", "@referredType": "Organization"}
     value = {"value": text, "unitOfMeasure": text, "isDefault": True}
     characteristics = [
@@ -86,28 +91,37 @@ def hostile_offering(number: int, text: str) -> list[dict[str, Any]]:
             "relatedParty": [party],
             "productSpecCharacteristic": characteristics,
         },
-        {
-            "@type": "ProductOffering",
-            "id": name,
-            "name": text,
-            "description": text,
-            "version": text,
-            "lifecycleStatus": "Launched",
-            "lastUpdate": text,
-            "category": [{"id": f"{name}-category", "name": text}],
-            "productSpecification": {"id": specification, "name": text},
-            "productOfferingPrice": [{"id": price, "name": text}],
-            "productOfferingTerm": [
-                {"name": text, "description": text, "duration": {"amount": 1, "units": text}}
-            ],
-            "agreement": [{"id": text, "name": text}],
-            "place": [{"id": text, "name": text}],
-            "attachment": [{"name": text, "url": address, "mimeType": text, "description": text}],
-            "bundledProductOffering": [{"id": text, "name": text}],
-            "productOfferingRelationship": [{"id": text, "name": text, "relationshipType": text}],
-            "serviceLevelAgreement": {"id": text, "name": text},
-            "validFor": {"endDateTime": text},
-        },
+    ]
+
+
+def _offering(name: str, text: str, address: str) -> dict[str, Any]:
+    return {
+        "@type": "ProductOffering",
+        "id": name,
+        "name": text,
+        "description": text,
+        "version": text,
+        "lifecycleStatus": "Launched",
+        "lastUpdate": text,
+        "category": [{"id": f"{name}-category", "name": text}],
+        "productSpecification": {"id": f"{name}-specification", "name": text},
+        "productOfferingPrice": [{"id": f"{name}-price", "name": text}],
+        "productOfferingTerm": [
+            {"name": text, "description": text, "duration": {"amount": 1, "units": text}}
+        ],
+        "agreement": [{"id": text, "name": text}],
+        "place": [{"id": text, "name": text}],
+        "attachment": [{"name": text, "url": address, "mimeType": text, "description": text}],
+        "bundledProductOffering": [{"id": text, "name": text}],
+        "productOfferingRelationship": [{"id": text, "name": text, "relationshipType": text}],
+        "serviceLevelAgreement": {"id": text, "name": text},
+        "validFor": {"endDateTime": text},
+    }
+
+
+def _beside(name: str, text: str, address: str) -> list[dict[str, Any]]:
+    """Its category and its provider."""
+    return [
         {
             "@type": "Category",
             "id": f"{name}-category",

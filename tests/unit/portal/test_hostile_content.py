@@ -46,7 +46,7 @@ def paths(number: int) -> list[str]:
 
 
 def check(markup: bytes) -> None:
-    """A page has the scripts of its own, no handler of an event, and leads to the web or to this place alone."""
+    """A page has its own scripts, no handler of an event, and leads to the web or to this place alone."""
     parser = html5lib.HTMLParser()
     parser.parse(markup)
     page = Elements(markup)

@@ -1,8 +1,8 @@
 """Pages for strangers that were made a moment ago, and would be the same again.
 
-A page is good while nothing in the store has changed since it was made, and for `AGE_MAX_S`: what it says of the
-ledger and of other members is not in the store. It is for one address, language, region and theme. Whoever is
-known, by a session or a token, gets a page made for them, and so does whoever requests JSON.
+A page is good while nothing in the store has changed since it was made, and for `AGE_MAX_S`: what it says
+of the ledger and of other members is not in the store. It is for one address, language, region and theme.
+Whoever is known, by a session or a token, gets a page made for them, and so does whoever requests JSON.
 """
 
 from __future__ import annotations

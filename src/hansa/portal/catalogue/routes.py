@@ -251,7 +251,7 @@ class CataloguePages:
         return Response(atom_feed(title, self._endpoint, entries), media_type=ATOM_MEDIA_TYPE)
 
     async def sitemap(self, _: Request) -> Response:
-        """`GET /sitemap.xml`: the newest offerings; the page of each names that of its origin as canonical."""
+        """`GET /sitemap.xml`: the newest offerings; each page names that of its origin as canonical."""
         launched = Filter(("lifecycleStatus",), ("Launched",))
         newest = SortKey(("lastUpdate",), descending=True)
         query = Query(OFFERING, (launched,), (newest,), limit=SITEMAP_MAX)
