@@ -30,10 +30,9 @@ from hansa.core.events import SEALED_PATTERN
 from hansa.core.http import HttpClient, HttpRequest, RequestSigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
 from hansa.replication.exchange import JSON_LINES, error_of_status
 
-LOST_PATH: Final = f"{CONFIDENTIAL_PATH}/lost"
+LOST_PATH: Final = "/league/v1/confidential/lost"
 POSITIONS_MAX: Final = 100
 """Events of one request."""
 _SEALED: Final = re.compile(SEALED_PATTERN, re.ASCII)
