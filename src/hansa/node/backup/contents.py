@@ -68,6 +68,8 @@ LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)
 NOT_BLOCKS: Final = frozenset({SIGNED, BLOCKS / "observer_state.json"})
 DATABASES: Final = frozenset({STORE, LEDGER_STATE})
 """Copied by SQLite, with what is in their write-ahead logs."""
+EMPTIED_TABLES: Final = ("browser_session", "token_family")
+"""Of the store, empty in a backup: nobody is logged in again by a restore who has logged out since."""
 
 PATH_LENGTH_MAX_CHARS: Final = 240
 _FILES: Final = frozenset(str(path) for path in (*REQUIRED, *OPTIONAL, LEDGER_STATE))

@@ -40,7 +40,7 @@ from hansa.node.backup.archive import (
     padding,
     sha256_of,
 )
-from hansa.node.backup.contents import DATABASES, LEDGER_PARTS, files_of, is_restorable
+from hansa.node.backup.contents import DATABASES, EMPTIED_TABLES, LEDGER_PARTS, files_of, is_restorable
 from hansa.node.folder import JOINING, LOCK, finish_rotation, load_genesis
 from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.lock import FolderLock
@@ -251,6 +251,7 @@ def _copy_database(source: Path, copy: Path) -> None:
                     backup.step(PAGES_PER_STEP)
             reader.execute("ROLLBACK")
             writer.pragma("journal_mode", "delete")
+            _empty_tables(writer)
             state = str(writer.execute("PRAGMA quick_check(1)").get)
         except apsw.FullError as error:
             raise Fatal(Code.DISK_FULL, f"{copy} cannot be written: the disk is full.") from error
@@ -263,6 +264,14 @@ def _copy_database(source: Path, copy: Path) -> None:
             Code.STORE_DAMAGED,
             f"{source} is damaged ({state}): no backup is made of it. See docs/operators/recover.md.",
         )
+
+
+def _empty_tables(copy: apsw.Connection) -> None:
+    """Empty the tables of a copy that no backup has, and leave nothing of their content in free pages."""
+    copy.pragma("secure_delete", "on")
+    for table in EMPTIED_TABLES:
+        if copy.table_exists(None, table):
+            copy.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
 
 
 def _remove_database(path: Path) -> None:
