@@ -292,3 +292,30 @@ async def test_pages_whose_paths_cannot_lead_back_are_not_taken_for_one_another(
     first = await client.get(f"/search?q=machine&lang={long}", headers=HTML)
     second = await client.get(f"/search?q=storage&lang={long}", headers=HTML)
     assert first.body != second.body
+
+
+@pytest.mark.parametrize("language", ["en", "es", "de", "fr", "it"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/search?q=machine",
+        "/search?q=qqqqq",
+        "/search?sort=best",
+        f"/offerings/{OFFERING}",
+        f"/offerings/{REPLICA}",
+        f"/providers/{PROVIDER}",
+        "/categories",
+        f"/categories/{CATEGORY}",
+        f"/compare?pick={OFFERING}&pick=urn:none&q=storage",
+        f"/favourites?pick={OFFERING}",
+        "/about",
+        "/docs",
+        "/nowhere",
+    ],
+)
+async def test_every_page_is_there_in_every_language(client: AsgiClient, path: str, language: str) -> None:
+    joint = "&" if "?" in path else "?"
+    answer = await client.get(f"{path}{joint}lang={language}", headers=HTML)
+    assert answer.status in {200, 400, 404}
+    assert answer.headers["content-language"] == language
