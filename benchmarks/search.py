@@ -1,8 +1,8 @@
 """The search over very many offerings, and what its index costs those who create.
 
-Offerings are those of the CNCF landscape where a folder `shared` stands beside the checkout, else drawn words;
-each is repeated with other words in name and description, prices, places and origins. Queries have one to
-three words, drawn as often as offerings have them. What is measured is a whole search: parsing, the index,
+Offerings are those of the CNCF landscape where a folder `shared` stands beside the checkout, else drawn
+words; each is repeated with other words in name and description, prices, places and origins. Queries have one
+to three words, drawn as often as offerings have them. What is measured is a whole search: parsing, the index,
 facets, reading the hits, highlights; without HTTP.
 """
 

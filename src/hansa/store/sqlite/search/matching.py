@@ -142,23 +142,24 @@ class Counting:
 
     def count(self, hits: Hits) -> Counted:
         """How many hits there are, and what they have of facets."""
-        few = f"SELECT count(*) FROM (SELECT 1 {hits.source()} LIMIT {COUNTED_MAX + 1})"  # noqa: S608
-        total, factor = self._number(few, hits), 1
-        sample = hits
+        few = f"SELECT {hits.number} {hits.source()} LIMIT {COUNTED_MAX + 1}"
+        numbers = list(map(itemgetter(0), self._rows(few, hits.parameters)))
+        total, factor, sample = len(numbers), 1, hits
         if total > COUNTED_MAX:
             total = self._number(f"SELECT count(*) {hits.source()}", hits)
             factor = -(-total // COUNTED_MAX)
             # Spreads neighbours; numbers are below 2^46, so that it stays below 2^63.
             sample = hits.also(f"({hits.number} * 40503 >> 7) % ? = 0", factor)
-        if not self._is_restricted(hits):
-            counts = self._simple_counts(sample, factor)
-            return Counted(total, counts, factor > 1, total, hits)
-        return self._restricted(hits, sample, total, factor)
+        if self._is_restricted(hits):
+            return self._restricted(hits, sample, total, factor)
+        if factor > 1:
+            rows = self._rows(f"SELECT {sample.number} {sample.source()}", sample.parameters)
+            numbers = list(map(itemgetter(0), rows))
+        return Counted(total, self._simple_counts(numbers, factor), factor > 1, total, hits)
 
-    def _simple_counts(self, sample: Hits, factor: int) -> Counts:
+    def _simple_counts(self, documents: Sequence[int], factor: int) -> Counts:
         """The numbers where nothing is selected."""
-        rows = self._rows(f"SELECT {sample.number} {sample.source()}", sample.parameters)
-        facets = self._placed.of(self._connection, list(map(itemgetter(0), rows)))
+        facets = self._placed.of(self._connection, documents)
         numbers = Counter(array("I", b"".join(facets)))
         counts: Counts = {}
         for number, (name, value) in self._facets.named(self._connection, numbers).items():
