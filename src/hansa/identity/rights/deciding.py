@@ -48,6 +48,7 @@ from hansa.identity.rights.resources import (
     function_of,
     resource_entity,
 )
+from hansa.identity.rights.starlark_policy import FILE_NAME
 
 RULES_MAX: Final = 2048
 TIMED_S: Final = 60
@@ -168,12 +169,17 @@ class AccessRights:
         aliases: frozenset[str],
     ) -> PolicyVerdict:
         """What the policies say of one entity."""
-        return self._policies.decide(
+        verdict = self._policies.decide(
             ACTIONS[action],
             caller_entity(caller),
             resource_entity(target, facts, caller.organization, aliases),
             circumstances(caller, self._clock.now()),
         )
+        starlark = self._policies.starlark
+        if starlark is None or not verdict.is_allowed or OPERATOR in caller.roles:
+            return verdict
+        problem = starlark.problem(caller, action, target, facts, aliases)
+        return verdict if problem is None else PolicyVerdict(False, (FILE_NAME,))
 
     def note(self, decided: AccessDecided) -> None:
         """Record a decision."""

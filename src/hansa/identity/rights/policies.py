@@ -2,6 +2,8 @@
 
     policies/access/*.cedar          what the operator permits and forbids beside the defaults
     policies/access/default.cedar    takes the place of the shipped defaults
+    policies/access/auth_policies.star
+                                     a policy in Starlark, which has to allow as well
 
 A forbid wins over all that permit, and what nothing permits is refused. When a policy cannot be evaluated the
 answer is no, since in Cedar alone a `forbid` with an error would not count.
@@ -30,6 +32,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import read_file
 from hansa.identity.rights.resources import CALLER_ID, RESOURCE_ID
+from hansa.identity.rights.starlark_policy import FILE_NAME, StarlarkPolicy
 
 if TYPE_CHECKING:
     from cedarpy import PolicySet
@@ -80,7 +83,11 @@ def read_texts(folder: Path) -> dict[str, str]:
     """
     if not folder.exists():
         return {}
-    paths = sorted(path for path in folder.iterdir() if path.suffix == ".cedar")
+    unknown = sorted(path.name for path in folder.glob("*.star") if path.name != FILE_NAME)
+    if unknown:  # a misspelt name would leave its refusals out
+        reason = f"{folder / unknown[0]} is read by nothing; the policy in Starlark is {FILE_NAME}."
+        raise Fatal(Code.SETTINGS_INVALID, reason)
+    paths = sorted(path for path in folder.iterdir() if path.suffix in {".cedar", ".star"})
     if len(paths) > FILES_MAX:
         raise Fatal(Code.SETTINGS_INVALID, f"{folder} has more than {FILES_MAX} files of policies.")
     texts: dict[str, str] = {}
@@ -110,6 +117,13 @@ class AccessPolicies:
         import cedarpy
 
         schema, shipped = schema_text(), default_text()
+        self.files: Final = tuple(sorted(texts))
+        star = texts.get(FILE_NAME)
+        self.starlark: Final = None if star is None else StarlarkPolicy(FILE_NAME, star, clock)
+        """Has to allow, too, whatever is asked by anybody but operators."""
+        needs_time = any(_NOW.search(text) for text in texts.values())
+        digest = hashlib.sha256(msgspec.json.encode(sorted({DEFAULT_NAME: shipped, **texts}.items())))
+        texts = {name: text for name, text in texts.items() if name != FILE_NAME}
         self._described: dict[str, DescribedPolicy] = {}
         named = {DEFAULT_NAME: shipped, **texts}
         for name in sorted(named, key=lambda one: (one != DEFAULT_NAME, one)):
@@ -118,15 +132,16 @@ class AccessPolicies:
         if not any(one["effect"] == "permit" for one in self._described.values()):
             raise invalid("policies/access", "no policy permits anything")
         self._set: PolicySet = cedarpy.PolicySet.from_json_str(policy_set(self._described))
-        self.digest: Final = hashlib.sha256(msgspec.json.encode(sorted(named.items()))).hexdigest()
-        self.files: Final = tuple(sorted(texts))
-        self.is_shipped: Final = named == {DEFAULT_NAME: shipped}
+        self.digest: Final = digest.hexdigest()
+        self.is_shipped: Final = named == {DEFAULT_NAME: shipped} and self.starlark is None
         """Whether they are the shipped ones, of which much is known without an evaluation."""
-        self.needs_time: Final = any(_NOW.search(text) for text in texts.values())
+        self.needs_time: Final = needs_time
         own = [one for name, one in self._described.items() if not name.startswith(f"{DEFAULT_NAME}#")]
-        self.reads_as_shipped: Final = named[DEFAULT_NAME] == shipped and not any(map(_is_on_reads, own))
+        is_default = named[DEFAULT_NAME] == shipped
+        is_silent = not any(map(_is_on_reads, own)) and self.starlark is None
+        self.reads_as_shipped: Final = is_default and is_silent
         """Whether reading is decided by the shipped policies alone."""
-        self.only_forbids_reads: Final = named[DEFAULT_NAME] == shipped and not any(
+        self.only_forbids_reads: Final = is_default and not any(
             one["effect"] == "permit" and _is_on_reads(one) for one in own
         )
         """Whether the operator's files only take away of what may be read."""

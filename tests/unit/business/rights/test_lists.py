@@ -42,6 +42,9 @@ POLICIES = {
     "roles": {
         "r.cedar": '@id("r") forbid (principal, action == Action::"read", resource) when { resource.roles.contains("reseller") };'
     },
+    "starlark": {
+        "auth_policies.star": "def authorize():\n    return input.tmf.id != 'e1' or input.user.isAuthenticated\n"
+    },
     "replaced": {
         "default.cedar": '@id("only") permit (principal, action == Action::"read", resource) when { !resource.isPublic };'
     },

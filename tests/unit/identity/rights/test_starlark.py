@@ -1,0 +1,121 @@
+"""Policies in the form of DOME's `auth_policies.star` stand beside the Cedar policies: both have to allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hansa.core.access import Action, EntityFacts
+from hansa.core.clock import ManualClock, SystemClock
+from hansa.core.errors import Fatal
+from hansa.identity.rights.deciding import AccessRights
+from hansa.identity.rights.policies import AccessPolicies, read_texts
+from hansa.identity.rights.starlark_policy import FILE_NAME
+from tests.support.rights import ACME, CALLERS, party
+from tests.unit.identity.rights.test_policies import OFFERING, may
+
+DOME = '''
+"""Who may do what, as an operator of DOME writes it."""
+
+forbidden_countries = ["PT"]
+
+def has_power(function, action):
+    for power in input.token.vc.credentialSubject.mandate.power:
+        if power.function == function and action in power.action:
+            return True
+    return False
+
+def authorize():
+    print("asked about", input.request.action, input.tmf.type)
+    if input.user.country in forbidden_countries:
+        return False
+    if input.request.action in ["CREATE", "UPDATE"] and not has_power("ProductOffering", "Update"):
+        return False
+    if input.request.action == "DELETE" and not input.user.isLEAR:
+        return False
+    if input.user.country in input.tmf.prohibitedCountries:
+        return False
+    return input.user.isOwner or input.request.action == "READ"
+'''
+OWN = EntityFacts(
+    {
+        "id": "x",
+        "@type": "ProductOffering",
+        "relatedParty": [party(ACME)],
+        "productOfferingTerm": [{"prohibitedCustomerRegion": [{"country": "ES"}]}],
+    },
+    True,
+)
+
+
+def rights_of(text: str) -> AccessRights:
+    clock = SystemClock()
+    return AccessRights(AccessPolicies({FILE_NAME: text}, clock), clock)
+
+
+def test_both_have_to_allow() -> None:
+    rights = rights_of(DOME)
+    for name, action, is_allowed in (
+        ("acme", Action.CHANGE, True),
+        ("acme", Action.DELETE, True),
+        ("acme-machine", Action.DELETE, False),
+        ("acme-clerk", Action.CHANGE, False),
+        ("stranger", Action.READ, True),
+        ("bolt", Action.READ, False),
+        ("city", Action.READ, False),
+        ("boss", Action.READ, True),
+        ("provider", Action.CHANGE, False),
+        ("operator", Action.CHANGE, True),
+    ):
+        assert may(rights, name, action, OWN, OFFERING) is is_allowed, (name, action)
+
+
+def test_a_refusal_names_the_file() -> None:
+    rule = rights_of("def authorize():\n    return False\n")(CALLERS["acme"], Action.CHANGE, OFFERING).rule
+    assert rule is not None
+    refusal = rule.refusal(EntityFacts({"relatedParty": [party(ACME)]}, True), frozenset())
+    assert refusal is not None
+    assert FILE_NAME in refusal.reason
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return 1",
+        "return 'True'",
+        "return None",
+        "return input.nothing",
+        "fail('no')",
+        "return authorize()",
+        "x = 0\n    for i in range(1000000000):\n        x += i\n    return True",
+    ],
+    ids=["number", "text", "nothing", "unknown", "fails", "recursion", "endless"],
+)
+def test_whatever_is_not_true_refuses(body: str) -> None:
+    rights = rights_of(f"def authorize():\n    {body}\n")
+    assert not may(rights, "acme", Action.READ, OWN, OFFERING)
+    assert may(rights, "operator", Action.READ, OWN, OFFERING)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def authorize(:",
+        "x = 1",
+        'load("other.star", "x")\ndef authorize():\n    return True',
+        "def authorize():\n    return True\n" + "#" * 70_000,
+        "authorize = 1 + 'x'",
+    ],
+    ids=["no syntax", "no function", "loads", "too large", "fails"],
+)
+def test_a_file_that_cannot_be_used_is_refused(text: str) -> None:
+    with pytest.raises(Fatal) as refused:
+        AccessPolicies({FILE_NAME: text}, ManualClock())
+    assert FILE_NAME in refused.value.message
+
+
+def test_a_file_of_another_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "policies.star").write_text(DOME)
+    with pytest.raises(Fatal):
+        read_texts(tmp_path)
