@@ -72,7 +72,8 @@ def test_both_have_to_allow() -> None:
 
 
 def test_a_refusal_names_the_file() -> None:
-    rule = rights_of("def authorize():\n    return False\n")(CALLERS["acme"], Action.CHANGE, OFFERING).rule
+    readable = 'def authorize():\n    return input.request.action == "READ"\n'
+    rule = rights_of(readable)(CALLERS["acme"], Action.CHANGE, OFFERING).rule
     assert rule is not None
     refusal = rule.refusal(EntityFacts({"relatedParty": [party(ACME)]}, True), frozenset())
     assert refusal is not None
