@@ -6,8 +6,10 @@ from typing import Final
 
 from hansa.api.confidential.serving import ConfidentialReport
 from hansa.api.descriptions.document import Answer, Operation
+from hansa.api.replicas import EmptyRequest, RestoreRequest, WithdrawResponse
 from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH, PartLine, PartsRequest
 from hansa.replication.confidential.return_exchange import LOST_PATH, LostRequest, ReturnLine
+from hansa.replication.continuity.sealed_restoration import ReturnedPart
 from hansa.replication.exchange import JSON_LINES
 
 CONFIDENTIAL_OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -37,6 +39,31 @@ CONFIDENTIAL_OPERATIONS: Final[tuple[Operation, ...]] = (
         body=LostRequest,
     ),
     Operation(
+        "restoreConfidentialEntities",
+        "/league/v1/lost/restore-confidential",
+        "Take confidential entities that the store has lost from their recipients",
+        "Has the other members open some sealed events of this marketplace, verifies what they send by the events on the "
+        "ledger, and stores what holds: `hansa restore --from-league` asks for one part after the other. It may be "
+        "repeated at any time.",
+        {200: Answer("What came back, and how many events nobody opened.", (ReturnedPart,))},
+        (400, 401, 403, 413, 415, 429, 500, 503),
+        method="post",
+        access="operator",
+        body=RestoreRequest,
+    ),
+    Operation(
+        "withdrawConfidentialEntities",
+        "/league/v1/lost/withdraw-confidential",
+        "Withdraw confidential entities of which nobody has the bytes",
+        "Has recipients remove what the last restoration of confidential entities found nowhere: they would request it of "
+        "this marketplace for ever.",
+        {200: Answer("How many are withdrawn.", (WithdrawResponse,))},
+        (400, 401, 403, 413, 415, 429, 500),
+        method="post",
+        access="operator",
+        body=EmptyRequest,
+    ),
+    Operation(
         "listConfidentialProblems",
         CONFIDENTIAL_PATH,
         "List confidential entities that do not arrive",
@@ -48,4 +75,4 @@ CONFIDENTIAL_OPERATIONS: Final[tuple[Operation, ...]] = (
         parameters=("after", "limit"),
     ),
 )
-"""Of the routes of `hansa.api.confidential`."""
+"""Of the routes of `hansa.api.confidential`, and of what a store has lost of confidential entities."""

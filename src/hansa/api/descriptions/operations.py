@@ -20,7 +20,6 @@ from hansa.api.newcomers.bootstrap import Bootstrap
 from hansa.api.newcomers.history import OCTETS
 from hansa.api.references import UnresolvedReferences
 from hansa.api.replicas import (
-    EmptyRequest,
     RestoreRequest,
     ResyncRequest,
     RetryRequest,
@@ -36,7 +35,6 @@ from hansa.pubsub.light_member.wire import SnapshotHeights
 from hansa.pubsub.proofs import ClaimsProof, ConsistencyProof, InclusionProof
 from hansa.replication.continuity.restoration import RestoredPart
 from hansa.replication.continuity.resync import ComparedPart
-from hansa.replication.continuity.sealed_restoration import ReturnedPart
 from hansa.replication.exchange import JSON_LINES, EntitiesRequest, ResponseLine
 from hansa.replication.replicas.control import HeadPage, IncompletePage
 from hansa.store.tables.heads import HeadState
@@ -414,31 +412,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         method="post",
         access="operator",
         body=RestoreRequest,
-    ),
-    Operation(
-        "restoreConfidentialEntities",
-        "/league/v1/lost/restore-confidential",
-        "Take confidential entities that the store has lost from their recipients",
-        "Has the other members open some sealed events of this marketplace, verifies what they send by the events on the "
-        "ledger, and stores what holds: `hansa restore --from-league` asks for one part after the other. It may be "
-        "repeated at any time.",
-        {200: Answer("What came back, and how many events nobody opened.", (ReturnedPart,))},
-        (*_OF_THE_LEDGER, 401, 403, 413, 415),
-        method="post",
-        access="operator",
-        body=RestoreRequest,
-    ),
-    Operation(
-        "withdrawConfidentialEntities",
-        "/league/v1/lost/withdraw-confidential",
-        "Withdraw confidential entities of which nobody has the bytes",
-        "Has recipients remove what the last restoration of confidential entities found nowhere: they would request it of "
-        "this marketplace for ever.",
-        {200: Answer("How many are withdrawn.", (WithdrawResponse,))},
-        (*_USUAL, 401, 403, 413, 415),
-        method="post",
-        access="operator",
-        body=EmptyRequest,
     ),
     Operation(
         "withdrawLostEntities",

@@ -152,23 +152,19 @@ def replication_parts(
     check, secrets, timing = ReplicaCheck(models, clock), PairwiseSecrets(league), (clock, entropy, limits)
     shared, retained = partial(policy.may_retrieve, None), RetainedBundles(clock)
     pusher = BundlePusher(store, registry, http, signer, did, shared, notes, clock, entropy, limits, retained)
-    sources = entity_sources(
-        *(store, bus, registry, http, signer, MemberAnswerCheck(did, registry.callers), policy, backlog),
-        *(clock, entropy, limits, check),
-    )
+    answers = MemberAnswerCheck(did, registry.callers)
+    sources = entity_sources(store, bus, registry, http, signer, answers, policy, backlog, *timing, check)
     audiences = _audiences(settings, policy, models, registry)
     demands, batches = Demands(store, audiences, backlog.addressed), BatchSigner(member_key, did, clock)
     agreement_keys = _agreement_keys(folder, did, registry, backlog)
     recognition = Recognition(did, league, agreement_keys, secrets, audiences.types, limits)
-    sealing = ConfidentialPublisher(
-        *(store, bus, batches, audiences, demands, secrets, league, backlog), *timing
-    )
+    addressed = audiences, demands, secrets, league, backlog
+    sealing = ConfidentialPublisher(store, bus, batches, *addressed, *timing)
     returning = policy, demands, lambda: sealing, agreement_keys, secrets, league, check
     return Replication(
         policy,
         Publisher(
-            *(store, bus, registry, batches, policy),
-            *(clock, entropy, limits, references, needs),
+            *(store, bus, registry, batches, policy, *timing, references, needs),
             backlog=backlog,
             pusher=pusher,
             demands=demands,
