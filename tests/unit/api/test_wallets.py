@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hansa.api.wallets import ExchangeApi, LoginsApi, routes
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.identity.presentations import CodeView, LoginLinks, LoginView
 from hansa.identity.principal import Principal
@@ -314,6 +315,27 @@ async def test_a_login_leads_to_no_other_place(return_to: str) -> None:
     assert back.headers["location"] == "/"
     shown = await site.client.get("/login?" + urlencode({"return_to": return_to}))
     assert shown.body == b"start /"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Refused(Code.FORBIDDEN, "You, your organisation or this credential were removed here."), 403),
+        (Unavailable(Code.OVERLOADED, "Too many people are logged in."), 429),
+    ],
+    ids=["removed", "too many"],
+)
+async def test_whoever_gets_no_session_is_not_logged_in(error: HansaError, status: int) -> None:
+    class Closed(Site):
+        async def on_login(self, *_: object) -> LoggedIn:
+            raise error
+
+    site = Closed()
+    reported, cookie = await site.begin()
+    where = target((await site.presented(reported["wallet_url"])).json()["redirect_uri"])
+    answers = [await site.client.get(where, headers={**PAGE, "cookie": cookie}) for _ in range(2)]
+    assert [one.status for one in answers] == [status, 404], "a code is good for one attempt"
+    assert "set-cookie" not in answers[0].headers
 
 
 async def test_a_login_that_is_unknown_says_so() -> None:
