@@ -20,6 +20,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from hansa.portal.frame.languages import catalogues
+from tests.support.hostile_entities import HOSTILE, hostile_offering
 from tests.support.site import Site, open_site
 
 PSEUDO = "eo"
@@ -60,9 +61,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class ServedSite:
-    """A marketplace that answers at an address."""
+    """A marketplace that answers at an address, with the sample data of a league or with hostile entities."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_hostile: bool = False) -> None:
+        self._is_hostile = is_hostile
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._ready = threading.Event()
@@ -79,7 +81,12 @@ class ServedSite:
         self._thread.join(30)
 
     async def _serve(self) -> None:
-        site: Site = await open_site({**catalogues(), PSEUDO: PseudoTranslations})
+        languages = {**catalogues(), PSEUDO: PseudoTranslations}
+        site: Site = await open_site(languages, with_sample=not self._is_hostile)
+        if self._is_hostile:
+            for number, text in enumerate(HOSTILE):
+                for entity in hostile_offering(number, text):
+                    await site.add(entity)
         config = uvicorn.Config(site.application(), log_level="error", lifespan="off")
         self._server = uvicorn.Server(config)
         self._ready.set()
@@ -91,6 +98,15 @@ class ServedSite:
 def address() -> Iterator[str]:
     """Where the marketplace answers."""
     served = ServedSite()
+    served.start()
+    yield served.address
+    served.stop()
+
+
+@pytest.fixture(scope="session")
+def hostile_address() -> Iterator[str]:
+    """Where a marketplace answers whose entities are hostile."""
+    served = ServedSite(is_hostile=True)
     served.start()
     yield served.address
     served.stop()
