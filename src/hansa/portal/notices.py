@@ -31,6 +31,6 @@ def notice_page(
         page: What it says.
         form_targets: Origins to which the browser may be sent on after its confirmation.
     """
-    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
     policy = PagePolicy(form_targets)
     return frame.response(request, "notice.html", page, status=page.status, headers=headers, policy=policy)

@@ -20,7 +20,9 @@ PURPOSE: Final = b"hansa session forms 1"
 """Of the key, where it is derived from the marketplace's secret."""
 CSRF_HEADER: Final = b"x-csrf-token"
 
-_FROM_HERE: Final = frozenset({b"same-origin", b"none"})
+_SAME_ORIGIN: Final = b"same-origin"
+_BY_THE_PERSON: Final = b"none"
+"""As by a bookmark."""
 
 
 class Forms:
@@ -58,8 +60,11 @@ class Forms:
         Raises:
             Refused: `Code.FORBIDDEN`.
         """
-        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
-        if (site is not None and site not in _FROM_HERE) or not self._is_own(origin, headers.get(b"host")):
+        site = headers.get(b"sec-fetch-site")
+        if site == _SAME_ORIGIN:  # pages that send no referrer have the origin "null" even here
+            return
+        is_own = self._is_own(headers.get(b"origin"), headers.get(b"host"))
+        if site not in {None, _BY_THE_PERSON} or not is_own:
             raise Refused(Code.FORBIDDEN, "A page of another origin sent this.")
 
     def _is_own(self, origin: bytes | None, host: bytes | None) -> bool:

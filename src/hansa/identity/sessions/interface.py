@@ -64,7 +64,7 @@ class Sessions(Protocol):
         """End the session of a request, if there is one.
 
         Returns:
-            Values for `Set-Cookie` headers.
+            Values for `Set-Cookie` headers; none when the request came without a session.
         """
 
     async def end_all_of(self, subject: str, /) -> int:

@@ -106,6 +106,12 @@ async def test_logout_ends_a_session_here_and_in_the_browser() -> None:
     assert (await here.restarted()).subject(cookie) is None
 
 
+async def test_a_logout_without_a_session_takes_no_cookie_away() -> None:
+    here = LoggingIn()
+    await here.login()
+    assert await here.sessions.end({}) == ()
+
+
 async def test_all_sessions_of_a_subject_end_at_once() -> None:
     here = LoggingIn()
     cookies, other = [await here.login(), await here.login()], await here.login(BOB)
@@ -201,8 +207,13 @@ async def form(here: LoggingIn, token: str | None = None, **headers: str) -> Non
 
 @pytest.mark.parametrize(
     "headers",
-    [FROM_HERE, {}, {"origin": "http://localhost:8101", "host": "localhost:8101"}],
-    ids=["browser", "script", "other-name"],
+    [
+        FROM_HERE,
+        FROM_HERE | {"origin": "null"},
+        {},
+        {"origin": "http://localhost:8101", "host": "localhost:8101"},
+    ],
+    ids=["browser", "without-referrer", "script", "other-name"],
 )
 async def test_a_form_of_the_session_is_accepted(headers: Mapping[str, str]) -> None:
     await form(LoggingIn(), **headers)
@@ -212,13 +223,14 @@ async def test_a_form_of_the_session_is_accepted(headers: Mapping[str, str]) -> 
     "headers",
     [
         FROM_HERE | {"sec_fetch_site": "cross-site"},
+        FROM_HERE | {"sec_fetch_site": "none", "origin": "null"},
         FROM_HERE | {"sec_fetch_site": "same-site"},
         {"origin": "https://evil.example", "host": "market.example"},
         {"origin": "https://market.example:8443"},
         {"origin": "https://market.example.evil.example"},
         {"origin": "null"},
     ],
-    ids=["cross-site", "same-site", "origin", "port", "suffix", "null"],
+    ids=["cross-site", "opaque", "same-site", "origin", "port", "suffix", "null"],
 )
 async def test_a_form_from_elsewhere_is_refused(headers: Mapping[str, str]) -> None:
     with pytest.raises(Refused) as caught:
