@@ -373,6 +373,7 @@ class Marketplace:
         )
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
         trial = development(settings, store, authenticate, to_members, clock, entropy)
+        self.issuer = trial.issuer
         caches += *self.identity.caches, *trial.caches, *searching.caches, caller_check.keys.cache
         others = [*league_routes(league), *trial.routes, *self.rights.routes(context)]
         reported = hub, ledger, reporter, traffic, caches
@@ -404,7 +405,7 @@ class Marketplace:
         own = OwnRoutes(*served, self.store.commit_times, self.identity.authenticate, described)
         oidc = self.identity.routes(pages.frame, wallets.credentials)
         onboarded = self.store, self.identity, business.operations, pages.frame, context.clock
-        oidc = [*oidc, *onboarding_routes(settings, *onboarded)]
+        oidc = [*oidc, *onboarding_routes(settings, *onboarded, self.issuer)]
         rest = pages.application([*own.routes(), *others, *wallets.routes, *oidc])
         return own.metrics_application(), rest
 

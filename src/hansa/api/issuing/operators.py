@@ -123,8 +123,7 @@ class OrdersApi:
         require_operator(self._authenticate, request)
         requested = _read(await json_body(request, ORDER_SIZE_MAX_BYTES), OfferRequest)
         offer = await self._issuer.offer(requested.order, requested.expires_in_s)
-        address = f"{self._endpoint}/oid4vci/offers/{offer.reference}"
-        url = f"openid-credential-offer://?credential_offer_uri={quote(address, safe='')}"
+        url = offer_link(self._endpoint, offer.reference)
         report = OfferReport(offer.id, url, offer.tx_code, _time(1000 * offer.expires_s))
         response = json_response(report, headers=_FRESH)
         response.status_code = 201
@@ -171,6 +170,12 @@ class OrdersApi:
         requested = _read(await json_body(request, ORDER_SIZE_MAX_BYTES), StatusRequest)
         credential = await self._issuer.set_status(request.path_params["id"], requested.status)
         return json_response(_report(credential), headers=_FRESH)
+
+
+def offer_link(endpoint: str, reference: str) -> str:
+    """The link of an offer, for a wallet."""
+    address = f"{endpoint}/oid4vci/offers/{reference}"
+    return f"openid-credential-offer://?credential_offer_uri={quote(address, safe='')}"
 
 
 def _read(body: bytes, type: type[T]) -> T:

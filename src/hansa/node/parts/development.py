@@ -28,6 +28,7 @@ class Development(NamedTuple):
 
     routes: list[BaseRoute]
     caches: list[HasFigures]
+    issuer: CredentialIssuer | None = None
 
 
 def development(
@@ -53,7 +54,7 @@ def development(
     lists = PublishedLists(store, authority, endpoint, clock, entropy)
     issuer = CredentialIssuer(store, authority, lists, endpoint, DidKeys(http), clock, entropy)
     served = store, authenticate, settings.limits, endpoint, settings.name
-    return Development([*issuing_routes(issuer, lists, *served)], [lists.cache])
+    return Development([*issuing_routes(issuer, lists, *served)], [lists.cache], issuer)
 
 
 def development_wallet(

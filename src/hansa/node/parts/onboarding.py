@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from starlette.routing import Route
 
-from hansa.api.onboarding import OnboardingApi
+from hansa.api.onboarding import EmployeesApi, OnboardingApi
 from hansa.business.operations.api_operations import ApiOperations
 from hansa.core.access import OPERATOR, Caller
 from hansa.core.clock import Clock
-from hansa.identity.onboarding import Onboarding
+from hansa.identity.issuing import CredentialIssuer
+from hansa.identity.onboarding import Employees, Onboarding
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.settings.loading import Settings
 from hansa.portal import Frame
@@ -32,6 +33,7 @@ def onboarding_routes(
     operations: Mapping[str, ApiOperations],
     frame: Frame,
     clock: Clock,
+    issuer: CredentialIssuer | None = None,
 ) -> list[Route]:
     """What is served of it; nothing without terms."""
     if not settings.onboarding_terms:
@@ -43,8 +45,13 @@ def onboarding_routes(
     onboarding = Onboarding(
         store, identity.endings, publish, identity.rules, settings.onboarding_terms, clock
     )
-    served = store, identity.sessions, identity.authenticate, RegistrationPages(frame), settings.limits
-    return OnboardingApi(onboarding, *served).routes()
+    pages = RegistrationPages(frame)
+    served = store, identity.sessions, identity.authenticate, pages, settings.limits
+    routes = OnboardingApi(onboarding, *served).routes()
+    if issuer is None:
+        return routes
+    employees = Employees(onboarding, issuer, store, identity.endings)
+    return [*routes, *EmployeesApi(employees, identity.sessions, pages, settings.endpoint).routes()]
 
 
 async def _published(operations: Mapping[str, ApiOperations], one: Registration) -> str:

@@ -213,6 +213,16 @@ async def credentials(source: Readable, limit: int, offset: int = 0) -> tuple[Is
     return tuple(map(_CREDENTIAL.record, rows))
 
 
+async def credentials_of(source: Readable, organization: str, limit: int) -> tuple[IssuedCredential, ...]:
+    """What was issued in the name of an organization, newest first."""
+    rows = await source.sql.fetch(
+        f"SELECT {_CREDENTIAL.sql} FROM issued_credential WHERE organization = ? "  # noqa: S608 - constants
+        "ORDER BY issued_ms DESC, id LIMIT ?",
+        (organization, limit),
+    )
+    return tuple(map(_CREDENTIAL.record, rows))
+
+
 async def count_credentials(source: Readable) -> int:
     """How many credentials are recorded."""
     ((count,),) = await source.sql.fetch("SELECT count(*) FROM issued_credential")

@@ -44,5 +44,6 @@ CREATE TABLE issued_credential (
   UNIQUE (list_number, place)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX issued_credential_by_time ON issued_credential (issued_ms, id);
+CREATE INDEX issued_credential_of ON issued_credential (organization, issued_ms, id);
 CREATE INDEX issued_credential_bad ON issued_credential (list_number) WHERE status != 0;
 """
