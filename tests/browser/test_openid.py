@@ -112,7 +112,7 @@ def test_an_application_logs_somebody_in_and_out(site: OpenIdSite, browser: Brow
     with browser.new_context(java_script_enabled=False) as context:
         answer = logged_in(site, browser, context)
         assert (answer["iss"], answer["state"]) == (site.address, "af0ifjsldkj")
-        form = {
+        form: dict[str, str | float | bool] = {
             "grant_type": "authorization_code",
             "code": answer["code"],
             "redirect_uri": f"{site.address}/callback",

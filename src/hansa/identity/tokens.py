@@ -11,8 +11,8 @@ lifetime is bounded, where it is issued and where it is verified: `exp` is requi
 | `provider` | read everything and write |
 | `reader` | read everything, private entities too |
 
-A token may be for less than its roles allow (`scope`, `hansa token --scope`): `read`, `write`, `operate`. A scope
-never adds a right.
+A token may be for less than its roles allow (`scope`, `hansa token --scope`): `read`, `write`, `operate`. A
+scope never adds a right.
 
 Roles fail closed: one that is not in this table, in another case or of another type gives no right, and a
 token without one of these opens no more than no token.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from hansa.identity.provider.clients.registry import write_clients
 from tests.support.credentials import jwk, jwt
 from tests.support.logins import ANA, cookie_of
 from tests.support.provider import BACK, EVERY_SCOPE, PROOF_KEY, VERIFIER, asked, payload_of, query_of
-from tests.support.whole import Whole, open_whole
+from tests.support.whole import CLOCK, Whole, open_whole
 
 OFFERINGS = "/tmf-api/productCatalogManagement/v4/productOffering"
 OFFERING = {"name": "Storage", "lifecycleStatus": "Launched"}
@@ -60,7 +59,12 @@ async def tokens_of(whole: Whole, scope: str = "openid write", **headers: str) -
 
 def proof(method: str, path: str, token: str | None = None, **claims: str) -> str:
     """A proof for a request, by the clock of the machine."""
-    content: dict[str, Any] = {"htm": method, "htu": f"{ISSUER}{path}", "iat": int(time.time()), "jti": "1"}
+    content: dict[str, Any] = {
+        "htm": method,
+        "htu": f"{ISSUER}{path}",
+        "iat": int(CLOCK.now().timestamp()),
+        "jti": "1",
+    }
     if token is not None:
         digest = hashlib.sha256(token.encode()).digest()
         content["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

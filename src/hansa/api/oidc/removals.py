@@ -86,24 +86,24 @@ class RemovalRoutes:
             Unavailable: `Code.OVERLOADED`, or of the store.
         """
         require_operator(self._authenticate, request)
-        asked = _read(await json_body(request, BODY_MAX_BYTES))
-        if asked.readmit:
-            if not await self._endings.readmit(asked.kind, asked.name):
+        wanted = _read(await json_body(request, BODY_MAX_BYTES))
+        if wanted.readmit:
+            if not await self._endings.readmit(wanted.kind, wanted.name):
                 raise Refused(Code.NOT_FOUND, "No such party was removed.")
-            return json_response({"readmitted": asked.name}, headers=NO_STORE)
-        party = await self._endings.remove(asked.kind, asked.name)
-        ended = await self._sessions.end_all_of(asked.name) if asked.kind == "subject" else 0
+            return json_response({"readmitted": wanted.name}, headers=NO_STORE)
+        party = await self._endings.remove(wanted.kind, wanted.name)
+        ended = await self._sessions.end_all_of(wanted.name) if wanted.kind == "subject" else 0
         return json_response({"removed": party, "sessions_ended": ended}, headers=NO_STORE)
 
 
 def _read(body: bytes) -> PartyRequest:
     content: dict[str, Any] = read_object(body, _LIMITS)
     try:
-        asked = msgspec.convert(content, PartyRequest)
+        wanted = msgspec.convert(content, PartyRequest)
     except msgspec.ValidationError as error:
         raise Refused(
             Code.INVALID, "A party has a kind (subject, organization, credential) and a name."
         ) from error
-    if not 0 < len(asked.name) <= NAME_MAX_CHARS or not asked.name.isprintable():
+    if not 0 < len(wanted.name) <= NAME_MAX_CHARS or not wanted.name.isprintable():
         raise Refused(Code.INVALID, f"A name has 1 to {NAME_MAX_CHARS} printable characters.")
-    return asked
+    return wanted

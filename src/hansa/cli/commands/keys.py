@@ -33,6 +33,15 @@ IsNext = Annotated[
     bool, typer.Option("--next", help="For the key that is to take the place of the present one.")
 ]
 KeyName = Literal["token", "provider", "member", "agreement", "node", "validator"]
+RotatedKey = Annotated[
+    KeyName,
+    typer.Option(
+        "--key",
+        help="token, the key that signs the API's tokens, of a stopped marketplace; of one that runs: provider, the keys "
+        "of the OpenID Provider; member, the "
+        "key that signs events and requests; agreement, for which the others seal what is confidential; node, that of its engine on the network; validator, that signs blocks.",
+    ),
+]
 
 
 @command("Show a marketplace's keys, without secrets.", "hansa keys show market")
@@ -52,15 +61,7 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
 @command("Replace a key.", "hansa keys rotate market --key member --overlap 1h")
 def rotate(
     folder: Folder,
-    key: Annotated[
-        KeyName,
-        typer.Option(
-            "--key",
-            help="token, the key that signs the API's tokens, of a stopped marketplace; of one that runs: provider, the keys "
-            "of the OpenID Provider; member, the "
-            "key that signs events and requests; agreement, for which the others seal what is confidential; node, that of its engine on the network; validator, that signs blocks.",
-        ),
-    ] = "token",
+    key: RotatedKey = "token",
     overlap: Annotated[
         str,
         typer.Option(

@@ -1,4 +1,4 @@
-"""Confidential clients sign what they ask for; nobody has a secret; keys come from where they are registered."""
+"""Confidential clients sign; nobody has a secret; keys come from where they are registered."""
 
 from __future__ import annotations
 

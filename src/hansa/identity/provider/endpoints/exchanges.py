@@ -3,10 +3,10 @@
     client ── access token of A, audience B ──▶ A ── statement of A for B ──▶ client of A, or A itself
     A ── the statement, with A's own assertion ──▶ B ── access token of B, if a rule of B admits A
 
-What a token says is what the credential said that was presented at A, on the word of A: a member that lies can
-say that anybody acts for any organisation. So B takes statements only of members that its operator trusts with
-every write (a rule for all collections and all actions in `write_delegations`); nobody becomes an operator by
-one, and none is made of a token that came of one.
+What a token says is what the credential said that was presented at A, on the word of A: a member that lies
+can say that anybody acts for any organisation. So B takes statements only of members that its operator trusts
+with every write (a rule for all collections and all actions in `write_delegations`); nobody becomes an
+operator by one, and none is made of a token that came of one.
 """
 
 from __future__ import annotations
