@@ -44,7 +44,7 @@ from hansa.core.identifiers import Entropy
 from hansa.core.keys import SigningKey
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck
-from hansa.node.allowed_origins import AnyOrigins, ListenerOrigins, MemberOrigins, NamedOrigins
+from hansa.node.clients import Clients
 from hansa.node.folder import (
     GENESIS,
     HISTORY,
@@ -66,14 +66,12 @@ from hansa.node.ledger_access.choosing import open_access
 from hansa.node.ledger_access.kinds import LedgerAccess, LightBlocks, NodeBus
 from hansa.node.ledger_view import LedgerView
 from hansa.node.membership import OwnEndpoints, OwnKey
-from hansa.node.outbound import OutboundClient
 from hansa.node.parts.access import AccessParts
 from hansa.node.parts.auditing import Auditing, auditing
 from hansa.node.parts.business import business_context
 from hansa.node.parts.development import development
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
-from hansa.node.parts.logins import wallet_parts
 from hansa.node.parts.onboarding import onboarding_routes
 from hansa.node.parts.portal import portal
 from hansa.node.parts.replication import Replication, replication_parts
@@ -81,6 +79,7 @@ from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
+from hansa.node.verifier.logins import wallet_parts
 from hansa.pubsub.engine import StateSync, bracketed, engine_build, read_key
 from hansa.pubsub.ledger.reading import RegistryState
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
@@ -224,26 +223,6 @@ def front_door(
         compressor=business.compressor,
         has_access_log=settings.access_log,
     )
-
-
-class Clients:
-    """A client for each purpose, so that a request for one cannot go where only another may."""
-
-    def __init__(self, settings: Settings, store: Store, registry: MemberRegistry) -> None:
-        members = MemberOrigins(registry.known, settings.followed_members)
-        origins = (
-            *(members, ListenerOrigins(store), NamedOrigins(settings.import_hosts)),
-            AnyOrigins(members, NamedOrigins(settings.credential_hosts)),
-        )
-        self.to_members, self.to_listeners, self.to_files, self.to_issuers = (
-            OutboundClient(each.has_origin, allow_private_networks=settings.allow_private_networks)
-            for each in origins
-        )
-
-    async def close(self) -> None:
-        """Close all connections."""
-        for client in (self.to_members, self.to_listeners, self.to_files, self.to_issuers):
-            await client.close()
 
 
 def status_parts(

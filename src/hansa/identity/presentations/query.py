@@ -55,8 +55,8 @@ class PresentationQuery:
 
     Args:
         accepted: In the order in which they are named; one at least.
-        authorities: Names of the keys of authorities (`authority_key_id`), of which one issued the certificate
-            of whoever issued the credential; none: wallets are not told.
+        authorities: Names of the keys of authorities (`authority_key_id`), of which one issued the
+            certificate of whoever issued the credential; none: wallets are not told.
     """
 
     def __init__(self, accepted: Iterable[AcceptedType], authorities: Sequence[str] = ()) -> None:

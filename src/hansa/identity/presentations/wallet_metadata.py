@@ -1,8 +1,8 @@
 """What a wallet says of itself when it fetches a request: whether the request is to be encrypted, and how.
 
 A wallet that names keys and algorithms (OpenID4VP 1.0, section 5.10) gets the signed request as a JWE to one
-of them; some take no other. Whatever cannot be read or used is ignored, as the protocol demands: the request is
-then signed alone. A request is public, so encrypting it to whoever asks tells nobody anything.
+of them; some take no other. Whatever cannot be read or used is ignored, as the protocol demands: the request
+is then signed alone. A request is public, so encrypting it to whoever asks tells nobody anything.
 """
 
 from __future__ import annotations
