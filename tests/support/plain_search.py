@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from hansa.core.errors import Code, Unavailable
 from hansa.store.records import INTERNAL, ListCaller
 from hansa.store.search.counting import counted, is_selected
 from hansa.store.search.plain import OwnStatistics, candidate, matches
@@ -39,6 +40,8 @@ class PlainSearchIndex:
 
     async def put(self, batch: IndexBatch) -> None:
         """Write and remove documents, and move on in the feed."""
+        if batch.after is not None and batch.after != self._position.change:
+            raise Unavailable(Code.UNAVAILABLE, "The search index was made anew.")
         changed = {target for target, digest in batch.parts if self._digests.get(target) != digest}
         self._digests.update(batch.parts)
         for one in self._documents.values():

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import msgspec
 import structlog
 
 from hansa.business.search.analysis import RULES
@@ -93,7 +94,10 @@ class UnindexedChanges:
         self._renew()
 
     def move(self, start: int) -> None:
-        """The index has come to a row."""
+        """The index has come to a row, or is made anew from an earlier one."""
+        if start < self._start:
+            self._documents.clear()
+            self._end = start
         self._start = start
         self._end = max(self._end, start)
         self._renew()
@@ -179,7 +183,7 @@ class IndexFollower:
         made = await self.unindexed.made(changes)
         last = changes[-1]
         position = IndexPosition(last.seq, _mark(last), self._rules)
-        await self._index.put(_batch(position, made))
+        await self._index.put(msgspec.structs.replace(_batch(position, made), after=await self._at()))
         self._position = position
         self.unindexed.move(last.seq)
 
@@ -207,5 +211,5 @@ def _batch(position: IndexPosition | None, made: Made) -> IndexBatch:
         position,
         tuple(one for one in made.documents.values() if one is not None),
         tuple(each for each, one in made.documents.items() if one is None),
-        made.parts,
+        parts=made.parts,
     )

@@ -24,7 +24,12 @@ class SearchIndex(Protocol):
         """How far it has followed the feed."""
 
     async def put(self, batch: IndexBatch) -> None:
-        """Write and remove documents, and move on in the feed."""
+        """Write and remove documents, and move on in the feed.
+
+        Raises:
+            Unavailable: Also when the index is not where the batch goes on, since it was made anew: whoever
+                follows the feed looks where it is, and goes on from there.
+        """
 
     async def empty(self, position: IndexPosition) -> None:
         """Remove everything."""

@@ -121,6 +121,8 @@ class IndexBatch(msgspec.Struct, frozen=True):
     documents: tuple[SearchDocument, ...] = ()
     removed: tuple[str, ...] = ()
     """Identifiers."""
+    after: int | None = None
+    """The position that the index must have, so that nothing is passed over; None: any."""
     parts: tuple[tuple[str, str], ...] = ()
     """Entities that may be in other documents, each with a digest of what would be: where that has changed,
     these documents are due."""

@@ -23,6 +23,7 @@ from hansa.store.records import INTERNAL
 from hansa.store.search.records import IndexAnswer, IndexQuery, Overlay, Term
 from hansa.store.sqlite.search.expressions import expression
 from hansa.store.sqlite.search.index import SqliteSearchIndex
+from tests.support.business import open_business
 from tests.support.searching import READER, Searched, counts, offering, open_searched
 
 HOSTILE_TEXTS = (
@@ -386,3 +387,25 @@ async def test_facets_with_very_many_values_are_cut_and_say_so(searched: Searche
     (region,) = [one for one in page.facets if one.name == "region"]
     assert (len(region.values) <= 31, region.is_cut) == (True, True)
     assert [one.value for one in region.values if one.is_selected] == ["Region 7"]
+
+
+async def test_an_index_whose_damage_a_search_notices_is_made_anew_and_followed_again(tmp_path: Path) -> None:
+    business = await open_business()
+    async with open_searched(tmp_path, business) as first:
+        await first.put(*(offering(f"o{n}", f"Quokka {n}") for n in range(300)))
+        await first.follower.catch_up()
+    async with open_searched(tmp_path, business) as second:
+        await second.follower.begin()
+        path = tmp_path / "search.db"
+        content = bytearray(path.read_bytes())
+        content[4096:] = bytes(len(content) - 4096)
+        path.write_bytes(content)
+        with pytest.raises(Unavailable, match="anew"):
+            await second.page("quokka")
+        await second.put(offering("new", "Quokka"))
+        with pytest.raises(Unavailable, match="anew"):  # it is not where the follower believes it to be
+            await second.follower.step()
+        await second.follower.catch_up()
+        assert (await second.page("quokka")).total == 301
+        assert await second.index.count() == 301
+    await business.store.close()

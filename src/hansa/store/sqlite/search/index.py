@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import apsw
+import structlog
 
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Unavailable
+from hansa.core.errors import Code, Fatal, Unavailable
 from hansa.store.records import INTERNAL, ListCaller
 from hansa.store.search.records import IndexAnswer, IndexBatch, IndexPosition, IndexQuery, Overlay
 from hansa.store.sqlite.database.connection import as_ours
@@ -22,9 +23,15 @@ from hansa.store.sqlite.search.placed_facets import PlacedFacets
 from hansa.store.sqlite.search.reading import answering
 from hansa.store.sqlite.search.schema import open_index, remove
 from hansa.store.sqlite.search.vocabulary import beginning_words, similar_words
-from hansa.store.sqlite.search.writing import Writer
+from hansa.store.sqlite.search.writing import MADE_ANEW, Writer
 
 T = TypeVar("T")
+
+log = structlog.get_logger("hansa.store")
+
+
+class _Damaged(Exception):
+    """The file is no index, or not a whole one."""
 
 
 class SqliteSearchIndex:
@@ -39,7 +46,8 @@ class SqliteSearchIndex:
     def __init__(self, path: Path, clock: Clock, timeout_s: float) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hansa-index")
-        self._pool = SearchPool(path, clock, timeout_s)
+        self._new_pool = partial(SearchPool, path, clock, timeout_s)
+        self._pool = self._new_pool()
         self._connection: apsw.Connection | None = None
         self._writer: Writer | None = None
         self._facets = FacetNumbers()
@@ -75,18 +83,28 @@ class SqliteSearchIndex:
     async def _write(self, work: Callable[[Writer], T]) -> T:
         if self._is_closed:
             raise Unavailable(Code.UNAVAILABLE, "The search index is closing.")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._written, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._written, work)
+        except _Damaged as error:
+            raise await self._made_anew() from error
+
+    async def _made_anew(self) -> Unavailable:
+        """Remove a damaged file, and let go of all that read it; the next who needs an index makes one."""
+        log.warning("search_index_damaged", path=str(self._path))
+        pool, self._pool = self._pool, self._new_pool()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._remove)
+        await pool.close()
+        return Unavailable(Code.UNAVAILABLE, MADE_ANEW, 5.0)
+
+    def _remove(self) -> None:
+        self._let_go()
+        remove(self._path)
 
     def _written(self, work: Callable[[Writer], T]) -> T:
         try:
             return work(self._opened())
         except (apsw.CorruptError, apsw.NotADBError) as error:
-            # Made anew by the next who opens it; readers of the old file see what it had.
-            self._let_go()
-            remove(self._path)
-            raise Unavailable(
-                Code.UNAVAILABLE, "The search index is damaged and is made anew.", 5.0
-            ) from error
+            raise _Damaged from error
         except apsw.Error as error:
             raise as_ours(error, str(self._path)) from error
 
@@ -148,6 +166,12 @@ class SqliteSearchIndex:
             raise Unavailable(
                 Code.SEARCH_TOO_SLOW, "This search takes too long: use longer or fewer words."
             ) from None
+        except (apsw.CorruptError, apsw.NotADBError) as error:  # by opening another connection
+            raise await self._made_anew() from error
+        except Fatal as error:
+            if error.code is not Code.STORE_DAMAGED:
+                raise
+            raise await self._made_anew() from error
 
     async def close(self) -> None:
         """Let go of the file."""

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import apsw
 
+from hansa.core.errors import Code, Unavailable
 from hansa.store.search.plain import size_of
 from hansa.store.search.records import (
     COLUMNS,
@@ -21,6 +22,7 @@ from hansa.store.search.records import (
 from hansa.store.search.spelling import is_corrected, keys_of
 from hansa.store.sqlite.search.schema import KIND_SHIFT
 
+MADE_ANEW: Final = "The search index was made anew."
 WORDS_MAX: Final = 1_000_000
 """Words beyond are found, and not corrected to."""
 FACETS_CACHED_MAX: Final = 100_000
@@ -77,6 +79,8 @@ class Writer:
         self.changed = {}
         try:
             with self._connection:
+                if batch.after is not None and self.position().change != batch.after:
+                    raise Unavailable(Code.UNAVAILABLE, MADE_ANEW)
                 self._mark_due(batch.parts)
                 for each in batch.removed:
                     self._remove(each)
