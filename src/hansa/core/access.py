@@ -131,6 +131,8 @@ class AccessTarget(msgspec.Struct, frozen=True):
     """That holds their state."""
     is_catalogue: bool = False
     """Whether its entities may be public."""
+    is_task: bool = False
+    """Whether they are tasks, which change other entities when they are created."""
     is_below: bool = False
     """Whether they are sub-resources: who may what with them is decided by their parent."""
     is_job: bool = False

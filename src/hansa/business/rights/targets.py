@@ -7,6 +7,7 @@ from typing import Final
 from hansa.business.jobs.files import is_job
 from hansa.business.models import Api, Resource
 from hansa.core.access import AccessTarget, Action
+from hansa.core.parties import ATTRIBUTE as PARTIES
 
 PARTY_TYPES: Final = frozenset({"RelatedParty", "RelatedPartyRef"})
 _ACTIONS: Final = {
@@ -33,6 +34,7 @@ def access_target(api: Api, resource: Resource) -> AccessTarget:
         status_attribute=resource.status_attribute,
         is_catalogue=resource.visibility == "catalogue",
         is_job=is_job(resource),
+        is_task=resource.task is not None,
         is_below=resource.parent_name is not None,
     )
 
@@ -40,4 +42,4 @@ def access_target(api: Api, resource: Resource) -> AccessTarget:
 def party_attributes(api: Api, resource: Resource) -> tuple[str, ...]:
     """The attributes of a resource that hold related parties."""
     attributes = api.attributes_of(resource.type)
-    return tuple(name for name, one in attributes.items() if one.type in PARTY_TYPES)
+    return tuple(name for name, one in attributes.items() if name == PARTIES or one.type in PARTY_TYPES)

@@ -88,6 +88,7 @@ def resource_entity(
         "status": status if isinstance(status, str) else "",
         "isCatalogue": target.is_catalogue,
         "isPublic": facts.is_public,
+        "isTask": target.is_task,
         "owners": _organizations(parties.owners),
         "buyers": _organizations(parties.buyers),
         "parties": _organizations(parties.all),

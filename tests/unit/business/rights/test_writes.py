@@ -317,3 +317,22 @@ async def test_counts_filters_and_orders_tell_nothing_of_what_is_hidden(market: 
     assert (await market.as_("acme").request("GET", OFFERINGS)).body == twice.body
     theirs = await market.as_("bolt").request("GET", OFFERINGS)
     assert theirs.headers["x-total-count"] == "3"
+
+
+async def test_nobody_tops_its_own_balance_up(market: RightsBusiness) -> None:
+    base = "/tmf-api/prepayBalanceManagement/v4"
+    bucket = await market.created(
+        "operator",
+        f"{base}/bucket",
+        {
+            "usageType": "monetary",
+            "remainingValue": {"amount": 1, "units": "EUR"},
+            "relatedParty": [party(ACME)],
+        },
+    )
+    body = {"bucket": {"id": bucket["id"]}, "amount": {"amount": 1000, "units": "EUR"}}
+    refused = await market.as_("acme").request("POST", f"{base}/topupBalance", body)
+    assert refused.status == 403
+    now = (await market.as_("acme").request("GET", f"{base}/bucket/{bucket['id']}")).json()
+    assert now["remainingValue"]["amount"] == 1
+    assert (await market.as_("operator").request("POST", f"{base}/topupBalance", body)).status == 201

@@ -144,7 +144,8 @@ class ReadHandler:
 
     def _parsed(self, key: ListKey) -> ListRequest:
         """What a request says; of pages of the same list, all but the page is parsed once."""
-        key = key._replace(reader=None)  # whoever reads, it says the same
+        if key.reader is not None:
+            key = key._replace(reader=None)  # whoever reads, it says the same
         cached = self._cache.requests.get(key)
         if cached is not None:
             return cached
