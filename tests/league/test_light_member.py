@@ -1,8 +1,13 @@
-"""A marketplace without an engine takes part in a league of three, and survives a member that lies."""
+"""A marketplace without an engine takes part in a league of three, and survives a member that lies.
+
+It begins with the first event, or with a snapshot of a member.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import shutil
 import zlib
 from collections.abc import AsyncIterator, Sequence
@@ -18,15 +23,21 @@ from hansa.node.folder import OBSERVING
 from hansa.node.settings.editing import set_setting
 from tests.league.harness import OFFERINGS, League, RunningMember, free_base_port, league, wait_until
 from tests.league.test_governance import decide, hansa
+from tests.league.test_joining import FREQUENT, offer_snapshots
 
 pytestmark = [pytest.mark.league, pytest.mark.timeout(300)]
 
 PATIENCE_S = 60.0
+BEGUN = "ledger_begins_with_snapshot"
+PART_OF_SNAPSHOT = re.compile(r"/league/v1/snapshots/\d+/\d+")
 
 
 @asynccontextmanager
 async def liar(session: aiohttp.ClientSession, truth: str, port: int) -> AsyncIterator[list[str]]:
-    """A member that answers as another one does, but with other events; yields the paths of its lies."""
+    """A member that answers as another one does, but with other events, and with snapshots of another state.
+
+    Yields the paths of its lies.
+    """
     lies: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -37,6 +48,9 @@ async def liar(session: aiohttp.ClientSession, truth: str, port: int) -> AsyncIt
                 raw = bytearray(zlib.decompress(body))
                 raw[-10] ^= 1  # of the content of the last event
                 body = zlib.compress(bytes(raw))
+            elif PART_OF_SNAPSHOT.fullmatch(request.path) and response.status == 200:
+                lies.append(request.path_qs)
+                body = body[:-1] + bytes([body[-1] ^ 1])
             return web.Response(status=response.status, body=body, content_type=response.content_type)
 
     application = web.Application()
@@ -82,6 +96,65 @@ async def test_a_light_member_follows_publishes_and_survives_a_member_that_lies(
                 await hansa("league", "leave", str(folder), "--yes")
             finally:
                 await visby.stop()
+
+
+async def test_a_light_member_begins_with_the_snapshot_of_a_member_that_does_not_lie(tmp_path: Path) -> None:
+    async with (
+        league(tmp_path / "league", 3, is_started=False) as three,
+        aiohttp.ClientSession() as session,
+    ):
+        offered = await begun_with_snapshots(three)
+        port = free_base_port(2) + 1
+        folder = tmp_path / "visby"
+        await hansa(
+            *("join", str(folder), "--light", "--from", three[0].url, "--from", three[1].url),
+            *("--name", "visby", "--endpoint", f"http://127.0.0.1:{port}"),
+        )
+        await decide(three, "admit", str(folder / "candidacy.jws"), voters=3)
+        followed = (f"http://127.0.0.1:{port + 1}", three[1].url, three[2].url)
+        set_setting(folder / "hansa.toml", "followed_members", followed)
+        token = (await hansa("token", str(folder), "--subject", "ada", "--role", "operator")).strip()
+        write_file(folder / "token", token.encode())
+        visby = RunningMember(folder, port, session)
+        async with liar(session, three[0].url, port + 1) as lies:
+            await visby.start(command=FREQUENT)
+            try:
+                await visby.wait_until_ready()
+                four = League([*three.members, visby])
+                for one in offered:
+                    await four.wait_until_visible(f"{OFFERINGS}/{one}", PATIENCE_S)
+                begun = [line for line in visby.log.read_text().splitlines() if BEGUN in line]
+                assert begun, "it begins with a snapshot"
+                assert followed[0] not in begun[-1]
+                await says_who_lies(visby, followed[0], three, lies)
+                published = await visby.create_offering()
+                await four.wait_until_visible(f"{OFFERINGS}/{published}", PATIENCE_S)
+                assert await ledger_of(visby) == await ledger_of(three[1])
+            finally:
+                await visby.stop()
+
+
+async def begun_with_snapshots(three: League) -> list[str]:
+    """Start members that take a snapshot each other block, until two offer one; what is offered by then."""
+    for member in three.members:
+        await member.start(command=FREQUENT)
+    for member in three.members:
+        await member.wait_until_ready()
+    offered: list[str] = []
+
+    async def has_snapshots() -> bool:
+        offered.append(await three[0].create_offering())
+        await three.wait_until_visible(f"{OFFERINGS}/{offered[-1]}")
+        return len(offered) > 8 and await offer_snapshots(three)
+
+    await wait_until(has_snapshots, "two offer a snapshot", PATIENCE_S, three.members)
+    return offered
+
+
+async def ledger_of(member: RunningMember) -> list[bytes]:
+    """All events, as a member serves them."""
+    page = (await member.get("/league/v1/events?limit=100")).json()
+    return [json.dumps(one, sort_keys=True).encode() for one in page]
 
 
 async def serves_alone_and_comes_back(
