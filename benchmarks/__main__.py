@@ -22,7 +22,7 @@ from benchmarks.report import Table
 
 PARTS: Final = (
     *("api", "hub", "bus", "growth", "joining", "validator_keys", "flood", "league", "filling", "readers"),
-    *("credentials", "logins", "rights", "replicating", "search", "portal"),
+    *("credentials", "logins", "rights", "replicating", "search", "portal", "ageing"),
 )
 """Modules with a function `measure`; loaded one by one, because each brings the layers that it measures."""
 

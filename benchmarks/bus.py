@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -90,6 +91,33 @@ class Issuer:
         return encode_event(identified(event))
 
 
+class Validators:
+    """The keys of the validators of some members, and the genesis that names them.
+
+    Args:
+        issuers: The members.
+        key_type: What all validators sign with.
+    """
+
+    def __init__(self, issuers: Sequence[Issuer], key_type: KeyType = "ed25519") -> None:
+        self.keys = [(EngineKey.generate(), EngineKey.generate(key_type)) for _ in issuers]
+        self._validators = [
+            GenesisValidator(issuer.member.name, validator.public, 1)
+            for issuer, (_, validator) in zip(issuers, self.keys, strict=True)
+        ]
+        self.members = tuple(
+            msgspec.structs.replace(
+                issuer.member, node_ids=(node.node_id,), validator_key=validator.public.hex(), power=1
+            )
+            for issuer, (node, validator) in zip(issuers, self.keys, strict=True)
+        )
+
+    def genesis(self, params: LedgerParams) -> bytes:
+        """The genesis of a league of them."""
+        app_state = msgspec.to_builtins(AppState(self.members, params))
+        return genesis_document("benchmark", datetime.now(UTC), self._validators, app_state)
+
+
 @contextlib.asynccontextmanager
 async def ledgers(
     folder: Path,
@@ -107,20 +135,24 @@ async def ledgers(
         params: The league's limits; by default those that a league has by default.
         validator_key_type: What all validators sign with.
     """
-    keys = [(EngineKey.generate(), EngineKey.generate(validator_key_type)) for _ in issuers]
+    validators = Validators(issuers, validator_key_type)
+    genesis = validators.genesis(params or LedgerParams())
+    async with running(folder, issuers, validators, genesis, changed) as buses:
+        yield buses
+
+
+@contextlib.asynccontextmanager
+async def running(
+    folder: Path,
+    issuers: Sequence[Issuer],
+    validators: Validators,
+    genesis: bytes,
+    changed: Mapping[str, str] | None = None,
+    state: Path | None = None,
+) -> AsyncIterator[tuple[CometBftBus, ...]]:
+    """The validators of a genesis; see `ledgers`. Each begins with a copy of `state`, if there is one."""
     ports = free_ports(len(issuers))
-    validators = [
-        GenesisValidator(issuer.member.name, validator.public, 1)
-        for issuer, (_, validator) in zip(issuers, keys, strict=True)
-    ]
-    members = [
-        msgspec.structs.replace(
-            issuer.member, node_ids=(node.node_id,), validator_key=validator.public.hex(), power=1
-        )
-        for issuer, (node, validator) in zip(issuers, keys, strict=True)
-    ]
-    app_state = msgspec.to_builtins(AppState(tuple(members), params or LedgerParams()))
-    genesis = genesis_document("benchmark", datetime.now(UTC), validators, app_state)
+    keys = validators.keys
     peers = [f"{node.node_id}@127.0.0.1:{port}" for (node, _), port in zip(keys, ports, strict=True)]
     async with contextlib.AsyncExitStack() as stack:
         homes = []
@@ -133,6 +165,8 @@ async def ledgers(
                 is_single_machine=True,
             )
             write_home(home, settings, genesis, node_key=keys[number][0], validator_key=keys[number][1])
+            if state is not None:
+                shutil.copy(state, home / STATE)
             await _start(stack, home, (changed or {}).get(issuer.did, LEDGER))
             homes.append(home)
         buses = []

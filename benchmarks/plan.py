@@ -25,6 +25,9 @@ class Plan(msgspec.Struct, frozen=True):
     # The bus beside the engine's kvstore, and after a long life.
     growth_rounds: int = 5
     growth_events: int = 1_000_000
+    # The state by its size.
+    ageing_events: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    ageing_blocks: int = 30
     # One ledger application with a long history, and a newcomer to it.
     joining_events: int = 1_000_000
     joining_claims: int = 200_000
@@ -70,6 +73,8 @@ QUICK: Final = Plan(
     pause_s=0.01,
     growth_rounds=1,
     growth_events=2_000,
+    ageing_events=(400, 800),
+    ageing_blocks=1,
     joining_events=2_000,
     joining_claims=800,
     refusals=20,

@@ -58,10 +58,12 @@ MEMORY: Final = ":memory:"
 _BUSY_TIMEOUT_MS: Final = 10_000
 """Those who read hold the writer up only while one of them recovers the log that a crash left."""
 
-_LOG_PAGES: Final = 1000
+_LOG_PAGES: Final = 2000
 """Pages of the write-ahead log that are not in the database yet, from which on they are copied."""
-_LOG_PAGES_MAX: Final = 2000
+_LOG_PAGES_MAX: Final = 4500
 """Pages of the log, from which on a commit waits for those who read it."""
+_LOG_REST_PAGES: Final = 1000
+"""Pages that are not copied yet, up to which that commit copies them itself; of more, the copier has its turn first."""
 _LOG_BUSY_TIMEOUT_MS: Final = 50
 """How long that commit waits. It is the longer the longer the log is, by the square."""
 _LOG_BUSY_TIMEOUT_MAX_MS: Final = 1000
@@ -299,18 +301,22 @@ class SqliteState:
         waits until those who read have ended, while new ones read the database alone. Whoever reads for
         longer than that, as a snapshot of a large state does, holds up one commit, and another one when the
         log is longer by a quarter; the log retains everything.
+
+        The longer the log, the fewer pages are copied: one that many blocks change is copied once.
         """
         with contextlib.suppress(apsw.Error):
             pages, copied = self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
             if pages < _LOG_PAGES_MAX:
                 self._awaited_pages = _LOG_PAGES_MAX
-            if pages >= self._awaited_pages:
+            is_long = pages >= self._awaited_pages
+            has_little_left = pages - copied <= _LOG_REST_PAGES or 4 * pages >= 5 * self._awaited_pages
+            if is_long and has_little_left:
                 self._awaited_pages = pages + pages // 4
                 timeout_ms = int(_LOG_BUSY_TIMEOUT_MS * (pages / _LOG_PAGES_MAX) ** 2)
                 self.connection.set_busy_timeout(min(timeout_ms, _LOG_BUSY_TIMEOUT_MAX_MS))
                 with self._copier.paused():
                     self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-            elif pages - copied >= _LOG_PAGES:
+            elif is_long or pages - copied >= _LOG_PAGES:
                 self._copier.start_copy()
         self.connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
 

@@ -42,7 +42,7 @@ PATH_LENGTH: Final = 16
 GROUP_SIZE: Final = 256
 """Buckets in a group. The hashes over groups are stored, so that a path needs few rows."""
 GROUP_LEVEL: Final = 8
-BUCKETS_CACHED_MAX_BYTES: Final = 16_000_000
+BUCKETS_CACHED_MAX_BYTES: Final = 64_000_000
 _ENTRY_BYTES: Final = 100
 """Of a cached bucket beside its records, about."""
 
