@@ -5,9 +5,9 @@ of a new entity, so that everything that grows with the ledger does. At each siz
 each member go through all steps, and the pages that SQLite wrote and read for an event are counted beside the
 processor's time. The pages do not depend on what else the machine does.
 
-Then four validators begin with copies of that state, at the height after it: commit latency of one event while
-the league is idle, the rate of full batches, and latency beside batches at half of that rate. A state of a
-million events is made in some minutes, which takes a league of four three times as long.
+Then four validators begin with copies of that state, at the height after it: commit latency of one event
+while the league is idle, the rate of full batches, and latency beside batches at half of that rate. A state
+of a million events is made in some minutes, which takes a league of four three times as long.
 """
 
 from __future__ import annotations

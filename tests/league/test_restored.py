@@ -323,7 +323,7 @@ async def test_a_league_that_waits_for_a_restored_member_goes_on_when_its_operat
 async def restore_in_the_round(
     made: League, riga: RunningMember, backup: Path, away: RunningMember | None = None
 ) -> str:
-    """Kill a member, have the league wait for it, and restore it as from a backup of the round that is waited in.
+    """Kill a member, have the league wait for it, and restore it as from a backup of that very round.
 
     The backup says that it signed in that round, and nobody else has that vote. The identifier of what waits.
     """

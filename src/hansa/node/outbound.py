@@ -42,9 +42,9 @@ Addresses = list[tuple[int, int, int, str, tuple[str | int | bytes, ...]]]
 class SystemResolver(AbstractResolver):
     """Resolves names as the system does, and holds nobody up.
 
-    The system cannot be told to stop looking up a name, and takes ten seconds where no name server answers. The
-    threads of an event loop have to end before the loop does, so that a marketplace could not stop meanwhile;
-    those in here end with the process.
+    The system cannot be told to stop looking up a name, and takes ten seconds where no name server answers.
+    The threads of an event loop have to end before the loop does, so that a marketplace could not stop
+    meanwhile; those in here end with the process.
     """
 
     def __init__(self) -> None:
@@ -55,11 +55,16 @@ class SystemResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """The addresses of `host`; raises `OSError` when there is none."""
         await self._free.acquire()
-        found = asyncio.get_running_loop().create_future()
+        result = asyncio.get_running_loop().create_future()
         look_up = partial(
             socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
-        threading.Thread(target=self._look_up, args=(look_up, found), name="name-lookup", daemon=True).start()
+        arguments = look_up, result
+        try:
+            threading.Thread(target=self._look_up, args=arguments, name="name-lookup", daemon=True).start()
+        except BaseException:
+            self._free.release()
+            raise
         return [
             ResolveResult(
                 hostname=host,
@@ -69,10 +74,10 @@ class SystemResolver(AbstractResolver):
                 proto=protocol,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for kind, _, protocol, _, address in await found
+            for kind, _, protocol, _, address in await result
         ]
 
-    def _look_up(self, look_up: Callable[[], Addresses], found: asyncio.Future[Addresses]) -> None:
+    def _look_up(self, look_up: Callable[[], Addresses], result: asyncio.Future[Addresses]) -> None:
         """Look a name up, in a thread."""
         addresses, problem = Addresses(), None
         try:
@@ -80,18 +85,18 @@ class SystemResolver(AbstractResolver):
         except Exception as error:  # noqa: BLE001 - whoever waits has to learn of it, whatever it is
             problem = error
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            found.get_loop().call_soon_threadsafe(self._settle, found, addresses, problem)
+            result.get_loop().call_soon_threadsafe(self._settle, result, addresses, problem)
 
     def _settle(
-        self, found: asyncio.Future[Addresses], addresses: Addresses, problem: Exception | None
+        self, result: asyncio.Future[Addresses], addresses: Addresses, problem: Exception | None
     ) -> None:
         self._free.release()
-        if found.done():
+        if result.done():
             return  # nobody waits for it any more
         if problem is None:
-            found.set_result(addresses)
+            result.set_result(addresses)
         else:
-            found.set_exception(problem)
+            result.set_exception(problem)
 
     async def close(self) -> None:
         """Nothing is to be closed."""

@@ -358,7 +358,7 @@ class Marketplace:
         reported = hub, ledger, reporter, traffic, caches
         self.metrics, rest = self._rest(settings, context, business, registry, others, *reported)
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
-        self._positions = forwards.positions
+        self._stop_waits = forwards.positions.stop
 
     def _rest(
         self,
@@ -417,7 +417,7 @@ class Marketplace:
     def stop(self) -> None:
         """End the responses that would wait for long, so that the server can stop."""
         self.front_door.stop_streams()
-        self._positions.stop()
+        self._stop_waits()
 
     async def close(self) -> None:
         """Stop what runs and let go of everything, in the order in which parts need one another."""

@@ -1,4 +1,4 @@
-"""A league that waits for a validator which observes: what is seen of it, and what signing then begins after."""
+"""A league that waits for a validator which observes: what is seen of it, and after what it signs then."""
 
 from __future__ import annotations
 

@@ -100,8 +100,8 @@ def _genesis_of(path: Path, cards: Sequence[MemberCard]) -> bytes:
     absent = next((card.member.name for card in cards if card.member.did not in members), None)
     if absent is not None:
         raise Refused(Code.INVALID, f"{path} does not name {absent}, whose card was given.")
-    given = {card.member.did for card in cards}
-    lacking = ", ".join(name for did, name in members.items() if did not in given)
+    dids = {card.member.did for card in cards}
+    lacking = ", ".join(name for did, name in members.items() if did not in dids)
     if lacking:
         raise Refused(
             Code.INVALID,

@@ -50,9 +50,9 @@ def sign(folder: Path, *, without_away: bool = False) -> SigningState:
 
     Raises:
         Fatal: `Code.FOLDER_IN_USE`, `Code.SETTINGS_INVALID`, `Code.DISK_FULL`.
-        Refused: `Code.CONFLICT`: it signs already, somebody else was seen signing with its key, it has not been
-            up to date with the other members yet, or some that are away may have its vote for the round that is
-            being decided.
+        Refused: `Code.CONFLICT`: it signs already, somebody else was seen signing with its key, it has not
+            been up to date with the other members yet, or some that are away may have its vote for the round
+            that is being decided.
     """
     settings = load_settings(folder, {})
     _, genesis = load_genesis(folder)

@@ -92,7 +92,7 @@ class ValidatorStatus(msgspec.Struct, frozen=True):
     elsewhere: tuple[str, ...] = ()
     """Members that are connected to an engine with our node key that is not ours."""
     awaited_at: int | None = None
-    """Height of the block that the league does not decide without it; None when it waits for nothing of it."""
+    """Height of the block that the league does not decide without it; None when it waits for no vote."""
 
 
 class ObservedLedger(Protocol):
@@ -324,7 +324,7 @@ class ValidatorGuard:
     def _note_standstill(
         self, status: LedgerStatus, progress: EngineProgress, votes: Sequence[SigningState]
     ) -> None:
-        """Remember what others have of this validator where the league waits for it, for `hansa engine sign`."""
+        """Remember what others have of this validator where the league waits for it (`hansa engine sign`)."""
         assert self._observing is not None, "only who observes is waited for"
         own_power = status.powers.get(self._address.lower(), 0)
         before, self._standstill = (
@@ -446,8 +446,8 @@ def _credible_height(heights: Sequence[int]) -> int:
 def sign_after(folder: Path, height: int, observing: Observing, *, without_away: bool = False) -> None:
     """Have the validator of a folder sign from after `height` on; its engine does not run.
 
-    What the mark remembers of the very round that is being decided counts for as much as others have of it, when
-    all of them were seen (`hansa.node.validator.standstill`).
+    What the mark remembers of the very round that is being decided counts for as much as others have of it,
+    when all of them were seen (`hansa.node.validator.standstill`).
 
     Args:
         folder: The marketplace's.

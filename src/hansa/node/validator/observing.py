@@ -41,7 +41,7 @@ class Sighting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Standstill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A block that the league does not decide without this validator, and what others have of its votes for it."""
+    """A block that the league does not decide without this validator, and what others have of its votes."""
 
     height: int
     round: int
@@ -72,7 +72,7 @@ class Observing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The last block that the league was seen waiting for this validator with."""
 
     def standstill_after(self, height: int) -> Standstill | None:
-        """The standstill after a block, if it is in the round that the validator is known to have signed in last.
+        """The standstill after a block, if it is in the round that the validator is known to have signed in.
 
         In another round there is nothing to decide: an earlier one is over, and a later one may yet come.
         """

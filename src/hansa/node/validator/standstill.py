@@ -1,15 +1,17 @@
 """Whether the league waits for a validator that observes, and what the others have of its votes meanwhile.
 
-Where no more than 2/3 of the power signs without it, no block is made, and there is nothing that observing could
-count. Only the operator can know then that no other copy of the validator exists. What can be seen from here is the
-rest: which votes of it, for the block that is being decided, are anywhere but in such a copy.
+Where no more than 2/3 of the power signs without it, no block is made, and there is nothing that observing
+could count. Only the operator can know then that no other copy of the validator exists. What can be seen
+from here is the rest: which votes of it, for the block that is being decided, are anywhere but in such a
+copy.
 
-Engines send one another, again and again and directly, every vote for the height and the round that both are in
-(`gossipVotesRoutine` of CometBFT). So when another validator's engine has been connected to ours for `SETTLED_S`, in
-the same height and round, whatever it has of our votes for that round is in our engine too. What none of them has was
-lost with the copy that signed it, and signing it anew contradicts nothing that anybody could show. That matters where
-the backup was made in the very round that is being decided: what it remembers having signed would otherwise keep the
-validator from voting in that round, and without its vote the round has no end.
+Engines send one another, again and again and directly, every vote for the height and the round that both
+are in (`gossipVotesRoutine` of CometBFT). So when another validator's engine has been connected to ours for
+`SETTLED_S`, in the same height and round, whatever it has of our votes for that round is in our engine too.
+What none of them has was lost with the copy that signed it, and signing it anew contradicts nothing that
+anybody could show. That matters where the backup was made in the very round that is being decided: what it
+remembers having signed would otherwise keep the validator from voting in that round, and without its vote
+the round has no end.
 
 A validator that is away may have a vote that nobody else has. It is named, and the operator decides.
 """
@@ -76,11 +78,11 @@ class StandstillWatch:
         if now_s - self._since_s < SETTLED_S:
             return None
         step = max((vote.step for vote in votes if (vote.height, vote.round) == place), default=0)
-        # A second proposal would be another one than the first, which may have been received and not be shown.
+        # A second proposal would be another one than the first, which may have arrived and not be shown.
         return Standstill(*place, max(step, PROPOSAL), away)
 
     def _one_round(self, progress: EngineProgress) -> tuple[int, int] | None:
-        """Height and round that our engine and all of its peers are in; None when they are in several, or in none."""
+        """Height and round that our engine and all of its peers are in; None when these differ."""
         try:
             height, round_, step = map(int, progress.step.split("/"))
         except ValueError:

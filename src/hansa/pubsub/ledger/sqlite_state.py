@@ -63,7 +63,8 @@ _LOG_PAGES: Final = 2000
 _LOG_PAGES_MAX: Final = 4500
 """Pages of the log, from which on a commit waits for those who read it."""
 _LOG_REST_PAGES: Final = 1000
-"""Pages that are not copied yet, up to which that commit copies them itself; of more, the copier has its turn first."""
+"""Pages that are not copied yet, up to which that commit copies them itself; of more, the copier has its
+turn first."""
 _LOG_BUSY_TIMEOUT_MS: Final = 50
 """How long that commit waits. It is the longer the longer the log is, by the square."""
 _LOG_BUSY_TIMEOUT_MAX_MS: Final = 1000
