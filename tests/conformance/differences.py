@@ -55,6 +55,11 @@ def for_operators(methods: str, *paths: str) -> tuple[str, ...]:
     return tuple(f"/{path} has {methods} for operators" for path in paths)
 
 
+def belongs_to(*types: str) -> tuple[str, ...]:
+    """Sentences about types with related parties."""
+    return tuple(f"{name}.relatedParty is a list of RelatedParty" for name in types)
+
+
 def visible_to() -> dict[str, tuple[str, ...]]:
     """The sentences about `visibleTo`, by API."""
     types = {
@@ -72,6 +77,15 @@ DIFFERENCES: Final = (
     Group(
         "A provider chooses which marketplaces get an entity, for which no document has an attribute.",
         added=visible_to(),
+    ),
+    Group(
+        "What is in a catalogue belongs to somebody, also where the document has no attribute for that.",
+        added={
+            "TMF620": belongs_to("Category", "ProductOfferingPrice"),
+            "TMF633": belongs_to("ServiceCandidate", "ServiceCategory"),
+            "TMF634": belongs_to("ResourceCandidate"),
+            "TMF662": belongs_to("AssociationSpecification", "EntityCatalogItem", "EntityCategory"),
+        },
     ),
     Group(
         "The server gives a resource its identity, also where the document asks the client for it.",
