@@ -330,7 +330,15 @@ async def test_nobody_tops_its_own_balance_up(market: RightsBusiness) -> None:
             "relatedParty": [party(ACME)],
         },
     )
-    body = {"bucket": {"id": bucket["id"]}, "amount": {"amount": 1000, "units": "EUR"}}
+    body = {
+        "bucket": {"id": bucket["id"]},
+        "amount": {"amount": 1000, "units": "EUR"},
+        "usageType": "monetary",
+        "partyAccount": {"id": "a", "name": "a", "status": "active"},
+        "channel": {"id": "c"},
+        "logicalResource": [{"id": "l"}],
+        "product": [{"id": "p"}],
+    }
     refused = await market.as_("acme").request("POST", f"{base}/topupBalance", body)
     assert refused.status == 403
     now = (await market.as_("acme").request("GET", f"{base}/bucket/{bucket['id']}")).json()
