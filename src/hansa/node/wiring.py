@@ -73,7 +73,7 @@ from hansa.node.parts.development import development
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.parts.onboarding import onboarding_routes
-from hansa.node.parts.portal import portal
+from hansa.node.parts.pages.portal import portal
 from hansa.node.parts.replication import Replication, replication_parts
 from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hansa.node.parts.origins import LedgerOrigins
+from hansa.node.parts.pages.origins import LedgerOrigins
 from hansa.portal.catalogue.origins import Provenance
 from hansa.pubsub.memory import MemoryBus
 from hansa.replication.registry import MemberRegistry

@@ -20,7 +20,7 @@ from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.files import read_file
 from hansa.node.http.application import ErrorAnswer, rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
-from hansa.node.parts.origins import LedgerOrigins
+from hansa.node.parts.pages.origins import LedgerOrigins
 from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
 from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
