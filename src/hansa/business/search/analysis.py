@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 import snowballstemmer
@@ -82,15 +82,16 @@ class Word(NamedTuple):
 
 def words_of(text: str, limit: int) -> list[Word]:
     """The words of a text, in their order, `limit` at most."""
-    words: list[Word] = []
+    return list(islice(each_word(text), limit))
+
+
+def each_word(text: str) -> Iterator[Word]:
+    """The words of a text, in their order, one after the other."""
     for match in _WORD.finditer(text):
         spelled = match[0][:WORD_MAX_CHARS].lower()
         plain = folded(spelled)
         if plain:
-            words.append(Word(plain, match.start(), match.end(), spelled))
-            if len(words) >= limit:
-                break
-    return words
+            yield Word(plain, match.start(), match.end(), spelled)
 
 
 def folded(word: str) -> str:

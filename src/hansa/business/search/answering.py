@@ -28,8 +28,8 @@ from hansa.business.rights.reading import EntityReader
 from hansa.business.rights.targets import access_target
 from hansa.business.search.documents import PARTY, decoded
 from hansa.business.search.folding import (
+    Folded,
     facet_values,
-    folded,
     lowest,
     name_of,
     prices_of,
@@ -370,7 +370,7 @@ class Search:
             for entity, its_fields in zip(entities, fields, strict=True)
         )
 
-    async def _referred(self, hits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    async def _referred(self, hits: Sequence[Mapping[str, Any]]) -> dict[str, Folded]:
         """What public entities that hits refer to are, for names and prices; by identifier."""
         ids: dict[str, None] = {}
         for fields in hits:
@@ -379,11 +379,7 @@ class Search:
             for attribute in ("category", "productOfferingPrice", "productSpecification"):
                 ids.update(dict.fromkeys(id for id, _ in references(fields, attribute)))
         entities = await self._store.entities(tuple(ids))
-        return {
-            one.id: folded(one.type, decoded(self._parts.body(one.type, one.body)))
-            for one in entities.values()
-            if one.public
-        }
+        return self._unindexed.maker.folded_of(entities.values())
 
     def _hit(
         self, entity: Entity, fields: Mapping[str, Any], named: Mapping[str, Any], highlighter: Highlighter

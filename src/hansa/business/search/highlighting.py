@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from hansa.business.search.analysis import Word, stems, words_of
+from hansa.business.search.analysis import Word, each_word, stems, words_of
 from hansa.business.search.results import Highlight, MarkedText
 from hansa.store.search.records import Term
 
 EXCERPT_MAX_CHARS: Final = 240
 BEFORE_MAX_CHARS: Final = 60
 """Of an excerpt, in front of the first match."""
-SEARCHED_MAX_CHARS: Final = 20_000
+SEARCHED_MAX_CHARS: Final = 4000
 WORDS_MAX: Final = 3000
 HIGHLIGHTS_MAX: Final = 50
 
@@ -39,9 +39,15 @@ class Highlighter:
 
     def excerpt(self, text: str) -> MarkedText:
         """The part of a text around its first match, or its beginning."""
-        text = text[:SEARCHED_MAX_CHARS]
-        words = words_of(text, WORDS_MAX)
-        first = next((word for word in words if self._matches(word)), None)
+        searched = text[:SEARCHED_MAX_CHARS]
+        words: list[Word] = []
+        first: Word | None = None
+        for word in each_word(searched):
+            words.append(word)
+            if first is None and self._matches(word):
+                first = word
+            if first is not None and word.end > max(first.start, EXCERPT_MAX_CHARS) + EXCERPT_MAX_CHARS:
+                break
         start = 0
         if len(text) > EXCERPT_MAX_CHARS and first is not None and first.end > EXCERPT_MAX_CHARS:
             start = next(word.start for word in words if word.start >= first.start - BEFORE_MAX_CHARS)

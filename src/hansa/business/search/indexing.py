@@ -48,7 +48,7 @@ class UnindexedChanges:
 
     def __init__(self, store: Store, maker: DocumentMaker) -> None:
         self._store = store
-        self._maker = maker
+        self.maker: Final = maker
         self._start = 0
         """The row of the feed up to which the index is."""
         self._end = 0
@@ -80,8 +80,8 @@ class UnindexedChanges:
 
     async def made(self, changes: Iterable[Change]) -> Made:
         """The documents of entities that have changed."""
-        ids = dict.fromkeys(one.entity_id for one in changes if self._maker.is_searched(one.type))
-        return await self._maker.make(tuple(ids))
+        ids = dict.fromkeys(one.entity_id for one in changes if self.maker.is_searched(one.type))
+        return await self.maker.make(tuple(ids))
 
     def note(self, changes: tuple[Change, ...], documents: Mapping[str, SearchDocument | None]) -> None:
         """Some rows of the feed, and what became of their entities."""

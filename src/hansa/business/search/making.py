@@ -95,6 +95,14 @@ class DocumentMaker:
                 is_folded = entity.public and len(entity.body) <= FOLDED_MAX_BYTES
                 yield each, self._folded(entity, fields[each]).digest if is_folded else ""
 
+    def folded_of(self, entities: Iterable[Entity]) -> dict[str, Folded]:
+        """What is folded of entities into others, by identifier; nothing of what is not public, or large."""
+        return {
+            one.id: self._folded(one)
+            for one in entities
+            if one.public and one.type in FOLDED_TYPES and len(one.body) <= FOLDED_MAX_BYTES
+        }
+
     def _folded(self, entity: Entity, fields: Fields | None = None) -> Folded:
         key = entity.id, entity.revision
         known = self.cache.get(key)
@@ -117,11 +125,7 @@ class DocumentMaker:
                 break
             requested |= missing
             read = await self._store.entities(sorted(missing))
-            new = {
-                one.id: self._folded(one)
-                for one in read.values()
-                if one.public and one.type in FOLDED_TYPES and len(one.body) <= FOLDED_MAX_BYTES
-            }
+            new = self.folded_of(read.values())
             find.update(new)
             missing = further_targets(new.values())
         return find
