@@ -81,6 +81,10 @@ CONDITIONS: Final[dict[str, tuple[str, Condition]]] = {
         _ALL + '@id("categories") forbid (principal, action, resource == Type::"Category");\n',
         _forbid(lambda type_name, _: type_name == "Category"),
     ),
+    "not-offerings": (
+        _ALL + '@id("offerings") forbid (principal, action, resource == Type::"ProductOffering");\n',
+        _forbid(lambda type_name, _: type_name == "ProductOffering"),
+    ),
     "not-french": (
         _ALL
         + '@id("french") forbid (principal, action == Action::"store", resource) '

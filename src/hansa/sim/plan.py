@@ -137,9 +137,22 @@ THEMES: Final[Mapping[str, Theme]] = {
     ),
     "failing": Theme({"part": 5, "lossy": 5, "proxy": 5, "slow": 2, "retry": 3}, members=(2, 2, 3)),
     "confidential": Theme(
-        {"choose": 14, "show": 4, "hide": 2, "order": 6, "crash": 2, "pry": 3},
+        {
+            "choose": 14,
+            "show": 4,
+            "hide": 2,
+            "order": 6,
+            "crash": 2,
+            "pry": 3,
+            "status": 3,
+            "consume": 6,
+            "back up": 3,
+            "restore": 4,
+            "anchor": 4,
+        },
         slots=(0, 1, 300, 301, 400),
         members=(3, 4, 4, 6),
+        consume=("", "not-offerings", "not-offerings", "not-retired", "not-french"),
     ),
     "lying": Theme({"push": 3, "forge": 2}, members=(3, 3, 4), lying=1.0),
 }

@@ -139,6 +139,8 @@ class LeagueClients:
         acknowledged."""
         self.answers: dict[int, int] = {}
         """How many answers there were, by status."""
+        self.referred: set[str] = set()
+        """Identifiers that somebody has named: of those that were not claimed yet, everybody may have learned."""
         self.audiences: dict[str, frozenset[str]] = {}
         """By secret, the names of the members that may ever read it."""
         self.observers: list[Callable[[SimulatedMember], Awaitable[None]]] = []
@@ -211,7 +213,9 @@ class LeagueClients:
             fields |= _language(type_name)
         if "referring" in kind and type_name == "ProductOffering":
             fields["productSpecification"] = {"id": self._id_in(owner, 2)}
-            fields["category"] = [{"id": self._id_in((owner + slot) % len(self._members), 3)}]
+            category = self._id_in((owner + slot) % len(self._members), 3)
+            self.referred.add(category)
+            fields["category"] = [{"id": category}]
         await self._create(owner, slot, type_name, chosen, fields, current)
 
     async def _create(

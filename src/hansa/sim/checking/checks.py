@@ -315,4 +315,5 @@ class Checks:
             require(one.issuer in suspects, f"{member.name} accuses a member that did nothing: {one}")
         for conflict in await evidence.conflicts(member.process.store, 1000):
             is_contested = conflict.entity_id.startswith("urn:sim:contested:")
+            is_contested |= conflict.entity_id in league.clients.referred
             require(is_contested, f"{member.name} lost the identifier of {conflict}")
