@@ -127,6 +127,7 @@ def _stemmer(language: str) -> snowballstemmer.SnowballStemmer:
     return snowballstemmer.stemmer(language)
 
 
+@lru_cache(STEMS_CACHED_MAX)
 def stems(spelled: str) -> tuple[str, ...]:
     """The stems of a word in all languages, each once."""
     return tuple(dict.fromkeys(stem(spelled, language) for language in LANGUAGES))

@@ -24,6 +24,8 @@ class Highlighter:
         self._words: set[str] = set()
         self._prefixes: list[str] = []
         self._forms: set[str] = set()
+        self._known: dict[str, bool] = {}
+        """Whether words match, by how they are spelled."""
         for term in terms:
             self._forms.update(term.forms)
             if term.is_prefix:
@@ -65,6 +67,12 @@ class Highlighter:
         return tuple(highlight for highlight, _ in zip(highlights, range(HIGHLIGHTS_MAX), strict=False))
 
     def _matches(self, word: Word) -> bool:
+        known = self._known.get(word.spelled)
+        if known is None:
+            known = self._known[word.spelled] = self._is_match(word)
+        return known
+
+    def _is_match(self, word: Word) -> bool:
         if word.folded in self._words or any(map(word.folded.startswith, self._prefixes)):
             return True
         return bool(self._forms) and not self._forms.isdisjoint(stems(word.spelled))
