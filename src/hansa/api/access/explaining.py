@@ -41,7 +41,9 @@ class ExplainedDecision(msgspec.Struct, frozen=True):
     id: str
     type: str
     action: str
+    """What would be done, as `create`."""
     is_allowed: bool = msgspec.field(name="isAllowed")
+    """Whether the policies allow it."""
     code: str | None = None
     reason: str | None = None
     """Why it is refused."""

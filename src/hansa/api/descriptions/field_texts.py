@@ -57,6 +57,7 @@ FIELD_TEXTS: Final[Mapping[str, str]] = {
     "PublishedEvent.id": "Identifier of the event: UUIDv7, unique in the league.",
     "is_ready": "True when the marketplace can take traffic.",
     "is_running": "True while the task runs.",
+    "isAllowed": "Whether the policies allow it.",
     "issuer": "DID of the member that issued the event.",
     "DeadLetterReport.event_id": "`webhook-id` of the event.",
     "SubscriptionReport.id": "Identifier of the registration.",

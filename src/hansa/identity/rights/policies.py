@@ -57,10 +57,11 @@ class PolicyApplies(msgspec.Struct, frozen=True):
     """One policy, and whether it applies to a request."""
 
     policy: str
-    """As `file.cedar#id`."""
+    """Name of the policy, as `file.cedar#id`."""
     effect: str
     """`permit` or `forbid`."""
     applies: bool
+    """Whether its condition holds for the request."""
     error: str | None = None
     """Why it cannot be evaluated."""
 

@@ -60,7 +60,7 @@ class PageCache:
         self._version = version
         self._clock = clock
         self.cache: Final[Cache[tuple[str, ...], CachedPage]] = Cache(
-            "pages", PAGES_MAX_BYTES, PAGE_MAX_BYTES, size_of=lambda page: len(page.body)
+            "catalogue_pages", PAGES_MAX_BYTES, PAGE_MAX_BYTES, size_of=lambda page: len(page.body)
         )
 
     def handler(self, make: Handler) -> Handler:
