@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from hansa.core.access import OPERATOR, Authenticate, Caller
 from hansa.core.errors import Code, Refused
-from hansa.core.http import MEMBER_TOKEN_HEADER, AnswerSigner, CallerCheck
+from hansa.core.http import MEMBER_TOKEN_HEADER, AnswerSigner, CallerCheck, headers_of
 from hansa.core.thread_work import SMALL_MAX_BYTES
 
 
@@ -48,7 +48,7 @@ def require_token(authenticate: Authenticate, request: Request) -> Caller:
         none of
             its roles may.
     """
-    caller = authenticate({name.lower(): value for name, value in request.headers.raw})
+    caller = authenticate(headers_of(request.headers.raw))
     if not caller.is_authenticated:
         raise Refused(Code.UNAUTHENTICATED, "This needs a bearer token.")
     if not caller.may_read:

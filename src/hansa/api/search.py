@@ -17,6 +17,7 @@ from hansa.api.responses import JSON, json_response
 from hansa.business.search.answering import Search
 from hansa.business.search.request import search_request, suggestions_text
 from hansa.core.access import Authenticate, Caller
+from hansa.core.http import headers_of
 from hansa.core.limits import Limits
 
 SEARCH_PATH: Final = "/search"
@@ -71,7 +72,7 @@ class SearchApi:
         return json_response(result, headers=_FRESH)
 
     def _caller(self, request: Request) -> Caller:
-        return self._authenticate({name.lower(): value for name, value in request.headers.raw})
+        return self._authenticate(headers_of(request.headers.raw))
 
 
 def prefers_html(accept: str) -> bool:

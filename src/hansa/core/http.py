@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -16,6 +16,11 @@ SESSION_COOKIE_PREFIX: Final = "__Host-hansa-"
 """Names of cookies with a session begin so (`hansa.identity.sessions`)."""
 
 _COOKIE_START: Final = SESSION_COOKIE_PREFIX.encode("ascii")
+
+
+def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by their names in lower case; of one that is there several times, the last."""
+    return {name.lower(): value for name, value in raw}
 
 
 def has_credentials(headers: Mapping[bytes, bytes]) -> bool:

@@ -101,10 +101,9 @@ async def test_a_page_shows_no_key(page: Page) -> None:
     [
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
-        {"sec_fetch_site": "none"},
-        {"origin": "http://evil.example"},
-        {"origin": "null"},
-        {"origin": "http://127.0.0.1:8102"},
+        {"sec_fetch_site": "none", "origin": "http://evil.example"},
+        {"sec_fetch_site": "none", "origin": "null"},
+        {"sec_fetch_site": "none", "origin": "http://127.0.0.1:8102"},
         {"host": "evil.example:8101"},
         {"host": ""},
     ],

@@ -21,6 +21,7 @@ from hansa.business.visibility import PublicParts
 from hansa.core.access import OPERATOR, READERS, Action, Caller, EntityFacts, GrantedPower
 from hansa.core.certificates import organization_identifier_of
 from hansa.core.errors import Code, Refused
+from hansa.core.http import headers_of
 from hansa.identity.rights.deciding import AccessRights
 from hansa.identity.rights.parties import ELSI, did_of
 from hansa.identity.rights.policies import PolicyApplies
@@ -67,7 +68,7 @@ class ExplainApi:
             Refused: `Code.UNAUTHENTICATED`; `Code.FORBIDDEN`, of a question about others; `Code.NOT_FOUND`;
                 `Code.INVALID`.
         """
-        asker = self._context.authenticate({name.lower(): value for name, value in request.headers.raw})
+        asker = self._context.authenticate(headers_of(request.headers.raw))
         if not asker.is_authenticated:
             raise Refused(Code.UNAUTHENTICATED, "This needs a bearer token.")
         parameters = Parameters(request, ("id", "action", *_OF_OTHERS), self._context.limits)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from hansa.api.issuing.operators import offer_link
 from hansa.api.wallets.forms import form_of
 from hansa.core.errors import Code, Refused
+from hansa.core.http import headers_of
 from hansa.identity.issuing import STATUSES, power_of
 from hansa.identity.onboarding import Employees
 from hansa.identity.sessions import Session, Sessions
@@ -138,4 +139,4 @@ class EmployeesApi:
 
 
 def _headers(request: Request) -> dict[bytes, bytes]:
-    return {name.lower(): value for name, value in request.headers.raw}
+    return headers_of(request.headers.raw)

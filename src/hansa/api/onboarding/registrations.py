@@ -18,6 +18,7 @@ from hansa.api.wallets.forms import form_of
 from hansa.core.access import Authenticate
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
+from hansa.core.http import headers_of
 from hansa.core.limits import Limits
 from hansa.identity.onboarding import Onboarding
 from hansa.identity.sessions import Session, Sessions
@@ -187,7 +188,7 @@ def _state(parameters: Parameters, name: str) -> RegistrationState | None:
 
 
 def _headers(request: Request) -> dict[bytes, bytes]:
-    return {name.lower(): value for name, value in request.headers.raw}
+    return headers_of(request.headers.raw)
 
 
 def _report(one: Registration) -> OrganizationReport:

@@ -26,9 +26,10 @@ from hansa.api.parameters import Parameters
 from hansa.api.wallets.forms import form_of
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
-from hansa.core.http import HttpClient
+from hansa.core.http import HttpClient, headers_of
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.core.own_pages import check_own_page
 from hansa.identity.credentials import DidKeys
 from hansa.identity.wallet import (
     CredentialSummary,
@@ -204,10 +205,9 @@ class DevelopmentWalletApi:
 
     def _check_form(self, request: Request) -> None:
         """Check that a form comes from this page, or from a program that is no browser."""
-        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-        is_own = origin is None or origin in {f"{self._scheme}://{host}" for host in self._hosts}
-        if site not in {None, "same-origin"} or not is_own:
-            raise Refused(Code.FORBIDDEN, "A page of somebody else cannot have the wallet answer.")
+        check_own_page(
+            headers_of(request.headers.raw), {f"{self._scheme}://{host}".encode() for host in self._hosts}
+        )
 
 
 def _link(parameters: dict[str, str]) -> str:

@@ -22,7 +22,9 @@ from hansa.api.wallets.cookies import BindingCookies
 from hansa.api.wallets.forms import FORM, form_of
 from hansa.core.bounded_json import read_object
 from hansa.core.errors import Code, Refused
+from hansa.core.http import headers_of
 from hansa.core.limits import Limits
+from hansa.core.own_pages import check_own_page
 from hansa.identity.presentations import (
     LOGIN_PATH,
     CodeView,
@@ -41,8 +43,6 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 OVER_SENTENCE: Final = (
     "This login is over, or not known any more: it took too long, or the marketplace was started again."
 )
-_OWN_SITES: Final = frozenset({"same-origin", "none"})
-"""What browsers write of a request that a page of the same origin, or the person, has them send."""
 _LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _NAME_LENGTH_MAX_CHARS: Final = 64
 _FORM_LIMITS: Final = Limits(body_depth_max=1, body_nodes_max=8, string_length_max_chars=4096)
@@ -168,7 +168,7 @@ class LoginsApi:
             Unavailable: `Code.OVERLOADED`.
             Refused: `Code.FORBIDDEN`, when a page of somebody else has a browser do it; of the body.
         """
-        self._check_origin(request)
+        check_own_page(headers_of(request.headers.raw), {self._origin.encode()})
         return_to = _return_path(await _return_to(request))
         begun = self._logins.begin(self._address_of(request), return_to)
         links = self._logins.links(begun.same_device, begun.other_device)
@@ -209,7 +209,7 @@ class LoginsApi:
         Raises:
             Refused: `Code.NOT_FOUND`, `Code.FORBIDDEN` or `Code.INVALID`, to programs; people read a page.
         """
-        self._check_origin(request)
+        check_own_page(headers_of(request.headers.raw), {self._origin.encode()})
         name = _name(request)
         form = await form_of(request, FORM_MAX_BYTES)
         secret, confirmation = self._cookies.secret(request, name), form.get("confirmation", "")
@@ -236,7 +236,7 @@ class LoginsApi:
         return self._pages.code(request, view)
 
     async def _completed(self, request: Request, name: str, completed: CompletedLogin) -> Response:
-        headers = {field.lower(): value for field, value in request.headers.raw}
+        headers = headers_of(request.headers.raw)
         logged_in = await self._on_login(completed.principal, completed.return_to, headers)
         if _wants_json(request):
             content = LoginDone(LoginState.COMPLETED, logged_in.location)
@@ -291,13 +291,6 @@ class LoginsApi:
         host, _, port = request.headers.get("host", "").rpartition(":")
         own_host, _, own_port = self._origin.rpartition("//")[2].rpartition(":")
         return host != own_host and port == own_port and {host, own_host} <= _LOOPBACK_HOSTS
-
-    def _check_origin(self, request: Request) -> None:
-        """Check that no page of somebody else has a browser send this."""
-        site = request.headers.get("sec-fetch-site")
-        is_ours = request.headers.get("origin", self._origin) == self._origin
-        if site not in _OWN_SITES if site is not None else not is_ours:
-            raise Refused(Code.FORBIDDEN, "A login is begun and confirmed on the pages of this marketplace.")
 
 
 async def _return_to(request: Request) -> str | None:

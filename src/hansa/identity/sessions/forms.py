@@ -13,16 +13,13 @@ from typing import Final
 
 from hansa.core.base64url import to_base64url
 from hansa.core.errors import Code, Refused
+from hansa.core.own_pages import check_own_page
 from hansa.core.web_addresses import DEFAULT_PORTS, web_address
 from hansa.identity.sessions.interface import Headers, Session
 
 PURPOSE: Final = b"hansa session forms 1"
 """Of the key, where it is derived from the marketplace's secret."""
 CSRF_HEADER: Final = b"x-csrf-token"
-
-_SAME_ORIGIN: Final = b"same-origin"
-_BY_THE_PERSON: Final = b"none"
-"""As by a bookmark."""
 
 
 class Forms:
@@ -55,23 +52,13 @@ class Forms:
             )
 
     def check_origin(self, headers: Headers) -> None:
-        """Check that a request comes from a page of this marketplace, as far as the browser says it.
+        """Check that a request comes from a page of this marketplace, under its own name or the browser's.
 
         Raises:
             Refused: `Code.FORBIDDEN`.
         """
-        site = headers.get(b"sec-fetch-site")
-        if site == _SAME_ORIGIN:  # pages that send no referrer have the origin "null" even here
-            return
-        is_own = self._is_own(headers.get(b"origin"), headers.get(b"host"))
-        if site not in {None, _BY_THE_PERSON} or not is_own:
-            raise Refused(Code.FORBIDDEN, "A page of another origin sent this.")
-
-    def _is_own(self, origin: bytes | None, host: bytes | None) -> bool:
-        """Whether an origin is this marketplace's, under its own name or the one that the browser used."""
-        if origin is None or origin == self._origin:
-            return True
-        return host is not None and origin in {b"http://" + host, b"https://" + host}
+        host = headers.get(b"host", b"")
+        check_own_page(headers, {self._origin, b"http://" + host, b"https://" + host})
 
 
 def _origin(endpoint: str) -> bytes:

@@ -17,6 +17,7 @@ from hansa.core.access import OPERATOR, Authenticate
 from hansa.core.cache import HasFigures
 from hansa.core.errors import Refused
 from hansa.core.histogram import Histogram
+from hansa.core.http import headers_of
 from hansa.node.http.application import rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.http.described.operations import (
@@ -128,7 +129,7 @@ class OwnRoutes:
 
         Everybody gets what the ledger and the catalogue tell anyhow; the rest is for operators.
         """
-        caller = self._authenticate({name.lower(): value for name, value in request.headers.raw})
+        caller = self._authenticate(headers_of(request.headers.raw))
         is_operator = OPERATOR in caller.roles
         report = await (self._reporter.report() if is_operator else self._reporter.public_status())
         return Response(msgspec.json.encode(report), media_type=JSON, headers=FRESH)
@@ -144,7 +145,7 @@ class OwnRoutes:
     def _is_operator(self, request: Request) -> bool:
         """Whether an operator calls; anybody whose token does not verify is a stranger."""
         try:
-            caller = self._authenticate({name.lower(): value for name, value in request.headers.raw})
+            caller = self._authenticate(headers_of(request.headers.raw))
         except Refused:
             return False
         return OPERATOR in caller.roles

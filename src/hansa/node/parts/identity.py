@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from hansa.api.oidc import OidcPage, OidcRoutes, RemovalRoutes
 from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock
+from hansa.core.http import headers_of
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner, SigningKey
 from hansa.identity import TokenAuthenticate
@@ -119,7 +120,7 @@ class IdentityParts:
 
     def account_of(self, request: Request) -> str:
         """The name of whoever is logged in with the browser that sends a request; empty: nobody is."""
-        session = self.sessions.of({name.lower(): value for name, value in request.headers.raw})
+        session = self.sessions.of(headers_of(request.headers.raw))
         if session is None:
             return ""
         principal = session.principal

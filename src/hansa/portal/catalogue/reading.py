@@ -12,6 +12,7 @@ from hansa.business.operations.api_operations import ApiOperations
 from hansa.business.operations.read import ReadOperation
 from hansa.core.access import ANONYMOUS, Authenticate, Caller
 from hansa.core.errors import Code, Refused
+from hansa.core.http import headers_of
 from hansa.portal.catalogue.fields import ITEMS_MAX, Fields
 from hansa.store import Entity, Query
 
@@ -44,7 +45,7 @@ class CatalogueReads:
     def caller(self, request: Request) -> Caller:
         """Who looks; whoever has a token or session that is over is a stranger, and sees what all see."""
         try:
-            return self._authenticate({name.lower(): value for name, value in request.headers.raw})
+            return self._authenticate(headers_of(request.headers.raw))
         except Refused:
             return ANONYMOUS
 
