@@ -323,18 +323,14 @@ class Marketplace:
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)
         hub = HubDispatcher(store, models, to_listeners, clock, entropy, limits, endpoint, context.extensions)
         webhooks = ledger_notifier(context, self.bus, registry, to_listeners)
-
-        # Replication.
         references = context.rules.references_of
         replication = replication_parts(*basis, models, references, audit.backlog, audit.notes, chain_id)
-
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         access.add_tasks(self.tasks, to_members)
         own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
         groups = replication.tasks(), audit.tasks(), identity.tasks(), searching.tasks(), self.rights.tasks()
         self._add_tasks(*own_tasks, *groups)
-
         # What is served.
         self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
@@ -351,10 +347,8 @@ class Marketplace:
             audit=audit,
         )
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
-        trial = development(settings, store, authenticate, to_members, clock, entropy)
-        self.issuer = trial.issuer
-        caches += *self.identity.caches, *trial.caches, *searching.caches, caller_check.keys.cache
-        others = [*league_routes(league), *trial.routes, *self.rights.routes(context)]
+        caches += *self.identity.caches, *searching.caches, caller_check.keys.cache
+        others = [*league_routes(league), *self.rights.routes(context)]
         reported = hub, ledger, reporter, traffic, caches
         self.metrics, rest = self._rest(settings, context, business, registry, others, *reported)
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
@@ -379,12 +373,16 @@ class Marketplace:
         pages = portal(settings, context, reporter.overview, described, *shown)
         from_wallets = self.bus, self.clients.to_issuers, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)
-        caches += *wallets.caches, self.callers.cheap, *pages.caches
+        trial = development(
+            *(settings, self.store, self.identity.authenticate, self.clients.to_members),
+            *(context.clock, context.entropy),
+        )
+        caches += *wallets.caches, *trial.caches, self.callers.cheap, *pages.caches
         served = self.store, reporter, ledger, traffic, hub, tuple(caches)
         own = OwnRoutes(*served, self.store.commit_times, self.identity.authenticate, described)
         oidc = self.identity.routes(pages.frame, wallets.credentials)
         onboarded = self.store, self.identity, business.operations, pages.frame, context.clock
-        oidc = [*oidc, *onboarding_routes(settings, *onboarded, self.issuer)]
+        oidc = [*oidc, *onboarding_routes(settings, *onboarded, trial.issuer), *trial.routes]
         rest = pages.application([*own.routes(), *others, *wallets.routes, *oidc])
         return own.metrics_application(), rest
 
