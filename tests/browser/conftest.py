@@ -134,7 +134,7 @@ def page(browser: Browser, address: str, complaints: list[str]) -> Iterator[Page
     """A page in a context of its own; `complaints` must be empty at the end."""
     context = browser.new_context(base_url=address, locale="en-GB", reduced_motion="reduce")
     opened = context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(60_000)
     opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     yield opened
