@@ -1,4 +1,4 @@
-"""Hostile texts in a real browser: nothing of them runs, nothing is loaded from elsewhere, no page becomes wider."""
+"""Hostile texts in a real browser: nothing of them runs or loads anything, and no page becomes wider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logging in with a wallet in a real browser, without scripts; and the pages of it, which everybody can use."""
+"""Logging in with a wallet in a real browser, without scripts; and its pages, which everybody can use."""
 
 from __future__ import annotations
 

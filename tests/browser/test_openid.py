@@ -1,4 +1,4 @@
-"""An application logs somebody in with a marketplace, in a real browser, from its first request to the logout."""
+"""An application logs somebody in with a marketplace, in a real browser, from first request to logout."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Whether a request that changes something comes from a page of this marketplace, as far as browsers say it.
 
-A browser sends the cookies of a site with whatever other pages have it send. It says from where: `Sec-Fetch-Site`
-(Fetch Metadata Request Headers), and `Origin` (RFC 6454), which older ones send alone. A program that is no
-browser says neither.
+A browser sends the cookies of a site with whatever other pages have it send. It says from where:
+`Sec-Fetch-Site` (Fetch Metadata Request Headers), and `Origin` (RFC 6454), which older ones send alone. A
+program that is no browser says neither.
 """
 
 from __future__ import annotations

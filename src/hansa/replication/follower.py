@@ -289,14 +289,14 @@ class Follower:
         replaces an older version only when it comes.
         """
         before = await heads.of_keys(tx, issuer, keys)
-        gone = [
+        deleted = [
             NewHead(retrieval_of(ended[issuer, key]), "deleted", None, DELETED)
             for key, head in before.items()
             if head.entity_id is not None and (issuer, key) in ended
         ]
-        if not gone:
+        if not deleted:
             return before
-        await heads.record(tx, issuer, gone, before)
+        await heads.record(tx, issuer, deleted, before)
         return await heads.of_keys(tx, issuer, keys)
 
     async def _stored(

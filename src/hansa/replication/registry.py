@@ -62,7 +62,7 @@ class MemberRegistry:
         return tuple(one for one in self._known if one.is_current and one.did not in dids)
 
     def former_status(self, did: str) -> str | None:
-        """How a member ceased to be one, `left` or `removed`; None of every other, and of whoever is unknown."""
+        """How a member ceased to be one, `left` or `removed`; None of every other, and of strangers."""
         member = _by_did(self._known, did)
         return None if member is None or member.is_current else member.status
 

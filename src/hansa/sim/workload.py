@@ -140,7 +140,7 @@ class LeagueClients:
         self.answers: dict[int, int] = {}
         """How many answers there were, by status."""
         self.referred: set[str] = set()
-        """Identifiers that somebody has named: of those that were not claimed yet, everybody may have learned."""
+        """Identifiers that somebody has named: others may have learned of them before their claims."""
         self.audiences: dict[str, frozenset[str]] = {}
         """By secret, the names of the members that may ever read it."""
         self.observers: list[Callable[[SimulatedMember], Awaitable[None]]] = []

@@ -143,27 +143,6 @@ def test_the_store_is_consistent_while_somebody_writes_to_it(folder: Path, tmp_p
         assert len(ids) > ROWS
 
 
-def test_nobody_is_logged_in_again_by_a_restore(folder: Path, tmp_path: Path) -> None:
-    """Who logged out after the backup stays logged out, and the file has nobody's name for that."""
-    store = apsw.Connection(str(folder / "store.db"))
-    store.execute(
-        "CREATE TABLE browser_session (name TEXT); INSERT INTO browser_session VALUES ('Ana Prueba')"
-    )
-    store.execute("CREATE TABLE token_family (name TEXT); INSERT INTO token_family VALUES ('Ana Prueba')")
-    store.close()
-    write_backup(folder, tmp_path / "market.backup", CLOCK)
-    assert b"Ana Prueba" not in (tmp_path / "market.backup").read_bytes()
-    restore_backup(tmp_path / "market.backup", tmp_path / "again", CLOCK)
-    restored = apsw.Connection(str(tmp_path / "again" / "store.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    assert (
-        restored.execute(
-            "SELECT name FROM browser_session UNION ALL SELECT name FROM token_family"
-        ).fetchall()
-        == []
-    )
-    restored.close()
-
-
 def test_equal_contents_have_equal_backups(folder: Path, backup: Path, tmp_path: Path) -> None:
     manifest = write_backup(folder, tmp_path / "again", CLOCK)
     assert (tmp_path / "again").read_bytes() == backup.read_bytes()

@@ -7,37 +7,27 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import pytest
 
-from hansa.cli.catalogue import restoring
-from hansa.cli.catalogue.restoring import RestoreReport, restore_confidential
-from hansa.cli.output import Output
 from hansa.core.clock import rfc3339
 from hansa.core.confidential.agreement import AgreementKey
 from hansa.core.confidential.sealing import EventContext, Notice, content_of, opened, sender_of
-from hansa.core.errors import Code
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.limits import Limits
-from hansa.identity import MemberSigner
 from hansa.pubsub.ledger_records import CommittedEvent
-from hansa.replication.confidential import return_exchange
 from hansa.replication.confidential.return_exchange import (
     LOST_PATH,
     ReturnLine,
     encode_return_line,
     read_return_lines,
 )
-from hansa.replication.continuity import sealed_restoration
 from hansa.replication.continuity.restored_store import note_restored
-from hansa.replication.continuity.sealed_restoration import ReturnedPart
 from hansa.store import Entity, EntityDraft
 from hansa.store.tables import audit
 from hansa.store.tables.confidential import announced, received
-from tests.support.confidential import entity_of, events_of, party, put, replica, settle
-from tests.support.in_process import InProcessClient
+from tests.support.confidential import entity_of, events_of, put, replica, settle
 from tests.support.league import League, Marketplace
 from tests.support.league_parts import LEAGUE
 from tests.support.network import Fault
-
-NAMES = ("lubeck", "bergen", "riga", "bruges")
+from tests.support.sealed_restoration import NAMES, ask, lose, parties, returned
 
 
 @pytest.fixture
@@ -52,45 +42,6 @@ def draft_of(entity: Entity) -> EntityDraft:
     return EntityDraft(
         entity.id, entity.type, entity.body, entity.hashlink, entity.public, nonce=entity.nonce
     )
-
-
-def parties(*markets: Marketplace) -> list[dict[str, str]]:
-    return [
-        party(role, one.did) for role, one in zip(("Seller", "Buyer", "BuyerOperator"), markets, strict=False)
-    ]
-
-
-async def lose(member: Marketplace) -> None:
-    """Lose the store, and read the ledger with an empty one."""
-    await member.close()
-    await member.open()
-    member.start()
-    await settle(member.league)
-
-
-async def returned(member: Marketplace) -> ReturnedPart:
-    """All parts of a restoration, as one."""
-    parts: list[ReturnedPart] = []
-    after: int | None = 0
-    while after is not None:
-        parts.append(await member.confidential.restoration.restore(after))
-        after = parts[-1].next_after
-    names = ("events", "restored", "present", "withdrawn", "unopened")
-    return ReturnedPart(
-        **{name: sum(getattr(one, name) for one in parts) for name in names},
-        unopened_to=max(one.unopened_to for one in parts),
-        missing=parts[-1].missing,
-        sources=tuple(source for one in parts for source in one.sources),
-        next_after=None,
-    )
-
-
-async def ask(caller: Marketplace, recipient: Marketplace, body: bytes) -> HttpResponse:
-    """What a member answers another one that says it has lost something."""
-    league, url = caller.league, recipient.endpoint + LOST_PATH
-    signer = MemberSigner(caller.key, caller.did, league.clock, caller.entropy, league.limits)
-    headers = {"content-type": "application/json"} | signer.headers(recipient.did, "POST", url, body)
-    return await league.network.send(HttpRequest("POST", url, headers, body))
 
 
 def answering(change: Callable[[ReturnLine], ReturnLine]) -> Fault:
@@ -457,91 +408,3 @@ async def test_large_answers_come_in_several() -> None:
         part = await returned(lubeck)
         assert part.restored == len(orders)
         assert len([one for one in league.network.requests[requested:] if one.url.endswith(LOST_PATH)]) > 1
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b'{"positions":[]}',
-        b'{"positions":[0]}',
-        b'{"positions":[-1]}',
-        b'{"positions":[2,1]}',
-        b'{"positions":[1,1]}',
-        b'{"positions":["1"]}',
-        b'{"positions":[1.5]}',
-        b'{"positions":[1],"more":1}',
-        b'{"positions":[99999999999999999999999999]}',
-        msgspec.json.encode({"positions": list(range(1, return_exchange.POSITIONS_MAX + 2))}),
-        b"[" * 4000,
-        b" " * 5000,
-    ],
-)
-async def test_what_is_no_request_is_refused(league: League, body: bytes) -> None:
-    lubeck, bergen, *_ = league.marketplaces
-    answer = await ask(lubeck, bergen, body)
-    assert 400 <= answer.status < 500
-
-
-async def test_a_stranger_is_refused(league: League) -> None:
-    bergen = league.marketplaces[1]
-    answer = await bergen.client.request("POST", LOST_PATH, body=b'{"positions":[1]}')
-    assert answer.status == 401
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{}",
-        b"[" * 1000,
-        b'{"position":1,"status":"later"}\n',
-        b'{"position":2,"status":"unknown"}\n',
-        b'{"position":1,"status":"opened"}\n',
-        b'{"position":1,"status":"unknown","part":"AA=="}\n',
-        b'{"position":1,"status":"opened","sealed":"short","part":"AA=="}\n',
-        b'{"position":1,"status":"unknown"}\n{"position":2,"status":"unknown"}\n',
-    ],
-)
-async def test_a_member_that_answers_in_another_form_is_reported(league: League, body: bytes) -> None:
-    lubeck, bergen, *_ = league.marketplaces
-    order = await put(lubeck, "ProductOrder", relatedParty=parties(bergen, lubeck))
-    await settle(league)
-    await lose(lubeck)
-    league.network.faults[bergen.endpoint] = lambda request, answer: (
-        msgspec.structs.replace(answer, body=body) if request.url.endswith(LOST_PATH) else answer
-    )
-    part = await returned(lubeck)
-    assert part.restored == 0
-    assert {one.did: one.problem for one in part.sources}[bergen.did] == str(Code.RETRIEVAL_ANSWER_INVALID)
-    assert await replica(lubeck, order) is None
-
-
-async def test_the_command_restores_them_and_says_what_nobody_opens(
-    league: League, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sealed_restoration, "POSITIONS_MAX", 3)
-    monkeypatch.setattr(restoring, "RETRY_S", 0.0)
-    lubeck, bergen, riga, _ = league.marketplaces
-    for n in range(7):
-        await put(lubeck, "ProductOrder", relatedParty=parties(bergen if n else riga), n=n)
-    await settle(league)
-    await lose(lubeck)
-    league.network.down.add(riga.endpoint)
-
-    class Operator(InProcessClient):
-        """Answers what the node itself does."""
-
-        async def get(self, path: str, parameters: object = ()) -> object:
-            del path, parameters
-            return [{"did": one.did, "name": one.name} for one in league.marketplaces]
-
-    client = Operator(league.network.applications[lubeck.endpoint], "otto:operator")
-    report = RestoreReport("http://x")
-    await restore_confidential(client, report, Output(as_json=True), league.clock)
-    done = report.confidential
-    assert (done.restored, done.present, done.unopened) == (6, 0, 1)
-    assert {one.name: one.problem for one in report.sources}["riga"] is not None
-    (order_of_riga,) = [one.position for one in await events_of(league) if one.position == done.unopened_to]
-    assert order_of_riga > 0

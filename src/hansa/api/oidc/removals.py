@@ -86,24 +86,24 @@ class RemovalRoutes:
             Unavailable: `Code.OVERLOADED`, or of the store.
         """
         require_operator(self._authenticate, request)
-        wanted = _read(await json_body(request, BODY_MAX_BYTES))
-        if wanted.readmit:
-            if not await self._endings.readmit(wanted.kind, wanted.name):
+        party_request = _read(await json_body(request, BODY_MAX_BYTES))
+        if party_request.readmit:
+            if not await self._endings.readmit(party_request.kind, party_request.name):
                 raise Refused(Code.NOT_FOUND, "No such party was removed.")
-            return json_response({"readmitted": wanted.name}, headers=NO_STORE)
-        party = await self._endings.remove(wanted.kind, wanted.name)
-        ended = await self._sessions.end_all_of(wanted.name) if wanted.kind == "subject" else 0
+            return json_response({"readmitted": party_request.name}, headers=NO_STORE)
+        party = await self._endings.remove(party_request.kind, party_request.name)
+        ended = await self._sessions.end_all_of(party_request.name) if party_request.kind == "subject" else 0
         return json_response({"removed": party, "sessions_ended": ended}, headers=NO_STORE)
 
 
 def _read(body: bytes) -> PartyRequest:
     content: dict[str, Any] = read_object(body, _LIMITS)
     try:
-        wanted = msgspec.convert(content, PartyRequest)
+        party_request = msgspec.convert(content, PartyRequest)
     except msgspec.ValidationError as error:
         raise Refused(
             Code.INVALID, "A party has a kind (subject, organization, credential) and a name."
         ) from error
-    if not 0 < len(wanted.name) <= NAME_MAX_CHARS or not wanted.name.isprintable():
+    if not 0 < len(party_request.name) <= NAME_MAX_CHARS or not party_request.name.isprintable():
         raise Refused(Code.INVALID, f"A name has 1 to {NAME_MAX_CHARS} printable characters.")
-    return wanted
+    return party_request

@@ -1,4 +1,4 @@
-"""Orders are held to the restrictions in the terms of what is ordered (`hansa.business.rules.offering_terms`)."""
+"""Orders are held to the restrictions in the terms of what is ordered (`offering_terms`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.business.context import Context
-from hansa.business.rules.offering_terms import ELSI, Ordering, unmet_term
+from hansa.business.rights.offering_terms import ELSI, Ordering, unmet_term
 from hansa.core.access import Caller
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused

@@ -7,8 +7,8 @@ position in the order of the request:
 
     {"position":7,"status":"opened","sealed":"…","part":"…"}   it is sealed for this member
     {"position":7,"status":"later"}      the response would become too large: request it again
-    {"position":7,"status":"unknown"}    it is not, or no key of this member opens it any more, or it is no event
-                                         of the member that asks; which of these, nobody learns
+    {"position":7,"status":"unknown"}    it is not, or no key of this member opens it any more, or it is no
+                                         event of the member that asks; which of these, nobody learns
 
 `sealed` and `part` are sealed for the origin, as an event is for its recipients: whoever has stolen the key
 that signs, or listens on the way, reads neither. The part has the content key of the event, and after it the

@@ -61,7 +61,7 @@ class SealedReturns:
         self._entropy = entropy
 
     async def of(self, origin: str, positions: Sequence[int]) -> dict[int, SealedEvent]:
-        """What goes back to an origin of its events at some positions; those that are not opened have nothing.
+        """What goes back to an origin of its events at some positions; nothing of those that are not opened.
 
         Raises:
             Unavailable: The bus does not answer.

@@ -475,8 +475,7 @@ async def retry(
     conditions = [
         "head.origin IN (SELECT number FROM origin)",
         f"state IN ({placeholders(len(states))})",
-        "(head.attempts > 0 OR state != 'pending')",
-        "head.type != ?",
+        *("(head.attempts > 0 OR state != 'pending')", "head.type != ?"),
     ]
     parameters: list[str | bytes] = [*states, ANCHOR_TYPE]
     if issuer is not None:
@@ -485,19 +484,16 @@ async def retry(
     if key is not None:
         conditions.append("key = ?")
         parameters.append(bytes.fromhex(key))
-    rows = await tx.sql.fetch(
-        f"SELECT origin, key {_FROM} WHERE {' AND '.join(conditions)} LIMIT ?",
-        (*parameters, limit),
-    )
+    select = f"SELECT origin, key {_FROM} WHERE {' AND '.join(conditions)} LIMIT ?"
+    rows = await tx.sql.fetch(select, (*parameters, limit))
     await tx.sql.execute_many(f"UPDATE head SET {_RETRY} WHERE origin = ? AND key = ?", rows)  # noqa: S608 - a constant
     return len(rows)
 
 
 async def bound_pauses(tx: Transaction, latest_ms: int) -> None:
     """Let nothing wait beyond a moment."""
-    await tx.sql.execute(
-        "UPDATE head SET due_ms = ? WHERE state = 'pending' AND due_ms > ?", (latest_ms, latest_ms)
-    )
+    update = "UPDATE head SET due_ms = ? WHERE state = 'pending' AND due_ms > ?"
+    await tx.sql.execute(update, (latest_ms, latest_ms))
 
 
 async def _version(tx: Transaction, retrieval: Retrieval) -> tuple[int, bytes, int]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.business.rules.offering_terms import Ordering, country_of_organization, unmet_term
+from hansa.business.rights.offering_terms import Ordering, country_of_organization, unmet_term
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.store import EntityDraft
 from tests.support.rights import ACME, BOLT, CITY, ORDERS, code_of, few_models, open_rights, party

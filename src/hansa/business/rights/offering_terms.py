@@ -2,7 +2,7 @@
 
 | `@type` | Attributes | compared with |
 |---|---|---|
-| `OperatorRestriction` | `permittedOperator`, `prohibitedOperator` | DID of the marketplace that takes the order |
+| `OperatorRestriction` | `permittedOperator`, `prohibitedOperator` | DID of the marketplace that sells |
 | | `permittedLegalRegion`, `prohibitedLegalRegion` | country of its operator |
 | `CustomerRestriction` | `permittedCustomer`, `prohibitedCustomer` | organisation of the customer |
 | | `permittedCustomerRegion`, `prohibitedCustomerRegion` | country of that organisation |
