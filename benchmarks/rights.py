@@ -25,7 +25,7 @@ from hansa.business.models import load
 from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.targets import access_target
 from hansa.business.rules import Rules
-from hansa.core.access import Action, Caller, EntityFacts, GrantedPower
+from hansa.core.access import Action, Caller, EntityFacts, Power
 from hansa.core.cache import Cache
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import SystemClock
@@ -56,7 +56,7 @@ CALLERS: Final = {
     b"organisation": Caller(
         "employee",
         organization=ORGANIZATION,
-        powers=(GrantedPower("DOME", "ProductOffering", ("Create", "Update")),),
+        powers=(Power("DOME", "ProductOffering", ("Create", "Update")),),
     ),
 }
 

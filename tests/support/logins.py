@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
+from hansa.core.access import Power
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.identity.credentials import Power
 from hansa.identity.endings import Endings
 from hansa.identity.principal import Principal
 from hansa.identity.sessions import BrowserSessions, Forms, Headers, LoggedIn, SessionCookie

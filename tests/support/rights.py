@@ -10,7 +10,7 @@ import msgspec
 from hansa.business import BusinessApp
 from hansa.business.models import Models
 from hansa.business.models.lifecycles import load_lifecycles
-from hansa.core.access import ANONYMOUS, Caller, GrantedPower
+from hansa.core.access import ANONYMOUS, Caller, Power
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
 from hansa.identity.rights.deciding import AccessRights, Record, record_nothing
@@ -25,9 +25,9 @@ CITY: Final = "VATPT-333333333"
 OFFERINGS: Final = f"{CATALOG}/productOffering"
 ORDERS: Final = "/tmf-api/productOrderingManagement/v4/productOrder"
 ALL_POWERS: Final = (
-    GrantedPower("DOME", "ProductOffering", ("Create", "Delete", "Update")),
-    GrantedPower("DOME", "ProductOrder", ("Create", "Update")),
-    GrantedPower("DOME", "Onboarding", ("Execute",)),
+    Power("DOME", "ProductOffering", ("Create", "Delete", "Update")),
+    Power("DOME", "ProductOrder", ("Create", "Update")),
+    Power("DOME", "Onboarding", ("Execute",)),
 )
 CALLERS: Final[Mapping[str, Caller]] = {
     "stranger": ANONYMOUS,

@@ -31,15 +31,15 @@ WRITERS: Final = frozenset({OPERATOR, PROVIDER})
 _OPERATORS: Final = frozenset({OPERATOR})
 
 
-class GrantedPower(msgspec.Struct, frozen=True):
-    """One power of the credential behind a caller (`hansa.identity.credentials.mandate.Power`)."""
+class Power(msgspec.Struct, frozen=True):
+    """What a mandate is for: one power of the credential behind a caller."""
 
     domain: str
-    """As `DOME`, in capital letters."""
+    """As `DOME`: in capital letters, however the credential writes it."""
     function: str
     """As `ProductOffering`."""
     actions: tuple[str, ...]
-    """As `Create`, in alphabetical order."""
+    """As `Create`: with a capital letter, in alphabetical order."""
 
     def covers(self, domain: str, function: str, action: str) -> bool:
         """Whether it is the power for an action. Capital letters do not matter, everything else does."""
@@ -61,7 +61,7 @@ class Caller(msgspec.Struct, frozen=True):
     organization: str | None = None
     """The organisation that the caller acts for, by its verified identifier (EN 319 412-1), as
     `VATES-12345678`; None: of no organisation, as the holder of a token of the operator."""
-    powers: tuple[GrantedPower, ...] = ()
+    powers: tuple[Power, ...] = ()
     """What the organisation's credential lets the caller do in its name."""
     is_machine: bool = False
     """Whether it is a machine of the organisation that acts, not an employee."""

@@ -20,12 +20,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from hansa.core.access import OPERATOR, PROVIDER, Caller, GrantedPower
+from hansa.core.access import OPERATOR, PROVIDER, Caller, Power
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates.elsi import ELSI_PREFIX
 from hansa.core.errors import Code
 from hansa.core.identifiers import is_did
-from hansa.identity.credentials.mandate import Mandate, MandatedPerson, Power
+from hansa.identity.credentials.mandate import Mandate, MandatedPerson
 from hansa.identity.credentials.refusals import CredentialRefused
 from hansa.identity.credentials.verifier import VerifiedCredential
 
@@ -124,7 +124,7 @@ def caller_of(principal: Principal) -> Caller:
         subject=principal.subject,
         roles=principal.roles,
         organization=principal.organization or None,
-        powers=tuple(GrantedPower(one.domain, one.function, one.actions) for one in principal.powers),
+        powers=principal.powers,
         is_machine=principal.kind == "machine",
     )
 

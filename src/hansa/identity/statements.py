@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.access import Power
 from hansa.core.clock import Clock
 from hansa.core.closed_json import FreeText, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
@@ -27,7 +28,6 @@ from hansa.core.identifiers import DID_PATTERN, Entropy, uuid7
 from hansa.core.jws import NUMERIC_DATE, read_compact, token_header
 from hansa.core.keys import KeySigner
 from hansa.core.members import Member
-from hansa.identity.credentials.mandate import Power
 from hansa.identity.credentials.replay import RecentPresentations
 from hansa.identity.credentials.times import CLOCK_LEEWAY_S
 from hansa.identity.principal import Principal, PrincipalKind

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from hansa.core.access import OPERATOR, PROVIDER
+from hansa.core.access import OPERATOR, PROVIDER, Power
 from hansa.core.errors import Code
-from hansa.identity.credentials import CredentialRefused, Power, VerifiedCredential
+from hansa.identity.credentials import CredentialRefused, VerifiedCredential
 from hansa.identity.principal import RoleRules, principal_of
 from tests.support.certificates import ORGANIZATION
 from tests.support.credentials import (

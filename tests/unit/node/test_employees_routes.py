@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import msgspec
 import pytest
 
-from hansa.identity.credentials import Power
+from hansa.core.access import Power
 from hansa.store.tables import issuing as tables
 from tests.support.asgi import AsgiClient, Response
 from tests.support.logins import ANA, OFFERING, cookie_of

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from hansa.identity.credentials import Power
+from hansa.core.access import Power
 from tests.support.logins import ANA, OFFERING, cookie_of
 from tests.support.whole import Whole, open_whole
 from tests.unit.node.test_every_route import rest_routes

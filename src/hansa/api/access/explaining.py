@@ -18,7 +18,7 @@ from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.reading import EntityReader
 from hansa.business.rights.targets import access_target
 from hansa.business.visibility import PublicParts
-from hansa.core.access import OPERATOR, READERS, Action, Caller, EntityFacts, GrantedPower
+from hansa.core.access import OPERATOR, READERS, Action, Caller, EntityFacts, Power
 from hansa.core.certificates import organization_identifier_of
 from hansa.core.errors import Code, Refused
 from hansa.core.http import headers_of
@@ -123,8 +123,8 @@ class ExplainApi:
         )
 
 
-def _power(text: str) -> GrantedPower:
+def _power(text: str) -> Power:
     parts = text.split("/")
     if len(parts) != 3 or not all(parts):
         raise Refused(Code.INVALID, "power has the form DOME/ProductOffering/Create.")
-    return GrantedPower(parts[0].upper(), parts[1], (parts[2],))
+    return Power(parts[0].upper(), parts[1], (parts[2],))

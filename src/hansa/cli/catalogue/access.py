@@ -13,7 +13,7 @@ from hansa.business.rights.targets import access_target
 from hansa.business.visibility import PublicParts
 from hansa.cli.local import CLOCK, ENVIRONMENT
 from hansa.cli.output import Output
-from hansa.core.access import ANONYMOUS, READERS, Action, Caller, EntityFacts, GrantedPower
+from hansa.core.access import ANONYMOUS, READERS, Action, Caller, EntityFacts, Power
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.certificates import organization_identifier_of
@@ -33,7 +33,7 @@ class _CallerForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     """The file of a caller."""
 
     organization: str | None = None
-    powers: tuple[GrantedPower, ...] = ()
+    powers: tuple[Power, ...] = ()
     roles: frozenset[str] = frozenset()
     is_machine: bool = False
 

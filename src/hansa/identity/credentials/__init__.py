@@ -15,7 +15,7 @@ from hansa.identity.credentials.issuers.anchors import read_anchors
 from hansa.identity.credentials.issuers.dids import DidKeys
 from hansa.identity.credentials.issuers.registry import ListedIssuers, TrustedIssuers, read_issuers
 from hansa.identity.credentials.issuers.trust import IssuerTrust, ProvedIssuer
-from hansa.identity.credentials.mandate import Mandate, MandatedMachine, MandatedPerson, Power
+from hansa.identity.credentials.mandate import Mandate, MandatedMachine, MandatedPerson
 from hansa.identity.credentials.refusals import CredentialRefused
 from hansa.identity.credentials.replay import PresentationMemory, RecentPresentations
 from hansa.identity.credentials.status.lists import StatusLists
@@ -39,7 +39,6 @@ __all__ = [
     "Mandate",
     "MandatedMachine",
     "MandatedPerson",
-    "Power",
     "PresentationMemory",
     "PresentationRequest",
     "ProvedIssuer",

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from hansa.core.access import Power
 from hansa.core.certificates import organization_identifier_of
 from hansa.identity.credentials.refusals import malformed
 from hansa.identity.credentials.times import date_time
@@ -67,25 +68,6 @@ class MandatedMachine(msgspec.Struct, frozen=True, tag="machine"):
     version: str = ""
     domain: str = ""
     ip_address: str = ""
-
-
-class Power(msgspec.Struct, frozen=True):
-    """What the mandate is for."""
-
-    domain: str
-    """As `DOME`: in capital letters, however the credential writes it."""
-    function: str
-    """As `ProductOffering`."""
-    actions: tuple[str, ...]
-    """As `Create`: with a capital letter, in alphabetical order."""
-
-    def covers(self, domain: str, function: str, action: str) -> bool:
-        """Whether it is the power for an action. Capital letters do not matter, everything else does."""
-        return (
-            self.domain == domain.upper()
-            and self.function.lower() == function.lower()
-            and action.lower() in map(str.lower, self.actions)
-        )
 
 
 class Mandate(msgspec.Struct, frozen=True):

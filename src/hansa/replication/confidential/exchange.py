@@ -99,20 +99,43 @@ class PartsClient:
             Unavailable: `Code.RETRIEVAL_UNREACHABLE` or `Code.RETRIEVAL_TIMEOUT`: it may respond later.
             Refused: `Code.RETRIEVAL_TOO_LARGE`, `Code.RETRIEVAL_ANSWER_INVALID` or `Code.HOST_NOT_ALLOWED`.
         """
-        url, body = origin.endpoint + CONFIDENTIAL_PATH, msgspec.json.encode(PartsRequest(tuple(keys)))
-        headers = {"content-type": "application/json", "accept": JSON_LINES}
-        request = HttpRequest(
-            "POST",
-            url,
-            headers | self._signer.headers(origin.did, "POST", url, body),
-            body,
-            self._limits.retrieval_timeout_s,
-            self._limits.retrieval_size_max_bytes,
-        )
-        response = await self._http.send(request)
-        if response.status != 200:
-            raise error_of_status(response)
-        return read_part_lines(response.body, keys)
+        content = PartsRequest(tuple(keys))
+        body = await post_signed(self._http, self._signer, self._limits, origin, CONFIDENTIAL_PATH, content)
+        return read_part_lines(body, keys)
+
+
+async def post_signed(
+    http: HttpClient,
+    signer: RequestSigner,
+    limits: Limits,
+    member: Member,
+    path: str,
+    content: msgspec.Struct,
+) -> bytes:
+    """The JSON Lines that a member responds with to a signed request.
+
+    Args:
+        http: Sends; keeps to the allowed hosts and the limits.
+        signer: Proves to the member who asks.
+        limits: `retrieval_timeout_s`, `retrieval_size_max_bytes`.
+        member: Who responds.
+        path: Below its endpoint.
+        content: Of the request.
+
+    Raises:
+        Unavailable: `Code.RETRIEVAL_UNREACHABLE` or `Code.RETRIEVAL_TIMEOUT`: it may respond later.
+        Refused: `Code.RETRIEVAL_TOO_LARGE` or `Code.HOST_NOT_ALLOWED`.
+    """
+    url, body = member.endpoint + path, msgspec.json.encode(content)
+    headers = {"content-type": "application/json", "accept": JSON_LINES}
+    request = HttpRequest(
+        *("POST", url, headers | signer.headers(member.did, "POST", url, body), body),
+        *(limits.retrieval_timeout_s, limits.retrieval_size_max_bytes),
+    )
+    response = await http.send(request)
+    if response.status != 200:
+        raise error_of_status(response)
+    return response.body
 
 
 def _invalid(what: str) -> Refused:

@@ -27,10 +27,10 @@ import msgspec
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.errors import Code, Refused
 from hansa.core.events import SEALED_PATTERN
-from hansa.core.http import HttpClient, HttpRequest, RequestSigner
+from hansa.core.http import HttpClient, RequestSigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
-from hansa.replication.exchange import JSON_LINES, error_of_status
+from hansa.replication.confidential.exchange import post_signed
 
 LOST_PATH: Final = "/league/v1/confidential/lost"
 POSITIONS_MAX: Final = 100
@@ -116,16 +116,9 @@ class ReturnClient:
             Unavailable: `Code.RETRIEVAL_UNREACHABLE` or `Code.RETRIEVAL_TIMEOUT`: it may respond later.
             Refused: `Code.RETRIEVAL_TOO_LARGE`, `Code.RETRIEVAL_ANSWER_INVALID` or `Code.HOST_NOT_ALLOWED`.
         """
-        url, body = member.endpoint + LOST_PATH, msgspec.json.encode(LostRequest(tuple(positions)))
-        headers = {"content-type": "application/json", "accept": JSON_LINES}
-        request = HttpRequest(
-            *("POST", url, headers | self._signer.headers(member.did, "POST", url, body), body),
-            *(self._limits.retrieval_timeout_s, self._limits.retrieval_size_max_bytes),
-        )
-        response = await self._http.send(request)
-        if response.status != 200:
-            raise error_of_status(response)
-        return read_return_lines(response.body, positions)
+        content = LostRequest(tuple(positions))
+        body = await post_signed(self._http, self._signer, self._limits, member, LOST_PATH, content)
+        return read_return_lines(body, positions)
 
 
 def _invalid(what: str) -> Refused:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.core.access import Power
 from hansa.core.errors import Code, Refused
-from hansa.identity.credentials import CredentialRefused, MandatedMachine, MandatedPerson, Power, check_power
+from hansa.identity.credentials import CredentialRefused, MandatedMachine, MandatedPerson, check_power
 from hansa.identity.credentials.mandate import mandate_kind, read_mandate
 from tests.support.credentials import Verifying, jwt_vc, lear
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hansa.core.access import Power
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.identity.credentials import Power
 from hansa.identity.onboarding import Onboarding
 from hansa.identity.principal import Principal, RoleRules
 from hansa.store.tables.onboarding.registrations import Registration

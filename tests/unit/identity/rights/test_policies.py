@@ -17,7 +17,7 @@ from hansa.core.access import (
     Action,
     Caller,
     EntityFacts,
-    GrantedPower,
+    Power,
     authorize_by_role,
 )
 from hansa.core.clock import ManualClock
@@ -128,7 +128,7 @@ def test_the_shipped_policies_leave_tokens_what_their_roles_give(
 
 powers = st.lists(
     st.builds(
-        GrantedPower,
+        Power,
         st.sampled_from(("DOME", "OTHER")),
         st.sampled_from(("ProductOffering", "productoffering", "ProductOrder", "Certification")),
         st.sampled_from((("Create",), ("Update",), ("delete",), ("Create", "Update"))),

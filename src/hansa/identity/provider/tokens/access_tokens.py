@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.access import Power
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Refused
 from hansa.core.identifiers import Entropy, uuid7
-from hansa.identity.credentials.mandate import Power
 from hansa.identity.credentials.times import CLOCK_LEEWAY_S, TIME_MAX_S
 from hansa.identity.endings import Endings
 from hansa.identity.principal import Principal, PrincipalKind
