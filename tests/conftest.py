@@ -18,12 +18,17 @@ settings.register_profile("unhurried", settings.default, deadline=None)
 settings.load_profile("unhurried")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sockets are off by default; tests of real processes need them, and are run again when they fail.
+
+    Tests in a browser come last: Playwright leaves an event loop running in its thread, beside which no
+    coroutine of another test can be run.
 
     Raises:
         UsageError: when the name of a test says where an object is in memory: workers have to agree on names.
     """
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid} has another name in every process: give its cases ids.")
