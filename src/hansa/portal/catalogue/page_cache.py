@@ -3,10 +3,13 @@
 A page is good while nothing in the store has changed since it was made, and for `AGE_MAX_S`: what it says
 of the ledger and of other members is not in the store. It is for one address, language, region and theme.
 Whoever is known, by a session or a token, gets a page made for them, and so does whoever requests JSON.
+
+A page is made once for all who request it meanwhile; when whoever it is made for leaves, the next makes it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -44,7 +47,7 @@ class PageCache:
     Args:
         frame: Knows who reads.
         caller_of: Finds out who looks.
-        version: A number that every change of the store changes.
+        version: A number that grows with every change of the store.
         clock: For the age of pages.
     """
 
@@ -62,6 +65,8 @@ class PageCache:
         self.cache: Final[Cache[tuple[str, ...], CachedPage]] = Cache(
             "catalogue_pages", PAGES_MAX_BYTES, PAGE_MAX_BYTES, size_of=lambda page: len(page.body)
         )
+        self._making: dict[tuple[str, ...], asyncio.Event] = {}
+        """Pages that are being made; no more than there are requests."""
 
     def handler(self, make: Handler) -> Handler:
         """A handler that makes pages, behind the cache."""
@@ -73,16 +78,34 @@ class PageCache:
             address = request.scope["path"], request.scope["query_string"].decode("latin-1")
             key = (*address, reader.language, reader.locale, reader.theme or "")
             version = await self._version()
-            page = self.cache.get(key)
-            if page is None or page.version != version or page.until_s < self._clock.monotonic():
-                response = await make(request)
-                if response.status_code == 200:
-                    until_s = self._clock.monotonic() + AGE_MAX_S
-                    made = CachedPage(bytes(response.body), tuple(response.raw_headers), version, until_s)
-                    self.cache.put(key, made)
-                return response
+            page = self._good(key, version)
+            while page is None and (making := self._making.get(key)) is not None:
+                await making.wait()
+                page = self._good(key, version)
+            if page is None:
+                return await self._made(make, request, key, version)
             shown = Response(page.body)
             shown.raw_headers = list(page.headers)
             return shown
 
         return answer
+
+    def _good(self, key: tuple[str, ...], version: int) -> CachedPage | None:
+        """A page that can be shown as it is."""
+        page = self.cache.get(key)
+        is_good = page is not None and page.version >= version and self._clock.monotonic() <= page.until_s
+        return page if is_good else None
+
+    async def _made(self, make: Handler, request: Request, key: tuple[str, ...], version: int) -> Response:
+        """A new page, while others who request it wait."""
+        assert key not in self._making, "a page is made once at a time"
+        self._making[key] = asyncio.Event()
+        try:
+            response = await make(request)
+            if response.status_code == 200:
+                until_s = self._clock.monotonic() + AGE_MAX_S
+                made = CachedPage(bytes(response.body), tuple(response.raw_headers), version, until_s)
+                self.cache.put(key, made)
+            return response
+        finally:
+            self._making.pop(key).set()
