@@ -287,6 +287,10 @@ class Provided:
         shown = self.assertion(did, key, **{"kid": f"{did}#{did[8:]}", "vp_token": vp_token} | changes)
         return await self.token({"grant_type": "client_credentials", **shown})
 
+    async def is_good(self, access_token: str) -> bool:
+        """Whether an access token is taken."""
+        return (await self.userinfo(access_token)).status == 200
+
     async def userinfo(self, token: str, **headers: str) -> Response:
         """Who the holder of a token is."""
         sent = {"authorization": f"Bearer {token}"} | headers

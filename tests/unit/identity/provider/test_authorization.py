@@ -25,11 +25,6 @@ from tests.support.provider import (
 )
 
 
-@pytest.fixture
-def op(tmp_path: Path) -> Provided:
-    return Provided(tmp_path)
-
-
 async def test_somebody_who_is_logged_in_goes_to_the_client_with_a_code(op: Provided) -> None:
     answer = await op.authorize(await op.browser())
     assert answer.headers["location"].startswith(f"{BACK}?code=")

@@ -6,7 +6,6 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -36,11 +35,6 @@ from tests.support.provider import (
 )
 
 CHIEF = msgspec.structs.replace(ANA, roles=frozenset({OPERATOR, PROVIDER}))
-
-
-@pytest.fixture
-def op(tmp_path: Path) -> Provided:
-    return Provided(tmp_path)
 
 
 def bearer(token: str) -> dict[bytes, bytes]:

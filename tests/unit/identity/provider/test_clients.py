@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,16 +24,6 @@ from tests.support.provider import (
     error_of,
     payload_of,
 )
-
-
-@pytest.fixture
-def op(tmp_path: Path) -> Provided:
-    return Provided(tmp_path)
-
-
-async def is_good(op: Provided, access_token: str) -> bool:
-    return (await op.userinfo(access_token)).status == 200
-
 
 # -- clients ------------------------------------------------------------------------------------------------
 

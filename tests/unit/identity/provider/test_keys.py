@@ -6,8 +6,6 @@ import base64
 import json
 from pathlib import Path
 
-import pytest
-
 from hansa.identity.provider.tokens.signing_keys import rotate_signing_keys
 from tests.support.credentials import encoded, jwk, jwt, signed_jwt
 from tests.support.logins import ENDPOINT
@@ -17,15 +15,6 @@ from tests.support.provider import (
     payload_of,
     query_of,
 )
-
-
-@pytest.fixture
-def op(tmp_path: Path) -> Provided:
-    return Provided(tmp_path)
-
-
-async def is_good(op: Provided, access_token: str) -> bool:
-    return (await op.userinfo(access_token)).status == 200
 
 
 def _kid(token: str) -> str:
@@ -51,12 +40,12 @@ async def test_nobody_makes_a_token_of_his_own(op: Provided) -> None:
         good + "A",
         "A" * 9000,
     ]
-    assert [await is_good(op, token) for token in forged] == [False] * len(forged)
-    assert await is_good(op, good)
+    assert [await op.is_good(token) for token in forged] == [False] * len(forged)
+    assert await op.is_good(good)
 
 
 async def test_an_id_token_is_no_access_token(op: Provided) -> None:
-    assert not await is_good(op, (await op.tokens_of())["id_token"])
+    assert not await op.is_good((await op.tokens_of())["id_token"])
 
 
 async def test_a_token_of_another_marketplace_is_worth_nothing_here(op: Provided, tmp_path: Path) -> None:
@@ -84,7 +73,7 @@ async def test_keys_are_rotated_without_a_token_losing_its_worth(op: Provided) -
     await op.clock.advance(600)
     after = await op.tokens_of()
     assert _kid(after["access_token"]) in added
-    assert await is_good(op, before["access_token"])
+    assert await op.is_good(before["access_token"])
     await op.clock.advance(86_400)
     published = {one["kid"] for one in (await op.client.get("/oidc/jwks")).json()["keys"]}
     assert published == set(added)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,11 +22,6 @@ from tests.support.provider import (
 
 MACHINE = "LEARCredentialMachine"
 DID = did_key(MACHINE_KEY)
-
-
-@pytest.fixture
-def op(tmp_path: Path) -> Provided:
-    return Provided(tmp_path)
 
 
 def credential(holder: Any = MACHINE_KEY, types: str = MACHINE, **changes: Any) -> str:

@@ -25,16 +25,6 @@ from tests.support.provider import (
     payload_of,
 )
 
-
-@pytest.fixture
-def op(tmp_path: Path) -> Provided:
-    return Provided(tmp_path)
-
-
-async def is_good(op: Provided, access_token: str) -> bool:
-    return (await op.userinfo(access_token)).status == 200
-
-
 MS = 1_796_040_000_000
 
 

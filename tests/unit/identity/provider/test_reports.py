@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +21,6 @@ from tests.support.provider import (
     payload_of,
     query_of,
 )
-
-
-@pytest.fixture
-def op(tmp_path: Path) -> Provided:
-    return Provided(tmp_path)
 
 
 async def introspected(op: Provided, token: str, **shown: Any) -> Any:

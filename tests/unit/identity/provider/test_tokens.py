@@ -19,16 +19,6 @@ from tests.support.provider import (
     payload_of,
 )
 
-
-@pytest.fixture
-def op(tmp_path: Path) -> Provided:
-    return Provided(tmp_path)
-
-
-async def is_good(op: Provided, access_token: str) -> bool:
-    return (await op.userinfo(access_token)).status == 200
-
-
 # -- codes --------------------------------------------------------------------------------------------------
 
 
@@ -42,7 +32,7 @@ async def test_a_code_becomes_tokens_with_the_rights_of_the_credential(op: Provi
     assert claims["powers"] == [
         {"domain": "DOME", "function": "ProductOffering", "actions": ["Create", "Update"]}
     ]
-    assert await is_good(op, tokens["access_token"])
+    assert await op.is_good(tokens["access_token"])
 
 
 async def test_an_id_token_says_who_logged_in_when_and_for_whom(op: Provided) -> None:
@@ -76,7 +66,7 @@ async def test_a_code_that_is_used_twice_ends_what_came_of_it(op: Provided) -> N
     code = await op.code()
     tokens = (await op.redeemed(code)).json()
     assert error_of(await op.redeemed(code)) == "invalid_grant"
-    assert not await is_good(op, tokens["access_token"])
+    assert not await op.is_good(tokens["access_token"])
     assert error_of(await op.refreshed(tokens["refresh_token"])) == "invalid_grant"
 
 
@@ -132,9 +122,9 @@ async def test_tokens_end_with_the_credential(op: Provided) -> None:
     await op.clock.advance(100)
     assert error_of(await op.refreshed(tokens["refresh_token"])) == "invalid_grant"
     await op.clock.advance(299)  # clocks may be five minutes apart
-    assert await is_good(op, tokens["access_token"])
+    assert await op.is_good(tokens["access_token"])
     await op.clock.advance(1)
-    assert not await is_good(op, tokens["access_token"])
+    assert not await op.is_good(tokens["access_token"])
 
 
 async def test_a_credential_with_more_powers_than_a_token_carries_gets_none(op: Provided) -> None:
@@ -151,12 +141,12 @@ async def test_who_is_removed_has_tokens_of_no_use_from_that_moment_on(
     op: Provided, kind: Any, name: str
 ) -> None:
     tokens, code, other = await op.tokens_of(), await op.code(), await op.tokens_of(BOB)
-    assert await is_good(op, tokens["access_token"])
+    assert await op.is_good(tokens["access_token"])
     await op.here.endings.remove(kind, name)
-    assert not await is_good(op, tokens["access_token"])
+    assert not await op.is_good(tokens["access_token"])
     assert error_of(await op.refreshed(tokens["refresh_token"])) == "invalid_grant"
     assert error_of(await op.redeemed(code)) == "invalid_grant"
-    assert await is_good(op, other["access_token"])
+    assert await op.is_good(other["access_token"])
 
 
 # -- refresh tokens -----------------------------------------------------------------------------------------
@@ -166,7 +156,7 @@ async def test_a_refresh_token_is_good_once_and_has_a_successor(op: Provided) ->
     tokens = await op.tokens_of()
     first = (await op.refreshed(tokens["refresh_token"])).json()
     second = (await op.refreshed(first["refresh_token"])).json()
-    assert await is_good(op, second["access_token"])
+    assert await op.is_good(second["access_token"])
     assert len({one["refresh_token"] for one in (tokens, first, second)}) == 3
 
 
@@ -176,9 +166,9 @@ async def test_a_refresh_token_that_is_used_again_ends_the_family(op: Provided) 
     other = await op.tokens_of()
     assert error_of(await op.refreshed(stolen["refresh_token"])) == "invalid_grant"
     assert error_of(await op.refreshed(renewed["refresh_token"])) == "invalid_grant"
-    assert not await is_good(op, stolen["access_token"])
-    assert not await is_good(op, renewed["access_token"])
-    assert await is_good(op, other["access_token"])
+    assert not await op.is_good(stolen["access_token"])
+    assert not await op.is_good(renewed["access_token"])
+    assert await op.is_good(other["access_token"])
 
 
 async def test_a_refresh_token_opens_fewer_scopes_but_never_more(op: Provided) -> None:
