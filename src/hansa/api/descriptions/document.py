@@ -189,6 +189,11 @@ PARAMETERS: Final[Mapping[str, Part]] = {
         "Greatest number of entries of the page; the operator bounds it.",
         {"type": "integer", "minimum": 1},
     ),
+    "searchLimit": _parameter(
+        "limit",
+        "Greatest number of hits of the page; 0: the counts alone.",
+        {"type": "integer", "minimum": 0},
+    ),
     "headState": _parameter("state", "Only entities in these states, separated by commas.", _TEXT),
     "history": _parameter(
         "history",

@@ -23,7 +23,7 @@ SEARCH_OPERATIONS: Final[tuple[Operation, ...]] = (
         parameters=(
             *("q", "searchType", "searchCategory", "provider", "searchOrigin", "price_model", "price"),
             *("searchStatus", "searchCompliance", "searchRegion", "price_from", "price_to", "searchSort"),
-            *("offset", "limit", "typing"),
+            *("offset", "searchLimit", "typing"),
         ),
     ),
     Operation(
