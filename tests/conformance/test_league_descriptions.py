@@ -103,7 +103,6 @@ def leaving(application: Any) -> Any:
 @contextmanager
 def whole_marketplace(folder: Path) -> Iterator[tuple[Send, dict[str, str]]]:
     """A whole marketplace without a ledger, and the parameters in paths for which there is something."""
-    here = Path.cwd()
     with asyncio.Runner() as runner:
         manager = open_whole(folder / "lubeck")
         whole = runner.run(manager.__aenter__())
@@ -115,7 +114,6 @@ def whole_marketplace(folder: Path) -> Iterator[tuple[Send, dict[str, str]]]:
 
         yield send, {}
         runner.run(manager.__aexit__(None, None, None))
-    os.chdir(here)
 
 
 @contextmanager

@@ -54,7 +54,8 @@ def test_a_league_of_twenty_ends_well() -> None:
     steps += tuple(Step("update", member, 0) for member in range(0, 20, 3))
     outcome = run_plan(LeaguePlan(0, 20, False, False, (), steps))
     assert outcome.violation is None
-    assert outcome.positions == 20 + 7 + 20
+    creates, updates, last_writes, anchors = 20, 7, 20, 20
+    assert outcome.positions == creates + updates + last_writes + anchors
 
 
 def test_a_plan_that_fails_is_shrunk() -> None:

@@ -42,7 +42,7 @@ async def open_whole(
     before: Callable[[], None] = lambda: None,
     is_new: bool = True,
 ) -> AsyncIterator[Whole]:
-    """A marketplace in that folder, which must be the working folder of the process from then on.
+    """A marketplace in that folder, which is the working folder of the process until it is closed.
 
     Args:
         folder: Does not exist yet, unless the marketplace is not new.
@@ -54,12 +54,16 @@ async def open_whole(
         init_member(folder, "lubeck", "http://127.0.0.1:8101", CLOCK, p2p_port=26_656)
     before()
     token = issue_folder_token(folder, "test", ["operator"], 3600.0, CLOCK, os.urandom)
+    here = Path.cwd()
     os.chdir(folder)
-    genesis, document = load_genesis(Path())
-    settings = load_settings(Path(), environment or {})
-    key = SigningKey.load(MEMBER_KEY)
-    registered = RegistryState(document.app_state.members, document.app_state.params)
-    made = await assemble(settings, genesis, registered, key, {}, CLOCK, os.urandom)
-    anonymous = AsgiClient(made.front_door)
-    yield Whole(made, anonymous.with_headers(authorization=f"Bearer {token}"), folder, anonymous)
-    await made.close()
+    try:
+        genesis, document = load_genesis(Path())
+        settings = load_settings(Path(), environment or {})
+        key = SigningKey.load(MEMBER_KEY)
+        registered = RegistryState(document.app_state.members, document.app_state.params)
+        made = await assemble(settings, genesis, registered, key, {}, CLOCK, os.urandom)
+        anonymous = AsgiClient(made.front_door)
+        yield Whole(made, anonymous.with_headers(authorization=f"Bearer {token}"), folder, anonymous)
+        await made.close()
+    finally:
+        os.chdir(here)

@@ -73,14 +73,14 @@ class DeleteOperation:
         place = (entity_id, parent_id, expected)
         try:
             await self._delete(grant.caller, *place, terms)
+        except WriteToReplica as replica:
+            result = await self._sender.send(grant.caller, replica, "DELETE", *place, terms)
+            return result.position
         except Refused as error:
             if grant.rule is None or error.code is not Code.STILL_REFERENCED:
                 raise
             # Of those that do, the caller may not know.
             raise Refused(error.code, f"Other entities refer to {entity_id!r}.") from None
-        except WriteToReplica as replica:
-            result = await self._sender.send(grant.caller, replica, "DELETE", *place, terms)
-            return result.position
         return None
 
     async def _delete(

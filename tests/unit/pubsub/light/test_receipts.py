@@ -7,7 +7,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from hansa.core.errors import Code, Refused
 from hansa.pubsub.ledger.commitments.app_hash import SECTIONS
 from hansa.pubsub.light.receipts import VerifiedReceipt, is_of_issuer, verify_receipt
+from tests.conftest import CHECKOUT
 from tests.support import second_verifier
 from tests.support.light_chain import Signer
 from tests.support.proved_league import ProvedLeague
@@ -179,7 +179,7 @@ def test_what_is_no_receipt_is_refused(raw: bytes) -> None:
 def test_the_second_verifier_and_the_page_know_the_sections_of_every_rule_set() -> None:
     numbers = {name: len(sections) for name, sections in SECTIONS.items()}
     assert numbers == second_verifier.SECTIONS
-    page = Path("docs/integrators/receipts.md").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs/integrators/receipts.md").read_text(encoding="utf-8")
     assert all(f"`{name}` has {number}" in page for name, number in numbers.items())
 
 
