@@ -8,8 +8,13 @@ import msgspec
 import pytest
 
 from benchmarks.__main__ import PARTS
-from benchmarks.report import Table
+from benchmarks.report import Figure, Table
 from tests.conftest import CHECKOUT
+
+
+def is_of_cached_pages(figure: Figure) -> bool:
+    """Whether it counts the pages that are read of a state as small as that of a quick run: all are in memory."""
+    return figure.label.startswith("pages read") and figure.value == 0
 
 
 @pytest.mark.league
@@ -26,4 +31,5 @@ async def test_a_quick_run_measures_everything_that_a_full_run_does(part: str, t
     assert process.returncode == 0, output.decode()
     tables = msgspec.json.decode(figures.read_bytes(), type=list[Table])
     assert tables
-    assert all(figure.value > 0 for table in tables for row in table.rows for figure in row.figures)
+    figures_of_all = [figure for table in tables for row in table.rows for figure in row.figures]
+    assert all(one.value > 0 or is_of_cached_pages(one) for one in figures_of_all)
