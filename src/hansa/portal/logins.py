@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-import segno
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
@@ -142,5 +141,7 @@ class WalletLoginPages:
 
 def qr_code(text: str) -> Markup:
     """A QR code as SVG within a page."""
+    import segno  # its tables take longer to load than the rest of the pages
+
     code = segno.make_qr(text, error="m")
     return Markup(code.svg_inline(scale=QR_SCALE, border=QR_BORDER, dark="#000", light="#fff"))  # noqa: S704
