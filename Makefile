@@ -24,7 +24,7 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench kits sim mutants histories governance-histories thief fuzz joining league-tests soak bursts golden docs lock clean distclean
+.PHONY: help setup demo test lint format bench bench-quick kits sim mutants histories governance-histories thief fuzz joining league-tests soak bursts golden docs lock clean distclean
 
 help: ## list what can be done
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ format: setup ## format the code and fix what can be fixed
 
 bench: setup ## print the benchmarks, as ratios to a baseline of the same run
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: setup ## see that every part of the benchmarks runs
+	@$(BIN)/pytest tests/benchmarks -m league --timeout 0 $(ARGS)
 
 kits: setup ## run TM Forum's conformance kits against a fresh server (needs Node.js)
 	@$(BIN)/pytest tests/conformance -m kits -s $(ARGS)

@@ -11,6 +11,9 @@ from benchmarks.__main__ import PARTS
 from benchmarks.report import Figure, Table
 from tests.conftest import CHECKOUT
 
+ALWAYS = frozenset({"api", "bus", "rights", "search"})
+"""Parts that are run with every change; all of them with `make bench-quick`."""
+
 
 def is_of_cached_pages(figure: Figure) -> bool:
     """Whether it counts the pages that are read of a state as small as that of a quick run: all are in memory."""
@@ -18,7 +21,9 @@ def is_of_cached_pages(figure: Figure) -> bool:
 
 
 @pytest.mark.league
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    "part", [one if one in ALWAYS else pytest.param(one, marks=pytest.mark.slow) for one in PARTS]
+)
 async def test_a_quick_run_measures_everything_that_a_full_run_does(part: str, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     process = await asyncio.create_subprocess_exec(

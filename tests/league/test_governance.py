@@ -216,6 +216,7 @@ async def publish_until(members: League, is_over: asyncio.Event, by: int) -> lis
     return created
 
 
+@pytest.mark.slow
 async def test_a_key_is_rotated_under_load_without_a_restart(four: League) -> None:
     is_over = asyncio.Event()
     load = asyncio.create_task(publish_until(four, is_over, by=1))

@@ -98,6 +98,7 @@ async def test_a_light_member_follows_publishes_and_survives_a_member_that_lies(
                 await visby.stop()
 
 
+@pytest.mark.slow
 async def test_a_light_member_begins_with_the_snapshot_of_a_member_that_does_not_lie(tmp_path: Path) -> None:
     async with (
         league(tmp_path / "league", 3, is_started=False) as three,

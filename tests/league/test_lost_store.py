@@ -71,6 +71,7 @@ def lose_store(member: RunningMember) -> None:
         path.unlink()
 
 
+@pytest.mark.slow
 async def test_a_lost_store_is_taken_back_from_the_league_verified_and_goes_on(tmp_path: Path) -> None:
     async with league(tmp_path / "league", 4) as made:
         lubeck, bergen = made[0], made[1]

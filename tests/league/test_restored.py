@@ -349,6 +349,7 @@ async def is_awaited(member: RunningMember) -> bool:
     return b"THE LEAGUE WAITS FOR IT" in answer.body
 
 
+@pytest.mark.slow
 async def test_a_league_goes_on_whose_round_a_restored_member_had_signed_unseen(tmp_path: Path) -> None:
     async with league(tmp_path / "league", 3, SETTINGS) as made:
         riga = made[2]
