@@ -16,7 +16,7 @@ ALWAYS = frozenset({"api", "bus", "rights", "search"})
 
 
 def is_of_cached_pages(figure: Figure) -> bool:
-    """Whether it counts the pages that are read of a state as small as that of a quick run: all are in memory."""
+    """Whether it counts pages that are read of a state so small that all are in memory."""
     return figure.label.startswith("pages read") and figure.value == 0
 
 
