@@ -125,6 +125,7 @@ async def restore_with_a_snapshot(made: League, member: RunningMember, backup: P
     assert member.log.read_text().count("snapshot_restored") == begun + 1
 
 
+@pytest.mark.slow
 async def test_a_newcomer_that_is_killed_while_it_begins_goes_on(tmp_path: Path) -> None:
     """Killed when the state is restored, before the engine knows of it, and once more with the history."""
     async with league(tmp_path / "league", 4, is_started=False) as made:

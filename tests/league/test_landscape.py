@@ -102,7 +102,9 @@ async def test_four_files_at_once_end_in_four_equal_catalogues_and_again_change_
     assert after["entities"] == before["entities"]
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "role", [ROLES[0], *(pytest.param(one, marks=pytest.mark.slow) for one in ROLES[1:])]
+)
 async def test_a_process_killed_during_the_import_changes_nothing_in_the_end(
     four: League, parts: list[Path], role: Role
 ) -> None:
