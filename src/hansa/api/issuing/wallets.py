@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from hansa.api.bodies import json_body, typed_body
 from hansa.api.responses import JSON, json_response
 from hansa.core.bounded_json import read_object
 from hansa.core.errors import Code, Refused
+from hansa.core.forms import unique_fields
 from hansa.core.limits import Limits
 from hansa.identity.issuing import (
     CredentialIssuer,
@@ -102,15 +102,9 @@ async def _form(request: Request) -> Mapping[str, str]:
     """The fields of a form, of which none is there twice (RFC 6749, section 3.2)."""
     raw = await typed_body(request, FORM, FORM_SIZE_MAX_BYTES)
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX
-        )
-    except ValueError as error:
-        raise IssuingRefused("invalid_request", "The form cannot be read.") from error
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise IssuingRefused("invalid_request", "The form has a field twice.")
-    return fields
+        return unique_fields(raw, FORM_FIELDS_MAX)
+    except Refused as error:
+        raise IssuingRefused("invalid_request", f"The form {error.message}.") from error
 
 
 def _request(body: bytes) -> Mapping[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from hansa.api.bodies import typed_body
-from hansa.core.errors import Code, Refused
+from hansa.core.errors import Refused
+from hansa.core.forms import unique_fields
 
 FORM: Final = "application/x-www-form-urlencoded"
 FIELDS_MAX: Final = 16
@@ -22,12 +22,6 @@ async def form_of(request: Request, size_max_bytes: int) -> dict[str, str]:
     """
     body = await typed_body(request, FORM, size_max_bytes)
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX
-        )
-    except ValueError as error:
-        raise Refused(Code.MALFORMED, "The form cannot be read.") from error
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise Refused(Code.MALFORMED, "The form has a field twice.")
-    return fields
+        return unique_fields(body, FIELDS_MAX)
+    except Refused as error:
+        raise Refused(error.code, f"The form {error.message}.") from error

@@ -13,12 +13,12 @@ from __future__ import annotations
 import hmac
 import re
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from hansa.core.bounded_json import read_json
 from hansa.core.errors import Refused
+from hansa.core.forms import unique_fields
 from hansa.core.limits import Limits
 from hansa.core.policies import ResponseMode
 from hansa.identity.presentations.encryption import ENCRYPTED_SIZE_MAX_BYTES, ResponseKey
@@ -86,15 +86,9 @@ def _form(body: bytes) -> dict[str, str]:
     if len(body) > RESPONSE_SIZE_MAX_BYTES:
         raise malformed_response(f"the form has more than {RESPONSE_SIZE_MAX_BYTES} bytes")
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX
-        )
-    except ValueError as error:
-        raise malformed_response("the form cannot be read") from error
-    form = dict(pairs)
-    if len(form) != len(pairs):
-        raise malformed_response("the form has a name twice")
-    return form
+        return unique_fields(body, FIELDS_MAX)
+    except Refused as error:
+        raise malformed_response(f"the form {error.message}") from error
 
 
 def _error(fields: dict[str, Any], state: str) -> WalletError:

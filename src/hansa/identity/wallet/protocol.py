@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from hansa.core.bounded_json import read_object
 from hansa.core.errors import Code, Refused
+from hansa.core.forms import unique_fields
 from hansa.core.http import JSON, HttpClient, HttpRequest, HttpResponse
 from hansa.core.limits import Limits
 from hansa.core.web_addresses import web_address
@@ -41,14 +42,11 @@ def link_parameters(link: str) -> dict[str, str]:
     if len(link) > LINK_LENGTH_MAX_CHARS or not link.isascii() or not link.isprintable():
         raise refused("The link is too long, or has characters that no link has.")
     try:
-        pairs = parse_qsl(
-            urlsplit(link).query, keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS_MAX
-        )
+        return unique_fields(urlsplit(link).query, _PARAMETERS_MAX)
     except ValueError as error:
         raise refused("The link cannot be read.") from error
-    if len(dict(pairs)) != len(pairs):
-        raise refused("The link has a parameter twice.")
-    return dict(pairs)
+    except Refused as error:
+        raise refused(f"The link {error.message}.") from error
 
 
 def origin_of(address: Any) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl
 
+from hansa.core.errors import Refused
+from hansa.core.forms import unique_fields
 from hansa.identity.provider.oauth_errors import invalid_request
 
 PARAMETERS_MAX: Final = 64
@@ -25,17 +26,9 @@ def read_parameters(text: bytes) -> Parameters:
         OAuthRefused: `invalid_request`, when one comes twice, or it is no form.
     """
     try:
-        pairs = parse_qsl(
-            text.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=bool(text),
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=PARAMETERS_MAX,
-        )
-    except (UnicodeDecodeError, ValueError) as error:
-        raise invalid_request("The request is no form, or has too many parameters.") from error
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names) or not all(map(_NAME.fullmatch, names)):
-        raise invalid_request("A parameter comes twice, or has an unusable name.")
-    return {name: value for name, value in pairs if value}
+        fields = unique_fields(text, PARAMETERS_MAX, is_strict=bool(text))
+    except Refused as error:
+        raise invalid_request(f"The request {error.message}.") from error
+    if not all(map(_NAME.fullmatch, fields)):
+        raise invalid_request("A parameter has an unusable name.")
+    return {name: value for name, value in fields.items() if value}
