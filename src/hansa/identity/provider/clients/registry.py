@@ -16,7 +16,7 @@ import structlog
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError, Refused
-from hansa.core.files import is_missing, read_file, write_file
+from hansa.core.files import file_mark, is_missing, read_file, write_file
 from hansa.core.web_addresses import web_address
 from hansa.identity.provider.clients.records import ClientRecord, check_client
 
@@ -46,7 +46,7 @@ class ClientRegistry:
         self._path = path
         self._clock = clock
         self._looked_at_s = clock.monotonic()
-        self._mark = _mark_of(path)
+        self._mark = file_mark(path)
         self._clients = {one.client_id: one for one in read_clients(path)}
         self._problem = ""
 
@@ -63,7 +63,7 @@ class ClientRegistry:
         now_s = self._clock.monotonic()
         if now_s - self._looked_at_s >= LOOK_EVERY_S:
             self._looked_at_s = now_s
-            mark = _mark_of(self._path)
+            mark = file_mark(self._path)
             if mark != self._mark:
                 self._adopt(mark)
         return self._clients
@@ -119,12 +119,3 @@ def _check_all(clients: tuple[ClientRecord, ...]) -> None:
         raise Refused(Code.INVALID, "Two clients have the same client_id.")
     for one in clients:
         check_client(one)
-
-
-def _mark_of(path: Path) -> tuple[int, int, int] | None:
-    """What is another one when a file was written anew; None while there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size

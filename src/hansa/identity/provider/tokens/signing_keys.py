@@ -10,7 +10,7 @@ alone, and is read again when it has changed: a rotation needs no restart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,7 +23,7 @@ from hansa.core.bounded_json import UNREADABLE
 from hansa.core.certificates.algorithms import CertifiedKey
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.core.files import is_missing, read_file, write_file
+from hansa.core.files import file_mark, is_missing, read_file, write_file
 from hansa.identity.foreign_jws import ForeignJws, check_critical, is_signed_by, key_of_jwk, read_foreign_jws
 
 SigningAlgorithm = Literal["ES256", "RS256"]
@@ -79,7 +79,7 @@ class SigningKeys:
         self._path = path
         self._clock = clock
         self._looked_at_s = clock.monotonic()
-        self._mark = _mark_of(path)
+        self._mark = file_mark(path)
         self._keys = _read(path)
 
     def sign(self, claims: Mapping[str, Any], typ: str, algorithm: SigningAlgorithm = "ES256") -> str:
@@ -119,15 +119,17 @@ class SigningKeys:
         """The key set that clients read (RFC 7517)."""
         now_s = self._now_s()
         keys = self._current()
-        return [one.public for one in keys if now_s < _retained_until_s(one.record, keys)]
+        records = [one.record for one in keys]
+        return [one.public for one in keys if now_s < _retained_until_s(one.record, records)]
 
     def _is_signed(self, signed: ForeignJws) -> bool:
         """Whether one of the keys signed something: the one that it names, with the algorithm of that key."""
         now_s, keys = self._now_s(), self._current()
+        records = [one.record for one in keys]
         return any(
             one.record.kid == signed.kid
             and one.record.alg == signed.algorithm
-            and now_s < _retained_until_s(one.record, keys)
+            and now_s < _retained_until_s(one.record, records)
             and is_signed_by(signed, one.verifying)
             for one in keys
         )
@@ -137,7 +139,7 @@ class SigningKeys:
         now_s = self._clock.monotonic()
         if now_s - self._looked_at_s >= LOOK_EVERY_S:
             self._looked_at_s = now_s
-            mark = _mark_of(self._path)
+            mark = file_mark(self._path)
             if mark is not None and mark != self._mark:
                 self._keys, self._mark = _read(self._path), mark
         return self._keys
@@ -182,12 +184,12 @@ def _new_record(
     return _KeyRecord(key.thumbprint(), algorithm, signs_from_s, jwk)
 
 
-def _retained_until_s(record: _KeyRecord, keys: tuple[_Key, ...]) -> float:
+def _retained_until_s(record: _KeyRecord, records: Sequence[_KeyRecord]) -> float:
     """Until when a key is published: for good, or until another one has signed for a while."""
     later = [
-        one.record.signs_from_s
-        for one in keys
-        if one.record.alg == record.alg and one.record.signs_from_s > record.signs_from_s
+        one.signs_from_s
+        for one in records
+        if one.alg == record.alg and one.signs_from_s > record.signs_from_s
     ]
     return min(later) + RETAINED_S if later else float("inf")
 
@@ -204,15 +206,5 @@ def _read(path: Path) -> tuple[_Key, ...]:
 
 
 def _write(path: Path, records: tuple[_KeyRecord, ...], now_s: int) -> None:
-    keys = tuple(map(_Key, records))
-    retained = tuple(one.record for one in keys if now_s < _retained_until_s(one.record, keys))[-KEYS_MAX:]
+    retained = tuple(one for one in records if now_s < _retained_until_s(one, records))[-KEYS_MAX:]
     write_file(path, msgspec.json.format(msgspec.json.encode(_KeyFile(retained)), indent=2) + b"\n")
-
-
-def _mark_of(path: Path) -> tuple[int, int, int] | None:
-    """What is another one when a file was written anew; None while there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
