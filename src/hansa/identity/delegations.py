@@ -20,7 +20,7 @@ from hansa.core.closed_json import FreeText, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
 from hansa.core.forwarding import DELEGATION_HEADER, DelegationClaims, ForwardedWrite
 from hansa.core.identifiers import DID_PATTERN, Entropy, uuid7
-from hansa.core.jws import NUMERIC_DATE, CompactJws, read_compact, token_header
+from hansa.core.jws import NUMERIC_DATE, read_compact, token_header
 from hansa.core.keys import KeySigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -117,21 +117,10 @@ class DelegationCheck:
         claims = DelegationClaims(**{**fields, "roles": tuple(fields["roles"])})
         if claims.iss != sender:
             raise _refused("is another member's than the one that sends it")
-        self._check_signature(jws, sender)
+        inactive = "A member that is suspended, or none any more, forwards no writes."
+        self._keys.check_member(jws, sender, self._members(), _refused, inactive)
         self._check_binding(claims, body)
         return claims
-
-    def _check_signature(self, jws: CompactJws, sender: str) -> None:
-        member = next((one for one in self._members() if one.did == sender), None)
-        if member is None or member.status != "active":
-            raise Refused(Code.FORBIDDEN, "A member that is suspended, or none any more, forwards no writes.")
-        jwk = member.key(jws.kid)
-        if jwk is None:
-            raise _refused("names a key that the league does not know for this member")
-        try:
-            self._keys.of_jwk(jwk).verify(jws)
-        except Refused as error:
-            raise _refused("has a wrong signature") from error
 
     def _check_binding(self, claims: DelegationClaims, body: bytes) -> None:
         """Refuse a delegation that was made for another origin, another write or another time."""

@@ -192,13 +192,7 @@ class MemberCallerCheck:
         member = next((one for one in self._members() if one.did == claims.iss), None)
         if member is None or not member.is_current:
             raise _refused("is not of a member of the league")
-        jwk = member.key(jws.kid)
-        if jwk is None:
-            raise _refused("names a key that the league does not know for this member")
-        try:
-            self.keys.of_jwk(jwk).verify(jws)
-        except Refused as error:
-            raise _refused("has a wrong signature") from error
+        self.keys.check_signature(jws, member, _refused)
         return claims
 
     def _check_binding(self, claims: RequestClaims, method: str, url: str, body: bytes) -> None:

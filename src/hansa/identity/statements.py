@@ -158,16 +158,8 @@ class StatementCheck:
             raise _refused("is malformed, or no delegation") from error
         if fields["iss"] != sender or fields["aud"] != self._did:
             raise _refused("is of another member, or for another one")
-        member = next((one for one in self._members() if one.did == sender), None)
-        if member is None or member.status != "active":
-            raise Refused(Code.FORBIDDEN, "A member that is suspended, or none any more, delegates nothing.")
-        jwk = member.key(jws.kid)
-        try:
-            if jwk is None:
-                raise _refused("names a key that the league does not know for this member")
-            self._keys.of_jwk(jwk).verify(jws)
-        except Refused as error:
-            raise _refused("has a wrong signature") from error
+        inactive = "A member that is suspended, or none any more, delegates nothing."
+        self._keys.check_member(jws, sender, self._members(), _refused, inactive)
         now_s = int(self._clock.now().timestamp())
         is_short = fields["exp"] - fields["iat"] <= STATEMENT_LIFETIME_S
         if fields["iat"] > now_s + CLOCK_LEEWAY_S or now_s >= fields["exp"] + CLOCK_LEEWAY_S or not is_short:
