@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.certificates import Certificate, VerifiedChain
+from hansa.core.certificates.elsi import elsi_did
 from hansa.core.errors import Code, Refused
 from hansa.identity.foreign_jws import (
     JWS_ALGORITHMS,
@@ -56,7 +57,7 @@ class JadesDocument(msgspec.Struct, frozen=True):
     def did(self) -> str | None:
         """The did:elsi of the signer; None when its certificate names no organization."""
         identifier = self.chain.leaf.subject.organization_identifier
-        return None if identifier is None else f"did:elsi:{identifier}"
+        return None if identifier is None else elsi_did(identifier)
 
 
 def verify_jades(compact: str, anchors: Sequence[Certificate], time_s: int) -> JadesDocument:

@@ -19,11 +19,10 @@ from hansa.business.rights.reading import EntityReader
 from hansa.business.rights.targets import access_target
 from hansa.business.visibility import PublicParts
 from hansa.core.access import OPERATOR, READERS, Action, Caller, EntityFacts, Power
-from hansa.core.certificates import organization_identifier_of
+from hansa.core.certificates.elsi import read_organization
 from hansa.core.errors import Code, Refused
 from hansa.core.http import headers_of
 from hansa.identity.rights.deciding import AccessRights
-from hansa.identity.rights.parties import ELSI, did_of
 from hansa.identity.rights.policies import PolicyApplies
 
 EXPLAIN_PATH: Final = "/policies/explain"
@@ -110,8 +109,8 @@ class ExplainApi:
         if OPERATOR not in asker.roles:
             raise Refused(Code.FORBIDDEN, "Only operators ask about others.")
         if organization is not None:
-            organization = organization.removeprefix(ELSI)
-            if organization_identifier_of(did_of(organization)) is None:
+            organization = read_organization(organization)
+            if organization is None:
                 raise Refused(Code.INVALID, "organization is an identifier as VATES-12345678.")
         if not READERS.issuperset(roles):
             raise Refused(Code.INVALID, f"role is one of {', '.join(sorted(READERS))}.")

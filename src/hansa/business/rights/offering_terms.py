@@ -24,9 +24,9 @@ import msgspec
 from babel import Locale
 from babel.core import get_global
 
+from hansa.core.certificates.elsi import ELSI_PREFIX
 from hansa.core.instants import instant
 
-ELSI: Final = "did:elsi:"
 REGION_MAX_CHARS: Final = 120
 NAME_SHOWN_MAX_CHARS: Final = 80
 _DESCRIBING: Final = frozenset({"name", "description", "duration", "validFor", "id", "href"})
@@ -113,7 +113,7 @@ def _parties(value: Any) -> frozenset[str]:
         if not known:
             raise _Unreadable
         names |= known
-    return frozenset(names | {one.removeprefix(ELSI) for one in names})
+    return frozenset(names | {one.removeprefix(ELSI_PREFIX) for one in names})
 
 
 def _countries(value: Any) -> frozenset[str]:
@@ -144,9 +144,9 @@ def _country(text: str) -> str | None:
 
 
 def _operator_regions(ordering: Ordering) -> frozenset[str]:
-    if not ordering.operator.startswith(ELSI):
+    if not ordering.operator.startswith(ELSI_PREFIX):
         return frozenset()
-    code = country_of_organization(ordering.operator.removeprefix(ELSI))
+    code = country_of_organization(ordering.operator.removeprefix(ELSI_PREFIX))
     return frozenset() if code is None else frozenset({code})
 
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from hansa.business.context import Context
-from hansa.business.rights.offering_terms import ELSI, Ordering, unmet_term
+from hansa.business.rights.offering_terms import Ordering, unmet_term
 from hansa.core.access import Caller
+from hansa.core.certificates.elsi import ELSI_PREFIX
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
 from hansa.store import Entity
@@ -90,5 +91,5 @@ def _buyers(order: Mapping[str, Any]) -> Iterator[str]:
         role = one.get("role") if isinstance(one, dict) else None
         if isinstance(role, str) and role.strip().replace(" ", "").lower() in BUYERS:
             texts = [text for text in (one.get("id"), one.get("name")) if isinstance(text, str)]
-            dids = [text.removeprefix(ELSI) for text in texts if text.startswith(ELSI)]
+            dids = [text.removeprefix(ELSI_PREFIX) for text in texts if text.startswith(ELSI_PREFIX)]
             yield from dids or texts[:1]

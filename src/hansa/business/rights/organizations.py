@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from hansa.core.cache import Cache
+from hansa.core.certificates.elsi import elsi_did
 from hansa.store import AnyOf, Filter, Query, Store
 from hansa.store.index.paths import candidates
 
@@ -36,7 +37,7 @@ class OrganizationAliases:
         known = self.cache.get(organization)
         if known is not None and known[0] == revision:
             return known[1]
-        values = (organization, f"did:elsi:{organization}")
+        values = (organization, elsi_did(organization))
         condition = AnyOf(tuple(Filter(path, values) for path in IDENTIFYING))
         page = await self._store.list(Query(ORGANIZATION, (condition,), limit=ALIASES_MAX, public_only=False))
         entities = await self._store.entities(page.ids)

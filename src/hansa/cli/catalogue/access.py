@@ -16,11 +16,10 @@ from hansa.cli.output import Output
 from hansa.core.access import ANONYMOUS, READERS, Action, Caller, EntityFacts, Power
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
-from hansa.core.certificates import organization_identifier_of
+from hansa.core.certificates.elsi import read_organization
 from hansa.core.errors import Code, Refused
 from hansa.core.files import read_file
 from hansa.identity.rights.deciding import AccessRights
-from hansa.identity.rights.parties import ELSI, did_of
 from hansa.identity.rights.policies import AccessPolicies, PolicyApplies, read_texts
 from hansa.node.folder import ACCESS_POLICIES
 from hansa.node.settings.loading import load_settings
@@ -91,10 +90,11 @@ def _caller(path: Path) -> Caller:
         form = msgspec.json.decode(content, type=_CallerForm)
     except UNREADABLE as error:
         raise Refused(Code.INVALID, f"{path} is no caller: {error}.") from error
-    organization = None if form.organization is None else form.organization.removeprefix(ELSI)
-    if organization is not None and organization_identifier_of(did_of(organization)) is None:
+    organization = None if form.organization is None else read_organization(form.organization)
+    if form.organization is not None and organization is None:
         raise Refused(
-            Code.INVALID, f"{path}: {organization!r} is no identifier of an organisation, as VATES-12345678."
+            Code.INVALID,
+            f"{path}: {form.organization!r} is no identifier of an organisation, as VATES-12345678.",
         )
     unknown = sorted(form.roles - READERS)
     if unknown:

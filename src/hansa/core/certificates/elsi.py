@@ -28,3 +28,13 @@ def organization_identifier_of(did: str) -> str | None:
     identifier = did.removeprefix(ELSI_PREFIX)
     is_well_formed = is_did(did) and is_elsi(did) and _IDENTIFIER.fullmatch(identifier) is not None
     return identifier if is_well_formed else None
+
+
+def elsi_did(identifier: str) -> str:
+    """The did:elsi of an organization identifier."""
+    return ELSI_PREFIX + identifier
+
+
+def read_organization(text: str) -> str | None:
+    """The organization identifier that somebody wrote, as it is or as a did:elsi; None when it is none."""
+    return organization_identifier_of(elsi_did(text.removeprefix(ELSI_PREFIX)))

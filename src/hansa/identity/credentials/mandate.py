@@ -16,6 +16,7 @@ import msgspec
 
 from hansa.core.access import Power
 from hansa.core.certificates import organization_identifier_of
+from hansa.core.certificates.elsi import ELSI_PREFIX, elsi_did
 from hansa.identity.credentials.refusals import malformed
 from hansa.identity.credentials.times import date_time
 
@@ -29,7 +30,6 @@ _EMPLOYEE: Final = re.compile(
 _MACHINE: Final = re.compile(
     r"LEARCredentialMachine|learcredential\.machine\..{1,64}|eu\.europa\.ec\.eudi\.lcm\.\d{1,4}", re.ASCII
 )
-_ELSI: Final = "did:elsi:"
 
 MandateKind = Literal["employee", "machine"]
 
@@ -119,11 +119,11 @@ def read_mandate(kind: MandateKind, subject: Mapping[str, Any]) -> Mandate:
 
 def _organization(fields: _Fields) -> MandatingOrganization:
     identifier = fields.text("organizationIdentifier", "organization_identifier")
-    identifier = identifier.removeprefix(_ELSI)
+    identifier = identifier.removeprefix(ELSI_PREFIX)
     did = fields.text("id")
-    if organization_identifier_of(_ELSI + identifier) is None:
+    if organization_identifier_of(elsi_did(identifier)) is None:
         raise malformed("the mandator has no organizationIdentifier of EN 319 412-1")
-    if did.startswith(_ELSI) and did != _ELSI + identifier:
+    if did.startswith(ELSI_PREFIX) and did != elsi_did(identifier):
         raise malformed("the mandator has two identities: `id` and `organizationIdentifier` differ")
     return MandatingOrganization(
         identifier=identifier,

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates.algorithms import CertifiedKey
+from hansa.core.certificates.elsi import elsi_did
 from hansa.core.clock import rfc3339
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials.signing_keys import did_key, signed_jwt
@@ -89,7 +90,7 @@ async def _sd_jwt(
     ]
     mandatee["_sd"] = sorted(_digest(one) for one in disclosures)
     claims = {
-        "iss": f"did:elsi:{seal.organization}",
+        "iss": elsi_did(seal.organization),
         "iat": content.begin_s,
         "exp": content.end_s,
         "jti": content.id,
@@ -115,7 +116,7 @@ def _digest(disclosure: str) -> str:
 async def _jwt_vc(
     configuration: CredentialConfiguration, order: MandateOrder, content: CredentialContent, seal: Seal
 ) -> str:
-    did, issuer = holder_did(content.holder), f"did:elsi:{seal.organization}"
+    did, issuer = holder_did(content.holder), elsi_did(seal.organization)
     credential = {
         "@context": [_VC, configuration.context],
         "id": content.id,

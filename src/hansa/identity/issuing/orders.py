@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from hansa.core.certificates import organization_identifier_of
+from hansa.core.certificates.elsi import elsi_did
 from hansa.core.errors import Code, Refused
 from hansa.identity.credentials.mandate import ACTIONS_MAX, POWERS_MAX, MandateKind
 
@@ -68,7 +69,7 @@ def check_order(order: MandateOrder) -> None:
         Refused: `Code.INVALID`, naming everything that is wrong.
     """
     faults = []
-    if organization_identifier_of(f"did:elsi:{order.organization}") is None or ":" in order.organization:
+    if organization_identifier_of(elsi_did(order.organization)) is None or ":" in order.organization:
         faults.append("The organisation is named by an identifier of EN 319 412-1, as VATES-12345678.")
     texts = (
         order.organization_name,
@@ -151,7 +152,7 @@ def mandate_subject(order: MandateOrder, holder: str) -> dict[str, Any]:
     return {
         "mandatee": {name: value for name, value in mandatee.items() if value is not None},
         "mandator": {
-            "id": f"did:elsi:{order.organization}",
+            "id": elsi_did(order.organization),
             "organizationIdentifier": order.organization,
             "organization": order.organization_name,
             "country": order.country,

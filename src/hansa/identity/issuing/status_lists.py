@@ -26,6 +26,7 @@ import msgspec
 
 from hansa.core.base64url import to_base64url
 from hansa.core.cache import Cache
+from hansa.core.certificates.elsi import elsi_did
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy
@@ -123,7 +124,7 @@ class PublishedLists:
     async def _written(
         self, one: StatusList, entries: tuple[tuple[int, int], ...], seal: Seal, now_s: int
     ) -> SignedList:
-        issuer, uri = f"did:elsi:{one.organization}", self.uri(one.number)
+        issuer, uri = elsi_did(one.organization), self.uri(one.number)
         if one.kind == "token":
             claims = {
                 "sub": uri,

@@ -33,9 +33,9 @@ from hansa.core.access import (
     authorize_by_role,
 )
 from hansa.core.cache import Cache
+from hansa.core.certificates.elsi import elsi_did
 from hansa.core.clock import Clock
 from hansa.core.errors import Code
-from hansa.identity.rights.parties import did_of
 from hansa.identity.rights.policies import AccessPolicies, PolicyApplies, PolicyVerdict
 from hansa.identity.rights.resources import (
     ACTIONS,
@@ -255,7 +255,7 @@ class AccessRule:
             return
         attribute = "relatedParty" if "relatedParty" in attributes else attributes[0]
         party = {
-            "id": did_of(organization),
+            "id": elsi_did(organization),
             "role": "Buyer" if is_order else "Owner",
             "@referredType": "Organization",
         }
@@ -267,7 +267,7 @@ class AccessRule:
         self, key: str, aliases: frozenset[str], holds: Callable[[Mapping[str, Any], bool], bool] | None
     ) -> ReadReach:
         assert self._caller.organization is not None, "strangers are no party"
-        did = did_of(self._caller.organization)
+        did = elsi_did(self._caller.organization)
         return ReadReach(
             key,
             public=self._target.is_catalogue,

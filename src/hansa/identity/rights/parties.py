@@ -17,9 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.core.certificates import organization_identifier_of
+from hansa.core.certificates.elsi import ELSI_PREFIX, read_organization
 
-ELSI: Final = "did:elsi:"
 OWNER_ROLES: Final = frozenset({"owner", "seller"})
 BUYER_ROLES: Final = frozenset({"buyer", "customer"})
 ROLE_MAX_CHARS: Final = 64
@@ -37,11 +36,6 @@ class Parties(msgspec.Struct, frozen=True):
     all: frozenset[str]
     roles: frozenset[tuple[str, str]]
     """Role, in lower case, and organisation."""
-
-
-def did_of(organization: str) -> str:
-    """The DID of an organisation, by its identifier."""
-    return ELSI + organization
 
 
 def parties_of(
@@ -74,8 +68,8 @@ def described_organizations(fields: Mapping[str, Any]) -> frozenset[str]:
         *_members(fields.get("organizationIdentification"), "identificationId"),
         *_members(fields.get("externalReference"), "name"),
     )
-    texts = (one.removeprefix(ELSI) for one in values if isinstance(one, str))
-    return frozenset(one for one in texts if organization_identifier_of(did_of(one)) is not None)
+    organizations = (read_organization(one) for one in values if isinstance(one, str))
+    return frozenset(one for one in organizations if one is not None)
 
 
 def _organizations(
@@ -84,7 +78,7 @@ def _organizations(
     """The organisations that a party is; and one that its `id` alone says beside."""
     dids = _by_did(party.get("name"), party.get("id"))
     entity_id = party.get("id")
-    if not isinstance(entity_id, str) or not entity_id or entity_id.startswith(ELSI):
+    if not isinstance(entity_id, str) or not entity_id or entity_id.startswith(ELSI_PREFIX):
         return dids, frozenset()
     described = (
         frozenset({organization})
@@ -101,7 +95,9 @@ def _nested(party: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _by_did(*values: Any) -> frozenset[str]:
-    return frozenset(one[len(ELSI) :] for one in values if isinstance(one, str) and one.startswith(ELSI))
+    return frozenset(
+        one[len(ELSI_PREFIX) :] for one in values if isinstance(one, str) and one.startswith(ELSI_PREFIX)
+    )
 
 
 def _listed(fields: Mapping[str, Any], attributes: Iterable[str]) -> Iterator[Mapping[str, Any]]:

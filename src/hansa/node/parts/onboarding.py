@@ -10,6 +10,7 @@ from starlette.routing import Route
 from hansa.api.onboarding import EmployeesApi, OnboardingApi
 from hansa.business.operations.api_operations import ApiOperations
 from hansa.core.access import OPERATOR, Caller
+from hansa.core.certificates.elsi import elsi_did
 from hansa.core.clock import Clock
 from hansa.identity.issuing import CredentialIssuer
 from hansa.identity.onboarding import Employees, Onboarding
@@ -56,7 +57,7 @@ def onboarding_routes(
 
 async def _published(operations: Mapping[str, ApiOperations], one: Registration) -> str:
     """Make the entity of an organisation, and one for each of its roles; the identifier of the first."""
-    did = f"did:elsi:{one.organization}"
+    did = elsi_did(one.organization)
     organization = {
         "tradingName": one.name,
         "name": one.name,

@@ -22,13 +22,14 @@ organisation, and of no other unless a grant says so.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 from cryptography import x509
 
 from hansa.core.certificates import Certificate, VerifiedChain, is_elsi
 from hansa.core.certificates.algorithms import CertifiedKey
+from hansa.core.certificates.elsi import elsi_did
 from hansa.core.certificates.extensions import DIGITAL_SIGNATURE
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.identifiers import is_did
@@ -39,8 +40,6 @@ from hansa.identity.credentials.issuers.registry import TrustedIssuers, check_gr
 from hansa.identity.credentials.refusals import Steps
 from hansa.identity.credentials.times import CLOCK_LEEWAY_S
 from hansa.identity.foreign_jws import ForeignJws, chain_of_header, is_signed_by
-
-ELSI_PREFIX: Final = "did:elsi:"
 
 
 class ProvedIssuer(msgspec.Struct, frozen=True):
@@ -131,7 +130,7 @@ class IssuerTrust:
             Refused: `Code.CREDENTIAL_TYPE_UNTRUSTED` or `Code.CREDENTIAL_ISSUER_UNTRUSTED`.
             Unavailable: When it cannot be told now.
         """
-        is_for_another = mandator is not None and issuer.id != f"{ELSI_PREFIX}{mandator}"
+        is_for_another = mandator is not None and issuer.id != elsi_did(mandator)
         if issuer.anchor and (self._registry is None or self._anchored_types.issuperset(types)):
             if is_for_another:
                 raise Refused(
@@ -161,7 +160,7 @@ class IssuerTrust:
             )
         subject = chain.leaf.subject
         identifier = subject.organization_identifier
-        proved = f"x509:{chain.leaf.fingerprint}" if identifier is None else f"{ELSI_PREFIX}{identifier}"
+        proved = f"x509:{chain.leaf.fingerprint}" if identifier is None else elsi_did(identifier)
         if claimed is not None and claimed != proved:
             if not is_did(claimed):
                 _check_address(chain, claimed)
