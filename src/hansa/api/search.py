@@ -17,12 +17,11 @@ from hansa.api.responses import JSON, json_response
 from hansa.business.search.answering import Search
 from hansa.business.search.request import search_request, suggestions_text
 from hansa.core.access import Authenticate, Caller
-from hansa.core.http import headers_of
+from hansa.core.http import NO_STORE, headers_of
 from hansa.core.limits import Limits
 
 SEARCH_PATH: Final = "/search"
 SUGGESTIONS_PATH: Final = "/search/suggestions"
-_FRESH: Final = {"Cache-Control": "no-store"}
 _HTML: Final = "text/html"
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -62,14 +61,14 @@ class SearchApi:
         caller = self._caller(request)
         searched = search_request(request.scope["query_string"], self._limits)
         result = await self._search.page(caller, searched, leaving(request))
-        return json_response(result, headers=_FRESH)
+        return json_response(result, headers=NO_STORE)
 
     async def suggestions(self, request: Request) -> Response:
         """`GET /search/suggestions`; raises as `search` does."""
         caller = self._caller(request)
         text = suggestions_text(request.scope["query_string"], self._limits)
         result = await self._search.suggestions(caller, text, leaving(request))
-        return json_response(result, headers=_FRESH)
+        return json_response(result, headers=NO_STORE)
 
     def _caller(self, request: Request) -> Caller:
         return self._authenticate(headers_of(request.headers.raw))

@@ -16,6 +16,8 @@ SESSION_COOKIE_PREFIX: Final = "__Host-hansa-"
 """Names of cookies with a session begin so (`hansa.identity.sessions`)."""
 
 _COOKIE_START: Final = SESSION_COOKIE_PREFIX.encode("ascii")
+NO_STORE: Final = {"Cache-Control": "no-store"}
+"""Headers of an answer that no cache may have: it is for one caller, or only true now."""
 
 
 def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

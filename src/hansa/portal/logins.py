@@ -12,6 +12,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hansa.core.http import NO_STORE
 from hansa.identity.presentations import CodeView, LoginLinks, LoginView, WalletLink
 from hansa.identity.principal import Principal
 from hansa.portal.frame import Frame
@@ -20,7 +21,6 @@ RELOAD_S: Final = 3
 QR_SCALE: Final = 4
 QR_BORDER: Final = 4
 """Modules of white around it, which readers need (ISO/IEC 18004)."""
-NO_STORE: Final = {"Cache-Control": "no-store"}
 RELOADED: Final = {**NO_STORE, "Refresh": str(RELOAD_S)}
 
 

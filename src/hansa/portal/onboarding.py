@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hansa.core.http import NO_STORE
 from hansa.portal.frame import Frame
-
-NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 class RegistrationPages:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hansa.core.http import NO_STORE
 from hansa.identity.wallet import CredentialSummary, VerifierRequest
 from hansa.portal.frame import Frame
 from hansa.portal.frame.frame import PagePolicy
-
-NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 class ShownPerson(Protocol):

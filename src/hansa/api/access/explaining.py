@@ -21,7 +21,7 @@ from hansa.business.visibility import PublicParts
 from hansa.core.access import OPERATOR, READERS, Action, Caller, EntityFacts, Power
 from hansa.core.certificates.elsi import read_organization
 from hansa.core.errors import Code, Refused
-from hansa.core.http import headers_of
+from hansa.core.http import NO_STORE, headers_of
 from hansa.identity.rights.deciding import AccessRights
 from hansa.identity.rights.policies import PolicyApplies
 
@@ -97,7 +97,7 @@ class ExplainApi:
                 None if refusal is None else refusal.reason,
                 tuple(one for one in policies if is_operator or one.applies),
             ),
-            headers={"Cache-Control": "no-store"},
+            headers=NO_STORE,
         )
 
     def _subject(self, asker: Caller, parameters: Parameters) -> Caller:

@@ -18,6 +18,7 @@ from hansa.core.access import Authenticate
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
+from hansa.core.http import NO_STORE
 from hansa.core.limits import Limits
 from hansa.identity.issuing import STATUSES, CredentialIssuer, CredentialStatus, MandateOrder
 from hansa.store import Store
@@ -26,7 +27,6 @@ from hansa.store.tables.issuing import IssuedCredential
 
 ORDER_SIZE_MAX_BYTES: Final = 32_768
 OFFERS_SHOWN_MAX: Final = 1000
-_FRESH: Final = {"Cache-Control": "no-store"}
 _PAGES: Final[dict[str, Reader]] = {"offset": position, "limit": page_size}
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ class OrdersApi:
         offer = await self._issuer.offer(requested.order, requested.expires_in_s)
         url = offer_link(self._endpoint, offer.reference)
         report = OfferReport(offer.id, url, offer.tx_code, _time(1000 * offer.expires_s))
-        response = json_response(report, headers=_FRESH)
+        response = json_response(report, headers=NO_STORE)
         response.status_code = 201
         return response
 
@@ -139,7 +139,7 @@ class OrdersApi:
             state = "waits" if one.token is None else "redeemed"
             times = _time(one.created_ms), _time(one.expires_ms)
             reports.append(WaitingOffer(one.id, order.name, order.organization, state, *times))
-        return json_response(reports, headers=_FRESH)
+        return json_response(reports, headers=NO_STORE)
 
     async def withdraw(self, request: Request) -> Response:
         """`DELETE /oid4vci/offers/{id}`.
@@ -158,7 +158,7 @@ class OrdersApi:
         limit = parameters.page_size(self._limits.list_limit_default)
         offset = parameters.number("offset", 0, 0, POSITION_MAX)
         issued = await issuing.credentials(self._store, limit, offset)
-        return json_response([_report(one) for one in issued], headers=_FRESH)
+        return json_response([_report(one) for one in issued], headers=NO_STORE)
 
     async def set_status(self, request: Request) -> Response:
         """`PUT /oid4vci/credentials/{id}/status`.
@@ -169,7 +169,7 @@ class OrdersApi:
         require_operator(self._authenticate, request)
         requested = _read(await json_body(request, ORDER_SIZE_MAX_BYTES), StatusRequest)
         credential = await self._issuer.set_status(request.path_params["id"], requested.status)
-        return json_response(_report(credential), headers=_FRESH)
+        return json_response(_report(credential), headers=NO_STORE)
 
 
 def offer_link(endpoint: str, reference: str) -> str:

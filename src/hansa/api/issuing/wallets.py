@@ -14,6 +14,7 @@ from hansa.api.responses import JSON, json_response
 from hansa.core.bounded_json import read_object
 from hansa.core.errors import Code, Refused
 from hansa.core.forms import unique_fields
+from hansa.core.http import NO_STORE
 from hansa.core.limits import Limits
 from hansa.identity.issuing import (
     CredentialIssuer,
@@ -32,7 +33,6 @@ LIST_NUMBER_MAX_DIGITS: Final = 9
 _LIMITS: Final = Limits(
     body_depth_max=8, body_nodes_max=200, array_length_max_items=32, string_length_max_chars=10_000
 )
-_SECRET: Final = {"Cache-Control": "no-store"}
 _STATUS: Final = {"invalid_token": 401}
 _PUBLIC_FOR: Final = "public, max-age=30"
 
@@ -60,19 +60,19 @@ class WalletsApi:
         Raises:
             Refused: `Code.NOT_FOUND`.
         """
-        return json_response(await self._issuer.offer_document(request.path_params["id"]), headers=_SECRET)
+        return json_response(await self._issuer.offer_document(request.path_params["id"]), headers=NO_STORE)
 
     async def token(self, request: Request) -> Response:
         """`POST /oid4vci/token`."""
         try:
-            return json_response(await self._issuer.token(await _form(request)), headers=_SECRET)
+            return json_response(await self._issuer.token(await _form(request)), headers=NO_STORE)
         except IssuingRefused as error:
             return _refusal(error)
 
     async def nonce(self, request: Request) -> Response:
         """`POST /oid4vci/nonce`."""
         del request
-        return json_response({"c_nonce": self._issuer.nonce()}, headers=_SECRET)
+        return json_response({"c_nonce": self._issuer.nonce()}, headers=NO_STORE)
 
     async def credential(self, request: Request) -> Response:
         """`POST /oid4vci/credential`."""
@@ -82,7 +82,9 @@ class WalletsApi:
             credentials = await self._issuer.credentials(token, _request(body))
         except IssuingRefused as error:
             return _refusal(error)
-        return json_response({"credentials": [{"credential": text} for text in credentials]}, headers=_SECRET)
+        return json_response(
+            {"credentials": [{"credential": text} for text in credentials]}, headers=NO_STORE
+        )
 
     async def status_list(self, request: Request) -> Response:
         """`GET /status-lists/{id}`: a signed status list.
@@ -124,7 +126,7 @@ def _bearer_token(request: Request) -> str:
 
 def _refusal(error: IssuingRefused) -> Response:
     """An error response (RFC 6749, section 5.2; OpenID4VCI 1.0, section 8.3.1)."""
-    headers = dict(_SECRET)
+    headers = dict(NO_STORE)
     status = _STATUS.get(error.error, 400)
     if status == 401:
         headers["WWW-Authenticate"] = f'Bearer error="{error.error}"'

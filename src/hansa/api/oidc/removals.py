@@ -19,6 +19,7 @@ from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
 from hansa.core.bounded_json import read_object
 from hansa.core.errors import Code, Refused
+from hansa.core.http import NO_STORE
 from hansa.core.limits import Limits
 from hansa.identity.endings import Endings
 from hansa.store.tables.logins.endings import PartyKind
@@ -26,7 +27,6 @@ from hansa.store.tables.logins.endings import PartyKind
 REMOVED_PATH: Final = "/oidc/removed"
 BODY_MAX_BYTES: Final = 4096
 NAME_MAX_CHARS: Final = 512
-NO_STORE: Final = {"Cache-Control": "no-store"}
 
 _LIMITS: Final = Limits(body_depth_max=2, body_nodes_max=16)
 

@@ -18,7 +18,7 @@ from hansa.api.wallets.forms import form_of
 from hansa.core.access import Authenticate
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
-from hansa.core.http import headers_of
+from hansa.core.http import NO_STORE, headers_of
 from hansa.core.limits import Limits
 from hansa.identity.onboarding import Onboarding
 from hansa.identity.sessions import Session, Sessions
@@ -29,7 +29,6 @@ from hansa.store.tables.onboarding.registrations import Registration, Registrati
 ONBOARDING_PATH: Final = "/onboarding"
 FORM_MAX_BYTES: Final = 4096
 _STATES: Final[tuple[RegistrationState, ...]] = get_args(RegistrationState)
-_FRESH: Final = {"Cache-Control": "no-store"}
 _PAGES: Final[dict[str, Reader]] = {"offset": position, "limit": page_size}
 
 
@@ -115,7 +114,7 @@ class OnboardingApi:
         session = self._sessions.of(_headers(request))
         if session is None:
             location = {"Location": f"/login?return_to={ONBOARDING_PATH}"}
-            return Response(status_code=HTTPStatus.SEE_OTHER, headers={**_FRESH, **location})
+            return Response(status_code=HTTPStatus.SEE_OTHER, headers={**NO_STORE, **location})
         return self._pages.onboarding(request, await self._view(session))
 
     async def register(self, request: Request) -> Response:
@@ -132,7 +131,7 @@ class OnboardingApi:
         self._sessions.check_form(session, headers, form.get("csrf", ""))
         await self._onboarding.register(session.principal, form.get("terms", ""))
         location = {"Location": ONBOARDING_PATH}
-        return Response(status_code=HTTPStatus.SEE_OTHER, headers={**_FRESH, **location})
+        return Response(status_code=HTTPStatus.SEE_OTHER, headers={**NO_STORE, **location})
 
     async def organizations(self, request: Request) -> Response:
         """`GET /onboarding/organizations?state=&offset=&limit=`: who registered, the oldest first."""
@@ -141,7 +140,7 @@ class OnboardingApi:
         limit = parameters.page_size(self._limits.list_limit_default)
         offset = parameters.number("offset", 0, 0, POSITION_MAX)
         rows = await registrations.registrations(self._store, _state(parameters, "state"), limit, offset)
-        return json_response(list(map(_report, rows)), headers=_FRESH)
+        return json_response(list(map(_report, rows)), headers=NO_STORE)
 
     async def approve(self, request: Request) -> Response:
         """`POST /onboarding/organizations/{id}/approve`.
@@ -151,7 +150,7 @@ class OnboardingApi:
         """
         require_operator(self._authenticate, request)
         return json_response(
-            _report(await self._onboarding.approve(request.path_params["id"])), headers=_FRESH
+            _report(await self._onboarding.approve(request.path_params["id"])), headers=NO_STORE
         )
 
     async def remove(self, request: Request) -> Response:
@@ -162,7 +161,7 @@ class OnboardingApi:
         """
         require_operator(self._authenticate, request)
         return json_response(
-            _report(await self._onboarding.remove(request.path_params["id"])), headers=_FRESH
+            _report(await self._onboarding.remove(request.path_params["id"])), headers=NO_STORE
         )
 
     async def _view(self, session: Session) -> OnboardingView:

@@ -26,7 +26,7 @@ from hansa.api.parameters import Parameters
 from hansa.api.wallets.forms import form_of
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
-from hansa.core.http import HttpClient, headers_of
+from hansa.core.http import NO_STORE, HttpClient, headers_of
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.own_pages import check_own_page
@@ -47,7 +47,6 @@ FORM_MAX_BYTES: Final = 16_384
 PEOPLE_MAX: Final = 100
 LINK_PARAMETERS: Final[tuple[str, ...]] = ("client_id", "request_uri", "request_uri_method")
 
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -169,7 +168,7 @@ class DevelopmentWalletApi:
             return self._problem(request, await asyncio.to_thread(self._people, None), error)
         if not address:
             return self._pages.presented(request)
-        headers = {**_NO_STORE, "Location": address, "Referrer-Policy": "no-referrer"}
+        headers = {**NO_STORE, "Location": address, "Referrer-Policy": "no-referrer"}
         return Response(status_code=HTTPStatus.SEE_OTHER, headers=headers)
 
     def _problem(self, request: Request, people: tuple[WalletPerson, ...], error: HansaError) -> Response:

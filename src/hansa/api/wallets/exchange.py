@@ -15,10 +15,10 @@ from starlette.responses import Response
 from hansa.api.bodies import typed_body
 from hansa.api.wallets.forms import FORM, form_of
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
+from hansa.core.http import NO_STORE
 from hansa.identity.presentations import REQUEST_MEDIA_TYPE, RESPONSE_SIZE_MAX_BYTES, WalletLogins
 
 WALLET_METADATA_MAX_BYTES: Final = 65_536
-NO_STORE: Final = {"Cache-Control": "no-store"}
 _NAME_LENGTH_MAX_CHARS: Final = 64
 
 

@@ -22,7 +22,7 @@ from hansa.api.wallets.cookies import BindingCookies
 from hansa.api.wallets.forms import FORM, form_of
 from hansa.core.bounded_json import read_object
 from hansa.core.errors import Code, Refused
-from hansa.core.http import headers_of
+from hansa.core.http import NO_STORE, headers_of
 from hansa.core.limits import Limits
 from hansa.core.own_pages import check_own_page
 from hansa.identity.presentations import (
@@ -39,7 +39,6 @@ from hansa.identity.sessions import OnLogin, local_path
 FORM_MAX_BYTES: Final = 8192
 HTML: Final = "text/html"
 HOME: Final = "/"
-NO_STORE: Final = {"Cache-Control": "no-store"}
 OVER_SENTENCE: Final = (
     "This login is over, or not known any more: it took too long, or the marketplace was started again."
 )

@@ -17,7 +17,7 @@ from hansa.core.access import OPERATOR, Authenticate
 from hansa.core.cache import HasFigures
 from hansa.core.errors import Refused
 from hansa.core.histogram import Histogram
-from hansa.core.http import headers_of
+from hansa.core.http import NO_STORE, headers_of
 from hansa.node.http.application import rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.http.described.operations import (
@@ -35,7 +35,6 @@ from hansa.store import Store
 from hansa.store.tables import subscriptions
 
 JSON: Final = "application/json"
-FRESH: Final = {"Cache-Control": "no-store"}
 
 
 class OwnRoutes:
@@ -80,7 +79,7 @@ class OwnRoutes:
 
     async def livez(self, _: Request) -> Response:
         """`GET /livez`: that it answers. Other members compare their clocks with its Date header."""
-        return Response(msgspec.json.encode(Alive()), media_type=JSON, headers=FRESH)
+        return Response(msgspec.json.encode(Alive()), media_type=JSON, headers=NO_STORE)
 
     async def readyz(self, request: Request) -> Response:
         """`GET /readyz`: whether it is ready to take traffic, and what is not as it should be.
@@ -97,7 +96,7 @@ class OwnRoutes:
             notes=readiness.notes if is_operator else msgspec.UNSET,
         )
         status = 200 if readiness.is_ready else 503
-        return Response(msgspec.json.encode(body), status, media_type=JSON, headers=FRESH)
+        return Response(msgspec.json.encode(body), status, media_type=JSON, headers=NO_STORE)
 
     async def metrics(self, request: Request) -> Response:
         """`GET /metrics`, for operators; the listener of `metrics_listen` serves them without a token.
@@ -122,7 +121,7 @@ class OwnRoutes:
             await self._ledger.waiting(),
             self._commit_times,
         )
-        return Response(text, headers={"Content-Type": CONTENT_TYPE, **FRESH})
+        return Response(text, headers={"Content-Type": CONTENT_TYPE, **NO_STORE})
 
     async def status(self, request: Request) -> Response:
         """`GET /league/v1/status`: this marketplace and its view of the league.
@@ -132,7 +131,7 @@ class OwnRoutes:
         caller = self._authenticate(headers_of(request.headers.raw))
         is_operator = OPERATOR in caller.roles
         report = await (self._reporter.report() if is_operator else self._reporter.public_status())
-        return Response(msgspec.json.encode(report), media_type=JSON, headers=FRESH)
+        return Response(msgspec.json.encode(report), media_type=JSON, headers=NO_STORE)
 
     async def openapi(self, _: Request) -> Response:
         """`GET /league/v1/openapi.json`."""
