@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.closed_json import Integer, Record, Text
 from hansa.core.errors import Code, Refused
 from hansa.core.events import LifecycleEvent, decode_event
@@ -90,7 +90,7 @@ class BatchSigner:
                 "seq": seq,
             }
         )
-        signed_at = int(self._clock.now().timestamp())
+        signed_at = epoch_s(self._clock)
         return self._key.sign(payload, BATCH_HEADER, cty=BATCH_CONTENT_TYPE, iat=signed_at, typ=JWS_TYPE)
 
 

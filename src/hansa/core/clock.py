@@ -23,6 +23,11 @@ class Clock(Protocol):
         """Wait."""
 
 
+def epoch_s(clock: Clock) -> int:
+    """Whole seconds since 1970, as tokens and certificates have them (RFC 7519, NumericDate)."""
+    return int(clock.now().timestamp())
+
+
 class SystemClock:
     """The machine's clock."""
 

@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.base64url import to_base64url
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.closed_json import FreeText, Integer, Record, Text
 from hansa.core.errors import Code, Refused
 from hansa.core.http import MEMBER_TOKEN_HEADER, HttpRequest, HttpResponse
@@ -76,7 +76,7 @@ class MemberAnswerSigner:
         claims = AnswerClaims(
             iss=self._did,
             aud=audience,
-            iat=int(self._clock.now().timestamp()),
+            iat=epoch_s(self._clock),
             request=body_digest(request_token.encode("ascii", "replace")),
             status=status,
             digest=to_base64url(digest),

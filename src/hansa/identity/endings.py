@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Unavailable
 from hansa.identity.principal import Principal
 from hansa.store import Store
@@ -90,7 +90,7 @@ class Endings:
             Unavailable: `Code.OVERLOADED`, when too many are remembered; or of the store. It is ended in this
                 process all the same, unless there is no room.
         """
-        now_s = self._now_s()
+        now_s = epoch_s(self._clock)
         if len(self._tokens) >= self._tokens_max:
             self._tokens = {name: forget_s for name, forget_s in self._tokens.items() if forget_s > now_s}
             if len(self._tokens) >= self._tokens_max:
@@ -108,7 +108,7 @@ class Endings:
         """
         if len(self._parties) >= self._parties_max and (kind, name) not in self._parties:
             raise Unavailable(Code.OVERLOADED, "Too many parties were removed.", retry_after_s=3600.0)
-        party = self._parties.setdefault((kind, name), RemovedParty(kind, name, self._now_s()))
+        party = self._parties.setdefault((kind, name), RemovedParty(kind, name, epoch_s(self._clock)))
         async with self._store.transaction() as tx:
             await endings.remove_party(tx, kind, name, party.since_s)
         return party
@@ -125,6 +125,3 @@ class Endings:
             await endings.readmit_party(tx, kind, name)
         self._parties.pop((kind, name), None)
         return True
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())

@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.access import Power
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.closed_json import FreeText, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import DID_PATTERN, Entropy, uuid7
@@ -160,7 +160,7 @@ class StatementCheck:
             raise _refused("is of another member, or for another one")
         inactive = "A member that is suspended, or none any more, delegates nothing."
         self._keys.check_member(jws, sender, self._members(), _refused, inactive)
-        now_s = int(self._clock.now().timestamp())
+        now_s = epoch_s(self._clock)
         is_short = fields["exp"] - fields["iat"] <= STATEMENT_LIFETIME_S
         if fields["iat"] > now_s + CLOCK_LEEWAY_S or now_s >= fields["exp"] + CLOCK_LEEWAY_S or not is_short:
             raise _refused("has expired, is of the future, or for too long")

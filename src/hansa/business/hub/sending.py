@@ -10,7 +10,7 @@ import msgspec
 from hansa.business.hub.events import Event
 from hansa.business.hub.listeners import Listener
 from hansa.business.hub.signatures import signature_headers
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, HansaError
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.limits import Limits
@@ -83,7 +83,7 @@ class NotificationSender:
         timeout_s: float,
     ) -> Attempt:
         """Send a body once, signed with the secrets."""
-        timestamp_s = int(self._clock.now().timestamp())
+        timestamp_s = epoch_s(self._clock)
         request = HttpRequest(
             "POST",
             callback,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.governance.elements import BaseElement
 from hansa.core.governance.forms import LeagueChange
 from hansa.core.governance.proposals import PROPOSAL, VOTE, ChangeProposal, Choice, Vote
@@ -65,4 +65,4 @@ class GovernanceSigner:
         )
 
     def _signed_at_s(self) -> int:
-        return int(self._clock.now().timestamp())
+        return epoch_s(self._clock)

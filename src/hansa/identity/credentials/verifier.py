@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.identity.credentials.formats.document import (
     CredentialDocument,
@@ -121,7 +121,7 @@ class CredentialVerifier:
             CredentialRefused: When anything about it does not hold; also for a presentation.
             Unavailable: When the registry of trusted issuers cannot be asked.
         """
-        steps, now_s = Steps(), self._now_s()
+        steps, now_s = Steps(), epoch_s(self._clock)
         try:
             document = _bare_credential(text, format)
             return await self._result(format, document, now_s, steps)
@@ -137,7 +137,7 @@ class CredentialVerifier:
             CredentialRefused: When anything about it does not hold.
             Unavailable: When the registry of trusted issuers cannot be asked, or too many are presented.
         """
-        steps, now_s = Steps(), self._now_s()
+        steps, now_s = Steps(), epoch_s(self._clock)
         try:
             if format == SD_JWT_FORMAT:
                 return await self._sd_jwt_presentation(text, request, now_s, steps)
@@ -245,9 +245,6 @@ class CredentialVerifier:
                 Code.PRESENTATION_UNBOUND, f"the key of {presentation.holder} did not sign the presentation"
             )
         steps.note(f"{presentation.holder} signed the presentation")
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())
 
 
 def format_of(text: str) -> tuple[CredentialFormat, bool]:

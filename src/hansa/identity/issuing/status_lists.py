@@ -27,7 +27,7 @@ import msgspec
 from hansa.core.base64url import to_base64url
 from hansa.core.cache import Cache
 from hansa.core.certificates.elsi import elsi_did
-from hansa.core.clock import Clock, rfc3339
+from hansa.core.clock import Clock, epoch_s, rfc3339
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials.signing_keys import signed_jwt
@@ -108,7 +108,7 @@ class PublishedLists:
             raise Refused(Code.NOT_FOUND, "There is no such status list.")
         source = number - 1 if one.kind == "suspension" else number
         entries = await issuing.statuses(self._store, source)
-        now_s = int(self._clock.now().timestamp())
+        now_s = epoch_s(self._clock)
         cached = self.cache.get(number)
         if (
             cached is not None

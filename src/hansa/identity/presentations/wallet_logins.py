@@ -36,7 +36,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.foreign_text import printable
 from hansa.core.identifiers import Entropy
@@ -213,7 +213,7 @@ class WalletLogins:
             raise Refused(Code.NOT_FOUND, "This request was fetched too often: begin the login again.")
         signed = self._objects.signed(
             f"{self._options.endpoint}{RESPONSE_PATH}/{request.id}",
-            *(request.nonce, request.state, key, self._now_s()),
+            *(request.nonce, request.state, key, epoch_s(self._clock)),
             wallet_nonce=wallet_nonce,
         )
         return for_wallet(signed, wallet_metadata) if wallet_metadata else signed
@@ -406,9 +406,6 @@ class WalletLogins:
 
     def _log_refusal(self, login: Login, code: Code, steps: tuple[str, ...]) -> None:
         log.warning("wallet_login_refused", login=_shown(login), code=code, steps=list(steps))
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())
 
 
 def _sentence(problem: Code | None) -> str:

@@ -34,7 +34,7 @@ from hansa.core.access import (
 )
 from hansa.core.cache import Cache
 from hansa.core.certificates.elsi import elsi_did
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code
 from hansa.identity.rights.policies import AccessPolicies, PolicyApplies, PolicyVerdict
 from hansa.identity.rights.resources import (
@@ -187,7 +187,7 @@ class AccessRights:
 
     def period(self) -> int:
         """Another number when policies that depend on the time may decide otherwise."""
-        return int(self._clock.now().timestamp()) // TIMED_S if self._policies.needs_time else 0
+        return epoch_s(self._clock) // TIMED_S if self._policies.needs_time else 0
 
 
 class AccessRule:

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.base64url import to_base64url
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
@@ -86,7 +86,7 @@ class BrowserSessions:
         """See `OnLogin`."""
         if self._endings.has_removed(principal):
             raise Refused(Code.FORBIDDEN, "You, your organisation or this credential were removed here.")
-        now_s = self._now_s()
+        now_s = epoch_s(self._clock)
         ended = [] if (before := self._name(headers)) is None else [before]
         names = self._names_of.get(principal.subject, [])
         ended += names[: max(0, len(names) + 1 - self._limits.sessions_per_subject_max)]
@@ -117,7 +117,7 @@ class BrowserSessions:
         name = self._name(headers)
         if name is None:
             return None
-        now_s = self._now_s()
+        now_s = epoch_s(self._clock)
         if not self._is_good(name, now_s):
             return None
         if now_s != self._seen_s[name]:
@@ -159,7 +159,7 @@ class BrowserSessions:
         Raises:
             Unavailable: The store cannot be written; what was to be written is written the next time.
         """
-        now_s = self._now_s()
+        now_s = epoch_s(self._clock)
         over = [name for name in self._sessions if not self._is_good(name, now_s)]
         used = self._used.intersection(self._sessions).difference(over)
         if not over and not used:
@@ -210,6 +210,3 @@ class BrowserSessions:
             self._names_of[subject].remove(name)
             if not self._names_of[subject]:
                 del self._names_of[subject]
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())

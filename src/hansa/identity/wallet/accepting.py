@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Refused
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
@@ -149,7 +149,7 @@ class OfferAcceptance:
         return _Endpoints(str(token), str(nonce), str(credential), _formats(metadata))
 
     async def _credential(self, issuer: str, endpoints: _Endpoints, name: str, token: str) -> HeldCredential:
-        key, now_s = PlainKey.generate(), int(self._clock.now().timestamp())
+        key, now_s = PlainKey.generate(), epoch_s(self._clock)
         nonce = None
         if endpoints.nonce:
             answer = good_object(await post_json(self._http, endpoints.nonce, None, {}), "The nonce")

@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from hansa.core.base64url import to_base64url
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Refused
 from hansa.core.http import HttpClient
 from hansa.identity.credentials.formats.disclosures import hash_of
@@ -97,7 +97,7 @@ class RequestAnswers:
             Unavailable: When it cannot be reached.
         """
         assert matches, "something is presented"
-        now_s = int(self._clock.now().timestamp())
+        now_s = epoch_s(self._clock)
         vp_token = {one.query_id: [await presentation(one, request, now_s)] for one in matches}
         if request.response_mode == "direct_post":
             form = {"vp_token": msgspec.json.encode(vp_token).decode()}

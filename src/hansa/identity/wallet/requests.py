@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates import Certificate
 from hansa.core.certificates.algorithms import CertifiedKey
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import HansaError
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.identifiers import Entropy
@@ -103,7 +103,7 @@ class VerifierRequests:
         origin = origin_of(address)
         wallet_nonce = to_base64url(self._entropy(16)) if method == "post" else None
         text = await self._text(address, wallet_nonce)
-        now_s = int(self._clock.now().timestamp())
+        now_s = epoch_s(self._clock)
         try:
             jws = read_jws(text, REQUEST_SIZE_MAX_BYTES)
             check_header(jws, _TYPE, _NOTHING)

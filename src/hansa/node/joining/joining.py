@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.clock import Clock, rfc3339
+from hansa.core.clock import Clock, epoch_s, rfc3339
 from hansa.core.errors import Code, Refused
 from hansa.core.files import write_file
 from hansa.core.members import Member
@@ -107,7 +107,7 @@ def join_league(
         is_observer=is_observer or is_light,
     )
     write_joining(folder, joining)
-    candidacy = candidacy_of(folder, card, league_of(report.document), int(clock.now().timestamp()))
+    candidacy = candidacy_of(folder, card, league_of(report.document), epoch_s(clock))
     write_file(folder / CANDIDACY_FILE, candidacy.encode("ascii") + b"\n")
     return Newcomer(card, folder / CANDIDACY_FILE)
 

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 
 from hansa.api.oidc import OidcPage, OidcRoutes, RemovalRoutes
 from hansa.core.cache import HasFigures
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.http import headers_of
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner, SigningKey
@@ -85,7 +85,7 @@ class IdentityParts:
         self.endings: Final = Endings(store, clock)
         forms, cookie = Forms(secret.key(PURPOSE), issuer), SessionCookie(settings.did)
         self.sessions: Final = BrowserSessions(store, self.endings, cookie, forms, clock, entropy, limits)
-        prepare_signing_keys(PROVIDER_KEYS, int(clock.now().timestamp()))
+        prepare_signing_keys(PROVIDER_KEYS, epoch_s(clock))
         self._keys = SigningKeys(PROVIDER_KEYS, clock)
         self._clients = ClientRegistry(CLIENTS, clock)
         self._access_tokens = AccessTokens(

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import is_missing, sync_folder, write_failure, write_file
 from hansa.node.folder import LEDGER, LEDGER_STATE, LOCK, load_genesis
@@ -94,7 +94,7 @@ def _write_round_log(folder: Path, clock: Clock) -> None:
         log.parent.mkdir(mode=0o700)
     except OSError as error:
         raise write_failure(log.parent, error) from error
-    write_file(log, log_after(signed, int(clock.now().timestamp()) * NANOS))
+    write_file(log, log_after(signed, epoch_s(clock) * NANOS))
 
 
 def _in_the_way(folder: Path, *, rebuilds_ledger: bool, fetches_blocks: bool) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from hansa.core.cedar import FILE_SIZE_MAX_BYTES
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Fatal
 from hansa.core.events import LifecycleEvent
 from hansa.core.files import read_file
@@ -50,7 +50,7 @@ class Conditions:
     @property
     def period(self) -> int:
         """Number of the current period."""
-        return int(self._clock.now().timestamp()) // PERIOD_S
+        return epoch_s(self._clock) // PERIOD_S
 
     def has(self, action: Action) -> bool:
         """Whether there are conditions of an action."""

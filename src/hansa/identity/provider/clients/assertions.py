@@ -17,7 +17,7 @@ import msgspec
 
 from hansa.core.bounded_json import read_object
 from hansa.core.certificates.algorithms import CertifiedKey
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import HansaError, Refused
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -133,7 +133,7 @@ class ClientCheck:
                 key = _key_of_member(member, jws.kid)
                 client = _league_client(subject)
             elif client is None and has_presentation and subject.startswith(MACHINE_DIDS):
-                now_s = int(self._clock.now().timestamp())
+                now_s = epoch_s(self._clock)
                 key = await self._dids.key(subject, jws.kid, "authentication", now_s)
                 client = _machine(subject)
             elif client is None or not client.is_confidential:
@@ -158,7 +158,7 @@ class ClientCheck:
             audience = audience[0]
         if not isinstance(audience, str) or audience not in self._audiences:
             raise invalid_client("aud of the assertion is not this OpenID Provider alone.")
-        now_s = int(self._clock.now().timestamp())
+        now_s = epoch_s(self._clock)
         try:
             expires_s, issued_s, from_s = (numeric_date(claims, name) for name in ("exp", "iat", "nbf"))
         except Refused as error:

@@ -18,7 +18,7 @@ import msgspec
 from hansa.core.access import Power
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.cache import Cache
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Refused
 from hansa.core.identifiers import Entropy, uuid7
 from hansa.identity.credentials.times import CLOCK_LEEWAY_S, TIME_MAX_S
@@ -222,7 +222,7 @@ class AccessTokens:
         Raises:
             Unavailable: `Code.OVERLOADED`, or of the store.
         """
-        await self._endings.end_token(family, int(self._clock.now().timestamp()) + self._lifetime_s)
+        await self._endings.end_token(family, epoch_s(self._clock) + self._lifetime_s)
 
     def _is_removed(self, principal: Principal, client: str) -> bool:
         return self._endings.has_removed(principal) or not self._has_client(client)

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from hansa.core.base64url import to_base64url
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
@@ -56,7 +56,7 @@ class TokenFamilies:
             Unavailable: `Code.OVERLOADED`, when there are too many; or of the store.
         """
         handle, secret = self._part(_HANDLE_SIZE_BYTES), self._part(_SECRET_SIZE_BYTES)
-        now_s = self._now_s()
+        now_s = epoch_s(self._clock)
         ends_s = now_s + int(self._limits.refresh_token_lifetime_s)
         if authorized.principal.credential_expires_s is not None:
             ends_s = min(ends_s, authorized.principal.credential_expires_s)
@@ -86,7 +86,7 @@ class TokenFamilies:
             Unavailable: Of the store.
         """
         row = await self._row(refresh_token)
-        if row is None or row.client != client or row.ends_s <= self._now_s():
+        if row is None or row.client != client or row.ends_s <= epoch_s(self._clock):
             raise invalid_grant("The refresh token is unknown, has expired, or is of another client.")
         authorized = msgspec.json.decode(row.content, type=Authorized)
         if authorized.key_thumbprint != key_thumbprint:
@@ -105,7 +105,7 @@ class TokenFamilies:
     async def find(self, refresh_token: str, client: str) -> table.FamilyRow | None:
         """The family of a refresh token that is good for a client now."""
         row = await self._row(refresh_token)
-        if row is None or row.client != client or row.ends_s <= self._now_s():
+        if row is None or row.client != client or row.ends_s <= epoch_s(self._clock):
             return None
         return row if row.secret == _digest(_parts(refresh_token)[1]) else None
 
@@ -126,9 +126,6 @@ class TokenFamilies:
 
     def _part(self, size_bytes: int) -> str:
         return to_base64url(self._entropy(size_bytes))
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())
 
 
 def _parts(refresh_token: str) -> tuple[str, str]:

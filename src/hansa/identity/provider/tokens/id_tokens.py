@@ -9,7 +9,7 @@ import msgspec
 
 from hansa.core.base64url import to_base64url
 from hansa.core.bounded_json import UNREADABLE
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Refused
 from hansa.identity.principal import Principal
 from hansa.identity.provider.scopes import EMAIL, LEAR_CREDENTIAL, PROFILE
@@ -41,7 +41,7 @@ class IdTokens:
         self, authorized: Authorized, access_token: str, nonce: str, algorithm: SigningAlgorithm
     ) -> str:
         """The ID token that goes with an access token."""
-        now_s = int(self._clock.now().timestamp())
+        now_s = epoch_s(self._clock)
         half = hashlib.sha256(access_token.encode("ascii")).digest()[:16]
         claims: dict[str, Any] = {
             "iss": self._issuer,

@@ -21,7 +21,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.certificates.algorithms import CertifiedKey
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import file_mark, is_missing, read_file, write_file
 from hansa.identity.foreign_jws import ForeignJws, check_critical, is_signed_by, key_of_jwk, read_foreign_jws
@@ -84,7 +84,7 @@ class SigningKeys:
 
     def sign(self, claims: Mapping[str, Any], typ: str, algorithm: SigningAlgorithm = "ES256") -> str:
         """A JWT of these claims."""
-        now_s = self._now_s()
+        now_s = epoch_s(self._clock)
         usable = [
             one for one in self._current() if one.record.alg == algorithm and one.record.signs_from_s <= now_s
         ]
@@ -117,14 +117,14 @@ class SigningKeys:
 
     def public(self) -> list[dict[str, str]]:
         """The key set that clients read (RFC 7517)."""
-        now_s = self._now_s()
+        now_s = epoch_s(self._clock)
         keys = self._current()
         records = [one.record for one in keys]
         return [one.public for one in keys if now_s < _retained_until_s(one.record, records)]
 
     def _is_signed(self, signed: ForeignJws) -> bool:
         """Whether one of the keys signed something: the one that it names, with the algorithm of that key."""
-        now_s, keys = self._now_s(), self._current()
+        now_s, keys = epoch_s(self._clock), self._current()
         records = [one.record for one in keys]
         return any(
             one.record.kid == signed.kid
@@ -143,9 +143,6 @@ class SigningKeys:
             if mark is not None and mark != self._mark:
                 self._keys, self._mark = _read(self._path), mark
         return self._keys
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())
 
 
 def prepare_signing_keys(path: Path, now_s: int, rsa_size_bits: int = RSA_KEY_SIZE_BITS) -> None:
