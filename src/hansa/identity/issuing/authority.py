@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from hansa.core.certificates.making import begun_certificate, key_usage
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import RESTORE_IT, is_missing, read_file, write_failure, write_file
@@ -163,32 +164,14 @@ class DevelopmentAuthority:
         is_authority: bool,
     ) -> x509.Certificate:
         begin = self._clock.now() - _CLOCK_ALLOWANCE
-        usage = x509.KeyUsage(
-            digital_signature=not is_authority,
-            content_commitment=not is_authority,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            key_cert_sign=is_authority,
-            crl_sign=is_authority,
-            encipher_only=False,
-            decipher_only=False,
-        )
+        uses = ("key_cert_sign", "crl_sign") if is_authority else ("digital_signature", "content_commitment")
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public)
         builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(key.public)
-            .serial_number(int.from_bytes(self._entropy(16)) >> 1 | 1)
-            .not_valid_before(begin)
-            .not_valid_after(begin + life)
-            .add_extension(
-                x509.BasicConstraints(ca=is_authority, path_length=0 if is_authority else None), True
+            begun_certificate(
+                *(subject, issuer, key.public, begin, begin + life, self._entropy), is_authority=is_authority
             )
-            .add_extension(usage, True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public), False)
-            .add_extension(identifier, False)
+            .add_extension(key_usage(*uses), critical=True)
+            .add_extension(identifier, critical=False)
         )
         return builder.sign(issuer_key.private, SHA256())
 
