@@ -16,6 +16,8 @@ from hansa.core.identifiers import is_did
 
 ROLES: Final = frozenset({"seller", "selleroperator", "buyer", "buyeroperator"})
 """Of the parties whose operators get an entity; in any case."""
+BUYER_ROLES: Final = frozenset({"buyer", "customer"})
+"""Of the party that orders something, likewise."""
 PARTIES_MAX: Final = 200
 ATTRIBUTE: Final = "relatedParty"
 _MENTIONED: Final = b'"relatedParty":'
@@ -33,7 +35,7 @@ def parties_of(body: bytes) -> list[list[str]]:
     fields = msgspec.json.decode(body)
     listed = fields.get(ATTRIBUTE) if isinstance(fields, dict) else None
     parties = [one for one in (listed if isinstance(listed, list) else [listed]) if isinstance(one, dict)]
-    return [_dids_of(one) for one in parties if _has_role(one)][:PARTIES_MAX]
+    return [_dids_of(one) for one in parties if role_of(one) in ROLES][:PARTIES_MAX]
 
 
 def read_party_operators(texts: Iterable[str]) -> Mapping[str, str]:
@@ -53,9 +55,10 @@ def read_party_operators(texts: Iterable[str]) -> Mapping[str, str]:
     return operators
 
 
-def _has_role(party: dict[str, Any]) -> bool:
+def role_of(party: Mapping[str, Any]) -> str:
+    """The role of a party, as it is compared: in lower case, without blanks; empty when it has none."""
     role = party.get("role")
-    return isinstance(role, str) and role.strip().replace(" ", "").lower() in ROLES
+    return role.strip().replace(" ", "").lower() if isinstance(role, str) else ""
 
 
 def _dids_of(party: dict[str, Any]) -> list[str]:

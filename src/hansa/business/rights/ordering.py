@@ -13,12 +13,12 @@ from hansa.core.access import Caller
 from hansa.core.certificates.elsi import ELSI_PREFIX
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
+from hansa.core.parties import BUYER_ROLES, role_of
 from hansa.store import Entity
 
 ORDER: Final = "ProductOrder"
 OFFERINGS_MAX: Final = 500
 """Offerings that one order names, with what they bundle."""
-BUYERS: Final = frozenset({"buyer", "customer"})
 _MENTIONED: Final = b'"productOfferingTerm":'
 
 
@@ -88,8 +88,7 @@ def _buyers(order: Mapping[str, Any]) -> Iterator[str]:
     """Identifiers of the organisations that an order names as buyers; as they are, where they are no DIDs."""
     parties = order.get("relatedParty")
     for one in parties if isinstance(parties, list) else ():
-        role = one.get("role") if isinstance(one, dict) else None
-        if isinstance(role, str) and role.strip().replace(" ", "").lower() in BUYERS:
+        if isinstance(one, dict) and role_of(one) in BUYER_ROLES:
             texts = [text for text in (one.get("id"), one.get("name")) if isinstance(text, str)]
             dids = [text.removeprefix(ELSI_PREFIX) for text in texts if text.startswith(ELSI_PREFIX)]
             yield from dids or texts[:1]

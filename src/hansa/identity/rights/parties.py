@@ -18,9 +18,9 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.certificates.elsi import ELSI_PREFIX, read_organization
+from hansa.core.parties import BUYER_ROLES, role_of
 
 OWNER_ROLES: Final = frozenset({"owner", "seller"})
-BUYER_ROLES: Final = frozenset({"buyer", "customer"})
 ROLE_MAX_CHARS: Final = 64
 BY_ID: Final = "id:"
 """Before the identifier of an entity that a party is: it is never taken for that of an organisation."""
@@ -52,7 +52,7 @@ def parties_of(
     owners, buyers, everyone, roles = set[str](), set[str](), set[str](), set[tuple[str, str]]()
     for party in _listed(fields, attributes):
         named, by_id = _organizations(party, organization, aliases)
-        role = _role(party)
+        role = role_of(party)[:ROLE_MAX_CHARS]
         roles |= {(role, one) for one in named}
         everyone |= named | by_id
         if role in OWNER_ROLES:
@@ -106,11 +106,6 @@ def _listed(fields: Mapping[str, Any], attributes: Iterable[str]) -> Iterator[Ma
         for one in value if isinstance(value, list) else (value,):
             if isinstance(one, dict):
                 yield one
-
-
-def _role(party: Mapping[str, Any]) -> str:
-    role = party.get("role")
-    return role.strip().replace(" ", "").lower()[:ROLE_MAX_CHARS] if isinstance(role, str) else ""
 
 
 def _members(value: Any, attribute: str) -> Iterator[Any]:
