@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
@@ -22,22 +23,28 @@ LOCALE: Final = PORTAL / "locale"
 WIDTH: Final = 110
 
 
-def template_texts() -> Catalog:
-    """All texts of the templates."""
+REST: Final = "portal"
+"""The area of the templates that are in no folder."""
+
+
+def areas() -> tuple[str, ...]:
+    """The folders of templates that have texts, each of which has a file in every language."""
+    return tuple(sorted({_area(name) for name, _, message, _, _ in _extracted() if message}))
+
+
+def template_texts(area: str) -> Catalog:
+    """All texts of the templates of an area."""
     texts = Catalog(fuzzy=False)
-    options = {"**.html": {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}}
-    extracted = extract_from_dir(
-        PORTAL / "templates", [("**.html", "jinja2.ext:babel_extract")], options, comment_tags=("NOTE:",)
-    )
-    for name, _, message, comments, context in extracted:
-        texts.add(message, None, [(name, 0)], auto_comments=comments, context=context)
+    for name, _, message, comments, context in _extracted():
+        if _area(name) == area:
+            texts.add(message, None, [(name, 0)], auto_comments=comments, context=context)
     return texts
 
 
-def updated(content: str, language: str) -> Catalog:
+def updated(content: str, language: str, area: str) -> Catalog:
     """A catalogue with the texts that the templates have now."""
     catalog = read_po(io.StringIO(content), locale=language, abort_invalid=True)
-    catalog.update(template_texts(), no_fuzzy_matching=True)
+    catalog.update(template_texts(area), no_fuzzy_matching=True)
     catalog.obsolete.clear()
     return catalog
 
@@ -67,14 +74,29 @@ def untranslated(catalog: Catalog) -> list[str]:
 def main() -> int:
     """Write all catalogues anew."""
     missing = 0
-    for file in sorted(LOCALE.glob("*.po")):
-        catalog = updated(file.read_text(), file.stem)
+    expected = {folder / f"{area}.po" for folder in LOCALE.iterdir() for area in areas()}
+    for file in set(LOCALE.glob("*/*.po")) - expected:
+        file.unlink()
+    for file in sorted(expected):
+        catalog = updated(file.read_text() if file.exists() else "", file.parent.name, file.stem)
         file.write_text(content_of(catalog))
         for text in untranslated(catalog):
             missing += 1
-            print(f"{file.name}: to translate: {text}")
+            print(f"{file.relative_to(LOCALE)}: to translate: {text}")
     print(f"{missing} texts to translate")
     return 1 if missing else 0
+
+
+@cache
+def _extracted() -> tuple[tuple[Any, ...], ...]:
+    options = {"**.html": {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}}
+    method = [("**.html", "jinja2.ext:babel_extract")]
+    return tuple(extract_from_dir(PORTAL / "templates", method, options, comment_tags=("NOTE:",)))
+
+
+def _area(name: str) -> str:
+    folder, slash, _ = name.replace("\\", "/").partition("/")
+    return folder if slash else REST
 
 
 if __name__ == "__main__":

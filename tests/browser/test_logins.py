@@ -27,6 +27,7 @@ from hansa.portal.frame.languages import catalogues
 from hansa.portal.logins import WalletLoginPages
 from tests.browser.conftest import PSEUDO, PseudoTranslations
 from tests.browser.test_screens import overflows, violations
+from tests.support.people import NOBODY
 from tests.support.wallets import Scene, answer_form, presented, request_claims
 
 
@@ -49,7 +50,7 @@ class LoginSite:
 
     def _application(self) -> Any:
         languages = {"en": NullTranslations, **catalogues(), PSEUDO: PseudoTranslations}
-        frame = Frame(Branding("lubeck"), languages, account_of=lambda _: "")
+        frame = Frame(Branding("lubeck"), languages, people=NOBODY)
         logins = Scene(endpoint=self.address, web_wallets=("https://wallet.example/open",)).logins
         pages = WalletLoginPages(frame, "lubeck", self.address)
         api = LoginsApi(logins, pages, on_login, self.address, lambda _: "", Limits())

@@ -26,6 +26,7 @@ from hansa.portal import NoticePage, notice_page
 from hansa.portal.frame import Branding, Frame
 from hansa.portal.logins import WalletLoginPages
 from tests.browser.test_logins import link_of, sent_back
+from tests.support.people import NOBODY
 from tests.support.provider import EVERY_SCOPE, VERIFIER, Provided, asked, payload_of
 from tests.support.wallets import Scene
 
@@ -43,7 +44,7 @@ class OpenIdSite:
             scopes=EVERY_SCOPE,
         )
         self.op = Provided(folder, client, issuer=self.address)
-        frame = Frame(Branding("lubeck"), account_of=lambda _: "")
+        frame = Frame(Branding("lubeck"), people=NOBODY)
         logins = Scene(endpoint=self.address).logins
         pages = WalletLoginPages(frame, "lubeck", self.address)
         begin = self.op.here.sessions.begin

@@ -24,6 +24,7 @@ from hansa.portal.catalogue.origins import AnnouncedVersion, Provenance
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.catalogue.routes import CataloguePages
 from hansa.portal.frame.languages import Catalogues
+from hansa.portal.frame.people import People
 from hansa.store import Entity, EntityDraft
 from tests.support.business import ENDPOINT, MODELS, Business, authenticate, open_business
 from tests.support.plain_search import PlainSearchIndex
@@ -71,7 +72,12 @@ class Site:
     """A portal, and the store that it shows."""
 
     def __init__(
-        self, business: Business, languages: Catalogues | None = None, *, is_silent: bool = False
+        self,
+        business: Business,
+        languages: Catalogues | None = None,
+        people: People | None = None,
+        *,
+        is_silent: bool = False,
     ) -> None:
         self.business = business
         self._index = PlainSearchIndex()
@@ -79,7 +85,7 @@ class Site:
         self._follower = IndexFollower(business.store, self._index, maker, business.clock)
         origins = RecordedOrigins(is_silent=is_silent)
         search = Search(business.context, self._index, self._follower.unindexed, _origin_name)
-        self.frame = Frame(Branding("Lübeck Market"), languages)
+        self.frame = Frame(Branding("Lübeck Market"), languages, people)
         reads = CatalogueReads(business.app.operations.values(), authenticate)
         self.pages = CataloguePages(
             *(self.frame, reads, search, origins, ENDPOINT, business.limits),

@@ -369,7 +369,7 @@ class Marketplace:
     ) -> tuple[Starlette, Starlette]:
         """What serves the figures alone, and what serves all but the TM Forum APIs."""
         described = LeagueDescriptions(settings.endpoint)
-        shown = self.identity.account_of, business, self.searching, self.bus.for_strangers, registry
+        shown = self.identity.people, business, self.searching, self.bus.for_strangers, registry
         pages = portal(settings, context, reporter.overview, described, *shown)
         from_wallets = self.bus, self.clients.to_issuers, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)

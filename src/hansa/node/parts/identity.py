@@ -13,7 +13,6 @@ from starlette.routing import BaseRoute
 from hansa.api.oidc import OidcPage, OidcRoutes, RemovalRoutes
 from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock, epoch_s
-from hansa.core.http import headers_of
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner, SigningKey
 from hansa.identity import TokenAuthenticate
@@ -45,6 +44,7 @@ from hansa.identity.statements import PSEUDONYM_PURPOSE, StatementCheck, Stateme
 from hansa.identity.verifying_keys import VerifyingKeys
 from hansa.node.folder import CLIENTS, PROVIDER_KEYS, TOKEN_KEY, member_secret
 from hansa.node.outbound import OutboundClient
+from hansa.node.parts.people import SessionPeople
 from hansa.node.settings.loading import Settings
 from hansa.portal import Frame, NoticePage, notice_page
 from hansa.replication.registry import MemberRegistry
@@ -85,6 +85,8 @@ class IdentityParts:
         self.endings: Final = Endings(store, clock)
         forms, cookie = Forms(secret.key(PURPOSE), issuer), SessionCookie(settings.did)
         self.sessions: Final = BrowserSessions(store, self.endings, cookie, forms, clock, entropy, limits)
+        self.people: Final = SessionPeople(self.sessions)
+        """Who looks at the pages."""
         prepare_signing_keys(PROVIDER_KEYS, epoch_s(clock))
         self._keys = SigningKeys(PROVIDER_KEYS, clock)
         self._clients = ClientRegistry(CLIENTS, clock)
@@ -117,14 +119,6 @@ class IdentityParts:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
-
-    def account_of(self, request: Request) -> str:
-        """The name of whoever is logged in with the browser that sends a request; empty: nobody is."""
-        session = self.sessions.of(headers_of(request.headers.raw))
-        if session is None:
-            return ""
-        principal = session.principal
-        return principal.name or principal.organization_name or principal.organization
 
     def tasks(self) -> Tasks:
         """What runs in the background."""

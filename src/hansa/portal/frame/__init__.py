@@ -5,6 +5,7 @@ reader      who reads: language, region, theme; and where a page leads back to
 languages   catalogues of translations
 formats     numbers, dates and money in the reader's form
 assets      files of `static/`, by names that change with their content
+people      who is logged in, and pages that not everybody may see
 branding    what an operator sets: name, logo, colours, imprint, terms
 """
 

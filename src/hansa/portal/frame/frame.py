@@ -10,7 +10,7 @@ text into markup by script (Trusted Types), and cannot be framed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from gettext import NullTranslations
 from typing import Final
 
@@ -25,6 +25,7 @@ from hansa.portal.frame.branding import Branding
 from hansa.portal.frame.formats import FORMATS
 from hansa.portal.frame.languages import NAMES, Catalogues, catalogues
 from hansa.portal.frame.links import is_web_address
+from hansa.portal.frame.people import People
 from hansa.portal.frame.reader import (
     LANGUAGE_COOKIE,
     THEME_COOKIE,
@@ -65,7 +66,7 @@ class Frame:
     Args:
         branding: What the operator has set.
         languages: Those that are offered.
-        account_of: Who is logged in where a request comes from; empty: nobody. None: nobody can log in.
+        people: Knows who is logged in; None: nobody can log in.
         is_secure: Whether readers come by https, so that cookies go nowhere else.
     """
 
@@ -73,14 +74,14 @@ class Frame:
         self,
         branding: Branding,
         languages: Catalogues | None = None,
-        account_of: Callable[[Request], str] | None = None,
+        people: People | None = None,
         *,
         is_secure: bool = False,
     ) -> None:
         self.branding: Final = branding
         self.assets: Final = Assets(branding)
         self._languages = languages if languages is not None else catalogues()
-        self._account_of = account_of
+        self._people = people
         self._is_secure = is_secure
         self._environments: dict[str, Environment] = {}
 
@@ -102,9 +103,9 @@ class Frame:
     def reader(self, request: Request) -> PageReader:
         """Who sends a request, and how pages are shown to them."""
         reader = reader_of(request, self._languages)
-        if self._account_of is None:
+        if self._people is None:
             return reader
-        return msgspec.structs.replace(reader, account=self._account_of(request))
+        return msgspec.structs.replace(reader, account=self._people.person(request), has_login=True)
 
     def negotiated(self, request: Request, template: str, page: msgspec.Struct) -> Response:
         """A page, or what it shows as JSON where the client names that and no page."""

@@ -1,8 +1,9 @@
-"""Catalogues of translations: gettext files of `locale/`, one for each language beside English.
+"""Catalogues of translations: gettext files of `locale/`, a folder for each language beside English.
 
-The texts of the templates are English. A language is offered when its catalogue is complete, which
-`tests/unit/portal/test_translations.py` checks; `python -m tools.translations` brings new texts into all of
-them.
+The texts of the templates are English. Each folder of templates has a file in every language: `login.po` has
+those of `templates/login/`, and `portal.po` those of the templates that are in none. A language is all its
+files. It is offered when they are complete, which `tests/unit/portal/test_translations.py` checks; `python -m
+tools.translations` brings new texts into all of them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from importlib.resources import files
 from io import BytesIO
 from typing import Final
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
@@ -37,9 +39,13 @@ Catalogues = Mapping[str, Callable[[], NullTranslations]]
 
 @cache
 def catalogue(language: str) -> NullTranslations:
-    """The translations of a language, from its file."""
-    with files("hansa.portal").joinpath(f"locale/{language}.po").open("rb") as file:
-        texts = read_po(file, locale=language, abort_invalid=True)
+    """The translations of a language, from its files."""
+    texts = Catalog(locale=language)
+    for file in files("hansa.portal").joinpath(f"locale/{language}").iterdir():
+        with file.open("rb") as content:
+            for message in read_po(content, locale=language, abort_invalid=True):
+                if message.id:
+                    texts[message.id] = message
     compiled = BytesIO()
     write_mo(compiled, texts)
     compiled.seek(0)
@@ -50,5 +56,5 @@ def catalogues() -> Catalogues:
     """All languages that are offered."""
     folder = files("hansa.portal").joinpath("locale")
     names = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
-    translated = {code: partial(catalogue, code) for code in NAMES if f"{code}.po" in names}
+    translated = {code: partial(catalogue, code) for code in NAMES if code in names}
     return {SOURCE: NullTranslations, **translated}

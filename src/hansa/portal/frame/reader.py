@@ -15,6 +15,7 @@ import msgspec
 from starlette.requests import Request
 
 from hansa.portal.frame.languages import REGIONS, SOURCE, Catalogues
+from hansa.portal.frame.people import Person
 
 Theme = Literal["light", "dark"]
 THEMES: Final[tuple[Theme, ...]] = get_args(Theme)
@@ -37,8 +38,10 @@ class PageReader(msgspec.Struct, frozen=True):
     """None: as the system has it."""
     path: str
     """Path of the page with its query, for links that lead back to it."""
-    account: str | None = None
-    """Who is logged in; empty: nobody; None: nobody can log in."""
+    account: Person | None = None
+    """Who is logged in."""
+    has_login: bool = False
+    """Whether people can log in here."""
 
 
 def reader_of(request: Request, catalogues: Catalogues) -> PageReader:

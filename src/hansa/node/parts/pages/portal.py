@@ -24,10 +24,12 @@ from hansa.node.parts.pages.origins import LedgerOrigins
 from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
 from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
+from hansa.portal.accounts import AccountPages
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.catalogue.routes import CataloguePages
 from hansa.portal.frame.branding import Logo
 from hansa.portal.frame.frame import wants_page
+from hansa.portal.frame.people import People
 from hansa.pubsub.ledger_reads import StrangersReads
 from hansa.replication.registry import MemberRegistry
 
@@ -55,7 +57,7 @@ def portal(
     context: Context,
     overview: Callable[[], Awaitable[Overview]],
     described: LeagueDescriptions,
-    account_of: Callable[[Request], str],
+    people: People,
     business: BusinessApp,
     searching: Searching,
     bus: StrangersReads,
@@ -67,7 +69,7 @@ def portal(
         Fatal: `Code.SETTINGS_INVALID`, when a colour cannot be read or the logo is none.
     """
     is_secure = settings.endpoint.startswith("https:")
-    frame = Frame(branding(settings), account_of=account_of, is_secure=is_secure)
+    frame = Frame(branding(settings), people=people, is_secure=is_secure)
 
     def answer(request: Request, error: HansaError) -> Response:
         return error_page(frame, request, error) if wants_page(request) else response_of(error)
@@ -80,7 +82,8 @@ def portal(
         clock=context.clock,
     )
     routes = PortalRoutes(frame, context.models, settings.endpoint, overview, described)
-    pages = (*catalogue.routes(), *routes.routes(), *searching.routes(catalogue.search))
+    accounts = AccountPages(frame, people)
+    pages = (*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search))
     return Portal(frame, pages, (routes.cache, origins.cache, catalogue.cache), answer)
 
 

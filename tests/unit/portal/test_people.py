@@ -1,0 +1,91 @@
+"""Pages that not everybody may see."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from hansa.core.access import Caller
+from hansa.node.http.application import rest_application
+from hansa.portal.frame.people import FORM, FORM_MAX_BYTES, Person, Role, Visit, page_for
+from tests.support.asgi import AsgiClient
+from tests.support.people import CSRF, PERSON_HEADER, RecordedPeople
+
+PEOPLE = RecordedPeople(
+    {
+        "provider": (Person("Ada", "VATES-1", "Ada & Co", True, False, CSRF), Caller("ada")),
+        "operator": (Person("Otto", "", "", False, True, CSRF), Caller("otto")),
+        "customer": (Person("Cleo", "VATES-2", "Cleo", False, False, CSRF), Caller("cleo")),
+    }
+)
+
+
+async def page(visit: Visit) -> Response:
+    return PlainTextResponse(f"{visit.caller.subject}: {','.join(visit.form.all('pick'))}")
+
+
+def client() -> AsgiClient:
+    routes = [Route(f"/{role.value}", page_for(PEOPLE, role, page), methods=["GET", "POST"]) for role in Role]
+    return AsgiClient(rest_application(routes))
+
+
+@pytest.mark.parametrize(
+    ("person", "role", "status"),
+    [
+        *[("provider", "account", 200), ("provider", "provider", 200), ("provider", "operator", 403)],
+        *[("operator", "account", 200), ("operator", "provider", 200), ("operator", "operator", 200)],
+        *[("customer", "account", 200), ("customer", "provider", 403), ("customer", "operator", 403)],
+    ],
+)
+async def test_a_page_is_for_those_who_have_its_role(person: str, role: str, status: int) -> None:
+    response = await client().get(f"/{role}", headers={PERSON_HEADER: person})
+    assert response.status == status
+
+
+async def test_a_stranger_is_led_to_the_login_and_back() -> None:
+    response = await client().get("/operator?kind=a%26b")
+    assert response.status == 303
+    assert response.headers["location"] == "/login?return_to=%2Foperator%3Fkind%3Da%2526b"
+
+
+async def test_what_a_stranger_sends_is_refused_with_the_way_to_the_login() -> None:
+    response = await client().post("/provider", body=b"pick=1", headers={"content-type": FORM})
+    assert response.status == 401
+    assert "/login" in response.json()["message"]
+
+
+async def test_no_page_for_some_is_kept_by_a_browser() -> None:
+    response = await client().get("/account", headers={PERSON_HEADER: "customer"})
+    assert "no-store" in response.headers["cache-control"]
+
+
+@pytest.mark.parametrize("csrf", ["", "of another"])
+async def test_a_form_of_another_page_is_refused(csrf: str) -> None:
+    body = urlencode({"csrf": csrf, "pick": "1"}).encode()
+    headers = {PERSON_HEADER: "provider", "content-type": FORM}
+    assert (await client().post("/provider", body=body, headers=headers)).status == 403
+
+
+async def test_a_field_can_come_several_times() -> None:
+    body = urlencode([("csrf", CSRF), ("pick", "1"), ("pick", "2")]).encode()
+    headers = {PERSON_HEADER: "provider", "content-type": FORM}
+    assert (await client().post("/provider", body=body, headers=headers)).body == b"ada: 1,2"
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "status"),
+    [
+        (b"csrf=a&csrf=b", FORM, 400),
+        (b"csrf=%ff", FORM, 400),
+        (b"\xff", FORM, 400),
+        (b"a=1&" * 3000, FORM, 400),
+        (b"a" * (FORM_MAX_BYTES + 1), FORM, 413),
+        (b"{}", "application/json", 415),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_refused(body: bytes, media_type: str, status: int) -> None:
+    headers = {PERSON_HEADER: "provider", "content-type": media_type}
+    assert (await client().post("/provider", body=body, headers=headers)).status == status
