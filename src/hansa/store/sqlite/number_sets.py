@@ -13,8 +13,9 @@ A set has two halves, of the entities that are public and of those that are not:
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -28,6 +29,11 @@ SLICE_BYTES: Final = 128
 """Bits are counted and selected in slices of so many bytes."""
 FEW_MAX: Final = 32
 """So many entities of a slice are taken one by one; of more, byte by byte."""
+STRETCH: Final = 100
+"""So many entities are selected ahead of whoever turns pages."""
+STRETCHES_MAX: Final = 20
+ORDERED_MAX: Final = 2000
+"""So many entities of a list with another order are remembered, from the first on."""
 PLACES: Final = tuple(tuple(place for place in range(8) if byte >> place & 1) for byte in range(256))
 """By byte, the places of the bits that are set."""
 
@@ -150,9 +156,9 @@ def posting_set(private: list[int], public: list[int]) -> PostingSet:
 
 
 class JoinedSet:
-    """Some entities, as pages are taken from them: in ascending order of their numbers."""
+    """Some entities, as pages are taken from them: in ascending order of their numbers, or in another."""
 
-    __slots__ = ("_counts", "raw", "total")
+    __slots__ = ("_counts", "_ordered", "_stretches", "raw", "total")
 
     def __init__(self, bits: int) -> None:
         self.raw = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
@@ -165,14 +171,47 @@ class JoinedSet:
         self._counts = counts
         """Of each slice, how many entities come before it; at last, all."""
         self.total = total
+        self._stretches: dict[int, array[int]] = {}
+        """By place, the numbers that were selected last."""
+        self._ordered: Sequence[int] = ()
 
     @property
     def size_bytes(self) -> int:
-        """Roughly."""
-        return len(self.raw) + 16 * len(self._counts) + 200
+        """Roughly, with what is remembered of pages."""
+        remembered = min(self.total, STRETCH * STRETCHES_MAX) + min(self.total, ORDERED_MAX)
+        return len(self.raw) + 16 * len(self._counts) + 8 * remembered + 400
 
-    def page(self, offset: int, limit: int) -> list[int]:
+    def page(self, offset: int, limit: int) -> Sequence[int]:
         """The numbers from the one at `offset` on."""
+        if not 0 < limit <= STRETCH:
+            return self._selected(offset, limit)
+        place = offset // STRETCH
+        start = offset - place * STRETCH
+        numbers = self._stretch(place)
+        if start + limit > STRETCH:
+            numbers = numbers + self._stretch(place + 1)
+        return numbers[start : start + limit]
+
+    def ordered(self, offset: int, limit: int) -> Sequence[int] | None:
+        """A page in the order in which the list is; None when it is not remembered."""
+        last = min(offset + limit, self.total)
+        return self._ordered[offset:last] if last <= len(self._ordered) else None
+
+    def note_ordered(self, numbers: Sequence[int]) -> None:
+        """The first numbers in the order in which the list is."""
+        if len(self._ordered) < len(numbers):
+            self._ordered = array("q", numbers[:ORDERED_MAX])
+
+    def _stretch(self, place: int) -> array[int]:
+        stretch = self._stretches.get(place)
+        if stretch is None:
+            if len(self._stretches) >= STRETCHES_MAX:
+                del self._stretches[next(iter(self._stretches))]
+            stretch = array("q", self._selected(place * STRETCH, STRETCH))
+            self._stretches[place] = stretch
+        return stretch
+
+    def _selected(self, offset: int, limit: int) -> list[int]:
         numbers: list[int] = []
         if offset >= self.total or limit <= 0:
             return numbers

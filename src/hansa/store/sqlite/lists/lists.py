@@ -31,7 +31,7 @@ from hansa.store.sqlite.number_sets import JoinedSet
 from hansa.store.sqlite.totals import Totals
 
 ANALYSES_MAX: Final = 512
-JOINED_MAX_BYTES: Final = 4_194_304
+JOINED_MAX_BYTES: Final = 8_388_608
 UNINDEXED_MAX: Final = 1000
 """So many attributes without an index are counted."""
 
