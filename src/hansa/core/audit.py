@@ -13,8 +13,8 @@ the member's DID. So a member has one chain of anchors, which everybody can find
     continued from an older backup          likewise, for records that the backup did not have. The log says
                                             so itself (`restored`), and that is reported
 
-A record names positions of the ledger, members, pseudonyms and codes, and no person: who an entity is about,
-and who called, is not in it.
+What people do with buttons of the pages is in it, too (`acted`). A record names positions of the ledger,
+members, pseudonyms and codes, and no person: who an entity is about, and who called, is not in it.
 
 What was pruned is represented by the hash of the last record that was (`ChainStart`), so that the rest can be
 verified. The module reads and verifies, and knows no store.
@@ -42,6 +42,7 @@ AuditKind = Literal[
     "served",
     "forwarded",
     "carried-out",
+    "acted",
     "anchored",
     "restored",
     "pruned",

@@ -20,6 +20,7 @@ from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.files import read_file
 from hansa.node.http.application import ErrorAnswer, rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
+from hansa.node.parts.pages.acts import StoredActs
 from hansa.node.parts.pages.origins import LedgerOrigins
 from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
@@ -27,6 +28,7 @@ from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
 from hansa.portal.accounts import AccountPages
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.catalogue.routes import CataloguePages
+from hansa.portal.frame.acts import Acts
 from hansa.portal.frame.branding import Logo
 from hansa.portal.frame.frame import wants_page
 from hansa.portal.frame.people import People
@@ -42,6 +44,8 @@ class Portal(msgspec.Struct, frozen=True):
 
     frame: Frame
     """Of further pages."""
+    acts: Acts
+    """Records what people do on them."""
     routes: tuple[BaseRoute, ...]
     caches: tuple[HasFigures, ...]
     answer: ErrorAnswer
@@ -84,7 +88,8 @@ def portal(
     routes = PortalRoutes(frame, context.models, settings.endpoint, overview, described)
     accounts = AccountPages(frame, people)
     pages = (*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search))
-    return Portal(frame, pages, (routes.cache, origins.cache, catalogue.cache), answer)
+    acts = StoredActs(context.store)
+    return Portal(frame, acts, pages, (routes.cache, origins.cache, catalogue.cache), answer)
 
 
 def branding(settings: Settings) -> Branding:
