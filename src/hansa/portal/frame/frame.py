@@ -4,6 +4,10 @@ Everything that a page shows is in its context, a frozen struct that the templat
 escaped wherever they stand; a name that a context does not have is an error, not an empty text. The same
 context is the answer to `Accept: application/json`.
 
+Reading the translations of a language, and compiling the template that all pages extend, takes longer than other
+requests should wait: a thread does it when the first page in that language is requested (`PreparedPages`).
+The compiled templates are the same in all languages.
+
 A page loads style, script and pictures from this server alone, runs nothing that stands within it, turns no
 text into markup by script (Trusted Types), and cannot be framed.
 """
@@ -11,15 +15,19 @@ text into markup by script (Trusted Types), and cannot be framed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from gettext import NullTranslations
 from typing import Final
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hansa import __version__
+from hansa.core.thread_work import MadeOnce
 from hansa.portal.frame.assets import Assets
 from hansa.portal.frame.branding import Branding
 from hansa.portal.frame.formats import FORMATS
@@ -39,6 +47,8 @@ from hansa.portal.frame.texts import data_block, markdown, marked, shown
 COOKIE_MAX_AGE_S: Final = 365 * 86_400
 JSON: Final = "application/json"
 HTML: Final = "text/html"
+FRAME_TEMPLATES: Final = ("base.html", "parts.html")
+"""What other templates extend, or take parts from."""
 
 
 class PagePolicy(msgspec.Struct, frozen=True):
@@ -83,7 +93,15 @@ class Frame:
         self._languages = languages if languages is not None else catalogues()
         self._people = people
         self._is_secure = is_secure
+        self._compiled = CompiledTemplates()
         self._environments: dict[str, Environment] = {}
+        self._made = {code: MadeOnce(partial(self._environment, code)) for code in self._languages}
+
+    async def prepare(self, request: Request) -> None:
+        """Have the language of whoever sends a request, so that a page for them is made at once."""
+        language = reader_of(request, self._languages).language
+        if language not in self._environments:
+            await self._made[language].value()
 
     def response(
         self,
@@ -143,10 +161,10 @@ class Frame:
         return environment_of(NullTranslations())
 
     def _environment(self, language: str) -> Environment:
-        """The templates in a language; compiled when they are first rendered."""
+        """The templates in a language; but for the frame, each is compiled when it is first rendered."""
         environment = self._environments.get(language)
         if environment is None:
-            environment = self._environments[language] = environment_of(self._languages[language]())
+            environment = environment_of(self._languages[language](), self._compiled)
             environment.globals |= {
                 "asset": self.assets.address,
                 "brand": self.branding,
@@ -154,10 +172,49 @@ class Frame:
                 "languages": {code: NAMES.get(code, code) for code in self._languages},
                 "version": __version__,
             }
+            for template in FRAME_TEMPLATES:
+                environment.get_template(template)
+            self._environments[language] = environment
         return environment
 
 
-def environment_of(translations: NullTranslations) -> Environment:
+class CompiledTemplates(BytecodeCache):
+    """Templates that have been compiled, for the environments of all languages."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give a template what it was compiled to, if it was."""
+        compiled = self._compiled.get(bucket.key)
+        if compiled is not None:
+            bucket.bytecode_from_string(compiled)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Take what a template was compiled to; there are no more than files."""
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+class PreparedPages:
+    """An application that makes pages, once the language of whoever requests them has been read.
+
+    Args:
+        app: Makes the pages.
+        frame: Has the languages.
+    """
+
+    def __init__(self, app: ASGIApp, frame: Frame) -> None:
+        self._app = app
+        self._frame = frame
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and not wants_json(request := Request(scope)):
+            await self._frame.prepare(request)
+        await self._app(scope, receive, send)
+
+
+def environment_of(translations: NullTranslations, compiled: CompiledTemplates | None = None) -> Environment:
     """An environment of the portal's templates."""
     environment = Environment(
         loader=PackageLoader("hansa.portal"),
@@ -167,6 +224,7 @@ def environment_of(translations: NullTranslations) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
+        bytecode_cache=compiled,
         finalize=shown,
     )
     environment.filters |= {**FORMATS, "markdown": markdown, "marked": marked, "data_block": data_block}

@@ -30,7 +30,7 @@ from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.catalogue.routes import CataloguePages
 from hansa.portal.frame.acts import Acts
 from hansa.portal.frame.branding import Logo
-from hansa.portal.frame.frame import wants_page
+from hansa.portal.frame.frame import PreparedPages, wants_page
 from hansa.portal.frame.people import People
 from hansa.pubsub.ledger_reads import StrangersReads
 from hansa.replication.registry import MemberRegistry
@@ -53,7 +53,9 @@ class Portal(msgspec.Struct, frozen=True):
 
     def application(self, others: Sequence[BaseRoute]) -> Starlette:
         """The pages and other routes as one application."""
-        return rest_application([*self.routes, *others], self.answer)
+        application = rest_application([*self.routes, *others], self.answer)
+        application.add_middleware(PreparedPages, frame=self.frame)
+        return application
 
 
 def portal(
