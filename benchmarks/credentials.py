@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 import zlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,8 +26,9 @@ from cryptography.x509.oid import NameOID
 from benchmarks.figures import quantile
 from benchmarks.plan import Plan
 from benchmarks.report import Figure, Row, Table
+from hansa.core.bounded_cbor import Tagged, write_cbor
 from hansa.core.certificates import read_anchor
-from hansa.core.clock import SystemClock
+from hansa.core.clock import SystemClock, rfc3339
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.trust.issuers import CredentialGrant, TrustedIssuer
 from hansa.identity.credentials import (
@@ -37,17 +38,22 @@ from hansa.identity.credentials import (
     ListedIssuers,
     PresentationRequest,
     RecentPresentations,
+    SessionTerms,
     StatusLists,
+    format_of,
 )
+from hansa.identity.credentials.formats.device_response import device_authentication, session_transcript
+from hansa.identity.credentials.formats.mdoc import MDOC_FORMAT
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 ORGANIZATION: Final = "VATES-12345678"
 ISSUER: Final = f"did:elsi:{ORGANIZATION}"
 LIST: Final = "https://issuer.example/status/1"
-REQUEST: Final = PresentationRequest("x509_hash:benchmark", "benchmark")
+SESSION: Final = SessionTerms("https://market.example/oid4vp/response/1", bytes(32))
+REQUEST: Final = PresentationRequest("x509_hash:benchmark", "benchmark", SESSION)
 DISCLOSED: Final = 12
-TYPES: Final = ("LEARCredentialEmployee", "learcredential.employee.sd.1")
+TYPES: Final = ("LEARCredentialEmployee", "learcredential.employee.sd.1", "eu.europa.ec.eudi.lce.1")
 
 
 class SealedIssuer(msgspec.Struct, frozen=True):
@@ -205,6 +211,69 @@ def jwt_presentations(issuer: SealedIssuer, count: int, now_s: int) -> list[str]
     return results
 
 
+def sign1(key: Key, payload: bytes, *, is_detached: bool, certificate: bytes | None = None) -> list[Any]:
+    """A COSE_Sign1 by ES256."""
+    assert isinstance(key, ec.EllipticCurvePrivateKey), "mdocs are signed by ECDSA or EdDSA"
+    header = write_cbor({1: -7})
+    signed = write_cbor(["Signature1", header, b"", payload])
+    r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
+    open_header = {} if certificate is None else {33: certificate}
+    return [header, open_header, None if is_detached else payload, r.to_bytes(32) + s.to_bytes(32)]
+
+
+def mdoc_presentations(issuer: SealedIssuer, count: int, now_s: int) -> list[str]:
+    """Presentations of mdocs, each of another one and by another device."""
+    doctype = TYPES[2]
+    begin, end = (
+        Tagged(0, rfc3339(datetime.fromtimestamp(second, UTC).replace(microsecond=0)))
+        for second in (now_s - 60, now_s + 3600)
+    )
+    results = []
+    for serial in range(count):
+        holder = ec.generate_private_key(ec.SECP256R1())
+        numbers = holder.public_key().public_numbers()
+        values = [("mandate", mandate("did:key:none"))]
+        values += [(f"claim {n}", {"value": f"value {serial} {n}"}) for n in range(DISCLOSED)]
+        items = [
+            write_cbor(
+                {
+                    "digestID": number,
+                    "random": bytes(32),
+                    "elementIdentifier": name,
+                    "elementValue": value,
+                }
+            )
+            for number, (name, value) in enumerate(values)
+        ]
+        tagged = [Tagged(24, one) for one in items]
+        digests = {n: hashlib.sha256(write_cbor(one)).digest() for n, one in enumerate(tagged)}
+        coordinates = {-2: numbers.x.to_bytes(32), -3: numbers.y.to_bytes(32)}
+        content = {
+            "version": "1.0",
+            "digestAlgorithm": "SHA-256",
+            "valueDigests": {doctype: digests},
+            "deviceKeyInfo": {"deviceKey": {1: 2, -1: 1, **coordinates}},
+            "docType": doctype,
+            "validityInfo": {"signed": begin, "validFrom": begin, "validUntil": end},
+            "status": {"status_list": {"idx": serial, "uri": LIST}},
+        }
+        sealed = write_cbor(Tagged(24, write_cbor(content)))
+        certificate = base64.b64decode(issuer.x5c[0])
+        auth = sign1(issuer.key, sealed, is_detached=False, certificate=certificate)
+        transcript = session_transcript(REQUEST.audience, str(REQUEST.nonce), SESSION)
+        signed = device_authentication(doctype, write_cbor({}), transcript)
+        document = {
+            "docType": doctype,
+            "issuerSigned": {"nameSpaces": {doctype: tagged}, "issuerAuth": auth},
+            "deviceSigned": {
+                "nameSpaces": Tagged(24, write_cbor({})),
+                "deviceAuth": {"deviceSignature": sign1(holder, signed, is_detached=True)},
+            },
+        }
+        results.append(b64(write_cbor({"version": "1.0", "documents": [document], "status": 0})))
+    return results
+
+
 def verifier_of(issuer: SealedIssuer, now_s: int) -> CredentialVerifier:
     """A verifier that trusts an issuer."""
     content = {
@@ -225,7 +294,7 @@ def verifier_of(issuer: SealedIssuer, now_s: int) -> CredentialVerifier:
 async def measured(name: str, issuer: SealedIssuer, presentations: list[str], now_s: int) -> Row:
     """CPU time of each presentation; the first ones warm up."""
     verifier = verifier_of(issuer, now_s)
-    form: Any = "dc+sd-jwt" if "~" in presentations[0] else "jwt_vc_json"
+    form, _ = format_of(presentations[0])
     times: list[float] = []
     for text in presentations:
         begin = time.process_time()
@@ -250,10 +319,17 @@ async def measure(plan: Plan, _: Path) -> list[Table]:
             rsa.generate_private_key(65537, 4096),
         ),
     }
+    makers = {
+        "dc+sd-jwt": sd_jwt_presentations,
+        "jwt_vc_json": jwt_presentations,
+        MDOC_FORMAT: mdoc_presentations,
+    }
     rows = []
     for name, (key, authority_key) in keys.items():
         issuer = sealed_issuer(key, authority_key)
-        for form, make in (("dc+sd-jwt", sd_jwt_presentations), ("jwt_vc_json", jwt_presentations)):
+        for form, make in makers.items():
+            if form == MDOC_FORMAT and isinstance(key, rsa.RSAPrivateKey):
+                continue  # no algorithm of mdocs is RSA
             presentations = make(issuer, plan.presentations, now_s)
             rows.append(await measured(f"{form}, seal {name}", issuer, presentations, now_s))
     return [Table("Verifying presentations", tuple(rows))]

@@ -13,11 +13,14 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from hansa.core.certificates import verify_chain
+from hansa.core.base64url import to_base64url
+from hansa.core.certificates import read_anchor, verify_chain
 from hansa.core.certificates.certificate import read_certificate
+from hansa.core.certificates.extensions import MDOC_PURPOSES
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.trust.certificates import certificates_of_pem
-from hansa.identity.credentials import DidKeys
+from hansa.identity.credentials import DidKeys, SessionTerms
+from hansa.identity.credentials.formats.device_response import check_device, read_device_response
 from hansa.identity.credentials.formats.disclosures import disclosed_claims
 from hansa.identity.credentials.formats.document import read_claims, read_jws
 from hansa.identity.credentials.formats.jwt_vc import read_jwt_presentation, read_jwt_vc
@@ -71,6 +74,25 @@ async def test_the_pid_of_the_eudi_reference_issuer_verifies_up_to_its_unknown_a
     with pytest.raises(Refused, match="none of the league's trust anchors"):
         chain_of_header(document.jws.header, [], 1_784_160_000)
     assert await Verifying().code(text) is Code.CREDENTIAL_ISSUER_UNTRUSTED
+
+
+# Mdocs.
+
+
+async def test_the_driving_licence_of_iso_18013_5_annex_d_verifies_up_to_its_device(vectors: Path) -> None:
+    folder = vectors / "openvc-fixtures/tests/fixtures/mdoc"
+    text = to_base64url(bytes.fromhex(text_of(folder / "annex_d_device_response.hex")))
+    presentation = read_device_response(text)
+    document = presentation.document
+    assert document.types == ("org.iso.18013.5.1.mDL",)
+    assert document.subject["family_name"] == "Doe"
+    assert (document.validity.begin_s, document.validity.end_s) == (1_601_559_002, 1_633_095_002)
+    (root,) = certificates_of_pem((folder / "annex_d_iaca_root.pem").read_bytes())
+    chain = chain_of_header(document.jws.header, [read_anchor(root)], 1_601_559_002, purposes=MDOC_PURPOSES)
+    assert is_signed_by(document.jws, chain.leaf.key)
+    with pytest.raises(Refused, match="did not authenticate itself by a signature"):
+        check_device(presentation, "x509_hash:x", "nonce", SessionTerms("https://market.example"))
+    assert await Verifying().code(text) is Code.CREDENTIAL_MALFORMED
 
 
 def public(interop: Path) -> dict[str, Any]:

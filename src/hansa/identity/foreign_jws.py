@@ -32,6 +32,7 @@ from hansa.core.certificates.algorithms import (
     SignatureAlgorithm,
     is_signature,
 )
+from hansa.core.certificates.extensions import SEAL_PURPOSES
 from hansa.core.certificates.rsa import EXPONENT
 from hansa.core.curve_points import is_ed25519_point, is_p256_point, is_p384_point
 from hansa.core.errors import Code, Refused
@@ -120,7 +121,11 @@ def check_critical(header: Mapping[str, Any], understood: frozenset[str]) -> Non
 
 
 def chain_of_header(
-    header: Mapping[str, Any], anchors: Sequence[Certificate], time_s: int, leeway_s: int = 0
+    header: Mapping[str, Any],
+    anchors: Sequence[Certificate],
+    time_s: int,
+    leeway_s: int = 0,
+    purposes: frozenset[bytes] = SEAL_PURPOSES,
 ) -> VerifiedChain:
     """The certificates of a header (`x5c`), verified up to an anchor, which may be the last of them.
 
@@ -129,6 +134,7 @@ def chain_of_header(
         anchors: Authorities that are trusted.
         time_s: At which all certificates must be valid; seconds since 1970.
         leeway_s: How far our clock may be off.
+        purposes: Extended key usages, of which the first certificate has one, if it names any.
 
     Raises:
         Refused: `Code.MALFORMED`, or `Code.CERTIFICATE_INVALID`.
@@ -144,7 +150,7 @@ def chain_of_header(
         raise malformed_jws("`x5t#S256` names another certificate than the first of `x5c`")
     if len(chain) > 1 and any(chain[-1] == anchor.raw for anchor in anchors):
         chain.pop()  # many send the anchor along
-    return verify_chain(chain, anchors, time_s, leeway_s)
+    return verify_chain(chain, anchors, time_s, leeway_s, purposes)
 
 
 def is_signed_by(jws: ForeignJws, key: CertifiedKey) -> bool:

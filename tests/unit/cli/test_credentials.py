@@ -14,7 +14,28 @@ from typer.testing import CliRunner
 from hansa.cli.app import app
 from hansa.core.clock import SystemClock
 from tests.support.certificates import authority
-from tests.support.credentials import AUDIENCE, ISSUER, NONCE, bound, jwt_vc, lear, sd_claims, sd_jwt, seal
+from tests.support.credentials import (
+    AUDIENCE,
+    ISSUER,
+    NONCE,
+    b64,
+    bound,
+    jwt_vc,
+    lear,
+    sd_claims,
+    sd_jwt,
+    seal,
+)
+from tests.support.mdocs import (
+    DOCTYPE,
+    RESPONSE_URI,
+    THUMBPRINT,
+    elements,
+    issued,
+    response,
+    security_object,
+    validity,
+)
 
 POWER = "DOME/ProductOffering/Create"
 
@@ -33,6 +54,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "credential.txt").write_text(jwt_vc(claims, leaf) + "\n")
     (folder / "expired.txt").write_text(jwt_vc(claims | {"exp": now_s - 600}, leaf))
     (folder / "presentation.txt").write_text(bound(credential, changes={"iat": now_s}))
+    content = security_object({DOCTYPE: elements()}, validityInfo=validity(now_s - 60, now_s + 600))
+    (folder / "mdoc.txt").write_text(response(issued(issuer=leaf, mso=content)))
     (folder / "anchors").mkdir()
     (folder / "anchors" / "ca.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
     (folder / "other").mkdir()
@@ -74,6 +97,17 @@ def test_a_presentation_is_verified_for_its_request_alone(files: Path) -> None:
     assert (status, content["code"]) == (1, "presentation-foreign")
     status, _, errors = run(files, line)
     assert (status, "--audience and --nonce" in errors) == (2, True)
+
+
+def test_a_presented_mdoc_is_verified_for_the_address_and_the_key_of_its_request(files: Path) -> None:
+    line = f"{{d}}/mdoc.txt --anchors {{d}}/anchors --nonce {NONCE} --audience {AUDIENCE}"
+    session = f"{line} --response-uri {RESPONSE_URI} --key-thumbprint"
+    status, content = document(files, f"{session} {b64(THUMBPRINT)}")
+    assert (status, content["format"], content["presented"]) == (0, "mso_mdoc", True)
+    status, content = document(files, f"{session} {b64(bytes(32))}")
+    assert (status, content["code"]) == (1, "presentation-unbound")
+    assert document(files, line)[1]["code"] == "presentation-foreign"
+    assert run(files, f"{session} §")[0] == 2
 
 
 REFUSALS = {

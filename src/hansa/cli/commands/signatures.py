@@ -19,7 +19,7 @@ REFUSED: Final = 1
 """Exit status when a credential is refused."""
 
 _Credential = Annotated[
-    Path, typer.Argument(metavar="FILE", help="dc+sd-jwt or jwt_vc_json, as a wallet has it.")
+    Path, typer.Argument(metavar="FILE", help="dc+sd-jwt, jwt_vc_json or mso_mdoc, as a wallet has it.")
 ]
 _Anchors = Annotated[
     list[Path] | None,
@@ -51,6 +51,19 @@ _Audience = Annotated[
     typer.Option("--audience", metavar="ID", help="Of a presentation: the verifier it must be made for."),
 ]
 _Nonce = Annotated[str | None, typer.Option("--nonce", help="Of a presentation: the nonce of the request.")]
+_ResponseUri = Annotated[
+    str | None,
+    typer.Option("--response-uri", metavar="URL", help="Of a presented mdoc: where its wallet posted it."),
+]
+_KeyThumbprint = Annotated[
+    str | None,
+    typer.Option(
+        "--key-thumbprint",
+        metavar="TEXT",
+        help="Of a presented mdoc: SHA-256 thumbprint (RFC 7638) of the key that the answer was encrypted to. "
+        "[default: it was not]",
+    ),
+]
 _Power = Annotated[
     str | None,
     typer.Option(
@@ -166,6 +179,8 @@ def verify_credential(
     anchored_type: _AnchoredTypes = None,
     audience: _Audience = None,
     nonce: _Nonce = None,
+    response_uri: _ResponseUri = None,
+    key_thumbprint: _KeyThumbprint = None,
     power: _Power = None,
     allow_private_networks: _PrivateNetworks = False,
     as_json: AsJson = False,
@@ -177,14 +192,16 @@ def verify_credential(
     is refused.
     """
     from hansa.cli.credentials.report import document_of, facts_of
-    from hansa.cli.credentials.verifying import read_trust_source, verified_file
+    from hansa.cli.credentials.verifying import read_session, read_trust_source, verified_file
     from hansa.cli.output import Output
     from hansa.identity.credentials import CredentialRefused
 
     output = Output(as_json=as_json)
     source = read_trust_source(anchors or (), issuers, anchored_type or (), allow_private_networks)
     try:
-        credential = verified_file(file, source, audience, nonce, power)
+        credential = verified_file(
+            file, source, audience, nonce, read_session(response_uri, key_thumbprint), power
+        )
     except CredentialRefused as refusal:
         if as_json:
             reasons = {"code": str(refusal.code), "message": refusal.message, "steps": refusal.steps}

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from hansa.cli.input_files import read_input
+from hansa.core.base64url import from_base64url
 from hansa.core.certificates import Certificate
 from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, Refused
@@ -23,6 +24,7 @@ from hansa.identity.credentials import (
     ListedIssuers,
     PresentationRequest,
     RecentPresentations,
+    SessionTerms,
     StatusLists,
     VerifiedCredential,
     check_power,
@@ -58,8 +60,28 @@ def read_trust_source(
     )
 
 
+def read_session(response_uri: str | None, key_thumbprint: str | None) -> SessionTerms | None:
+    """What the wallet with an mdoc signed about the request for it; None: no address is named.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    if response_uri is None:
+        return None
+    try:
+        thumbprint = None if key_thumbprint is None else from_base64url(key_thumbprint)
+    except ValueError as error:
+        raise Refused(Code.INVALID, f"{key_thumbprint!r} is no thumbprint of a key.") from error
+    return SessionTerms(response_uri, thumbprint)
+
+
 def verified_file(
-    file: Path, source: TrustSource, audience: str | None, nonce: str | None, power: str | None
+    file: Path,
+    source: TrustSource,
+    audience: str | None,
+    nonce: str | None,
+    session: SessionTerms | None,
+    power: str | None,
 ) -> VerifiedCredential:
     """The credential in a file, which holds.
 
@@ -68,6 +90,7 @@ def verified_file(
         source: Whom to believe.
         audience: For whom a presentation has to be made.
         nonce: Of the request for it.
+        session: Of the request for an mdoc; None: it is none.
         power: Which the credential has to give, as `DOME/ProductOffering/Create`; None: any.
 
     Raises:
@@ -84,7 +107,7 @@ def verified_file(
             raise Refused(
                 Code.INVALID, f"{file} is a presentation: name --audience and --nonce of the request for it."
             )
-        request = PresentationRequest(audience, nonce)
+        request = PresentationRequest(audience, nonce, session)
 
     async def verified() -> VerifiedCredential:
         async with _verifier(source) as verifier:
@@ -106,6 +129,8 @@ def _credential(content: bytes) -> tuple[str, CredentialFormat, bool]:
     if len(content) > CREDENTIAL_SIZE_MAX_BYTES or not content.isascii():
         raise Refused(Code.CREDENTIAL_MALFORMED, "It is no credential in text form, or too long.")
     text = content.decode("ascii").strip()
+    if not text:
+        raise Refused(Code.CREDENTIAL_MALFORMED, "It is empty.")
     return text, *format_of(text)
 
 

@@ -151,8 +151,12 @@ def check_authority(certificate: Certificate) -> None:
         raise malformed(f"{shown(certificate)} is an authority for other purposes than seals")
 
 
-def check_seal(certificate: Certificate) -> None:
+def check_seal(certificate: Certificate, allowed: frozenset[bytes] = SEAL_PURPOSES) -> None:
     """Check that a certificate says that its key may seal: sign what an organization states.
+
+    Args:
+        certificate: Of the key.
+        allowed: Extended key usages, of which it has one, if it names any.
 
     Raises:
         Refused: `Code.CERTIFICATE_INVALID`.
@@ -163,7 +167,7 @@ def check_seal(certificate: Certificate) -> None:
     if not extensions.usages & {DIGITAL_SIGNATURE, NON_REPUDIATION} or KEY_CERT_SIGN in extensions.usages:
         raise malformed(f"the key usage of {shown(certificate)} does not allow signatures")
     purposes = extensions.purposes
-    if purposes & FOREIGN_PURPOSES or (purposes and not purposes & SEAL_PURPOSES):
+    if purposes & FOREIGN_PURPOSES or (purposes and not purposes & allowed):
         raise malformed(f"the extended key usage of {shown(certificate)} is not that of a seal")
     if not extensions.is_for_seals:
         raise malformed(f"{shown(certificate)} says that it is not for seals")

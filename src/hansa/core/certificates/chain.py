@@ -22,6 +22,7 @@ from hansa.core.certificates.certificate import (
     shown,
 )
 from hansa.core.certificates.der import malformed
+from hansa.core.certificates.extensions import SEAL_PURPOSES
 
 CHAIN_LENGTH_MAX: Final = 4
 
@@ -36,7 +37,11 @@ class VerifiedChain(msgspec.Struct, frozen=True):
 
 
 def verify_chain(
-    chain: Sequence[bytes], anchors: Sequence[Certificate], time_s: int, leeway_s: int = 0
+    chain: Sequence[bytes],
+    anchors: Sequence[Certificate],
+    time_s: int,
+    leeway_s: int = 0,
+    purposes: frozenset[bytes] = SEAL_PURPOSES,
 ) -> VerifiedChain:
     """Verify that a key was certified for seals by an anchor.
 
@@ -45,6 +50,7 @@ def verify_chain(
         anchors: Authorities that are trusted (`read_anchor`).
         time_s: At which all of them must be valid; seconds since 1970.
         leeway_s: How far the clock that says so may be off. Consensus has none: its time is decided.
+        purposes: Extended key usages, of which the first certificate has one, if it names any.
 
     Raises:
         Refused: `Code.CERTIFICATE_INVALID`, with the reason in plain words.
@@ -52,7 +58,7 @@ def verify_chain(
     if not 1 <= len(chain) <= CHAIN_LENGTH_MAX:
         raise malformed(f"a chain has 1 to {CHAIN_LENGTH_MAX} certificates, not {len(chain)}")
     certificates = [read_certificate(raw) for raw in chain]
-    check_seal(certificates[0])
+    check_seal(certificates[0], purposes)
     for certificate in certificates[1:]:
         check_authority(certificate)
     for certificate in certificates:

@@ -46,6 +46,8 @@ SEAL_PURPOSES: Final = frozenset(
     }
 )
 """Extended key usages, of which a certificate that names any has one, to be one for seals."""
+MDOC_PURPOSES: Final = SEAL_PURPOSES | {bytes.fromhex("28818c5d050102")}
+"""Those of a signer of mdocs: the one of mobile driving licences beside (ISO/IEC 18013-5, annex B.1.4)."""
 FOREIGN_PURPOSES: Final = frozenset(
     bytes.fromhex("2b060105050703") + bytes((number,)) for number in (1, 3, 8, 9)
 )

@@ -1,6 +1,6 @@
 """Verification of credentials that people and machines present, in the formats of EUDI wallets and of DOME.
 
-    formats    `dc+sd-jwt` and `jwt_vc_json`: read within bounds
+    formats    `dc+sd-jwt`, `jwt_vc_json` and `mso_mdoc`: read within bounds
     issuers    who signed, and whether that one is trusted for it
     status     revocation and suspension
     mandate    who may do what for which organisation
@@ -10,6 +10,7 @@
 Whatever is not understood is refused. Times are seconds since 1970.
 """
 
+from hansa.identity.credentials.formats.device_response import SessionTerms
 from hansa.identity.credentials.formats.document import CREDENTIAL_SIZE_MAX_BYTES
 from hansa.identity.credentials.issuers.anchors import read_anchors
 from hansa.identity.credentials.issuers.dids import DidKeys
@@ -43,6 +44,7 @@ __all__ = [
     "PresentationRequest",
     "ProvedIssuer",
     "RecentPresentations",
+    "SessionTerms",
     "StatusLists",
     "TrustedIssuers",
     "VerifiedCredential",

@@ -21,6 +21,12 @@ import msgspec
 
 from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, HansaError, Refused
+from hansa.identity.credentials.formats.device_response import (
+    SessionTerms,
+    check_device,
+    is_device_response,
+    read_device_response,
+)
 from hansa.identity.credentials.formats.document import (
     CredentialDocument,
     HolderBinding,
@@ -35,6 +41,7 @@ from hansa.identity.credentials.formats.jwt_vc import (
     read_jwt_presentation,
     read_jwt_vc,
 )
+from hansa.identity.credentials.formats.mdoc import MDOC_FORMAT, read_mdoc
 from hansa.identity.credentials.formats.sd_jwt import SD_JWT_FORMAT, check_key_binding, read_sd_jwt
 from hansa.identity.credentials.issuers.dids import DidKeys
 from hansa.identity.credentials.issuers.trust import IssuerTrust, ProvedIssuer
@@ -48,7 +55,7 @@ from hansa.identity.foreign_jws import is_signed_by
 PRESENTATION_AGE_MAX_S: Final = 300
 """How long ago a presentation may have been signed; longer than any request for one is good."""
 
-CredentialFormat = Literal["dc+sd-jwt", "jwt_vc_json"]
+CredentialFormat = Literal["dc+sd-jwt", "jwt_vc_json", "mso_mdoc"]
 
 
 class PresentationRequest(msgspec.Struct, frozen=True):
@@ -58,6 +65,8 @@ class PresentationRequest(msgspec.Struct, frozen=True):
     """Of this verifier: its client identifier, with its prefix."""
     nonce: str | None
     """Of the request; None: there was none, as a machine presents its credential with what it asks for."""
+    session: SessionTerms | None = None
+    """What else the device with an mdoc signs about the request; None: no mdoc can be presented to it."""
 
 
 class VerifiedCredential(msgspec.Struct, frozen=True):
@@ -141,6 +150,8 @@ class CredentialVerifier:
         try:
             if format == SD_JWT_FORMAT:
                 return await self._sd_jwt_presentation(text, request, now_s, steps)
+            if format == MDOC_FORMAT:
+                return await self._mdoc_presentation(text, request, now_s, steps)
             return await self._jwt_presentation(text, request, now_s, steps)
         except Refused as error:
             raise refused_after(steps, error) from error
@@ -154,6 +165,16 @@ class CredentialVerifier:
         steps.note("the key in `cnf` signed the presentation and all that is disclosed")
         _check_request(audience, nonce, request)
         return await self._result(SD_JWT_FORMAT, document, now_s, steps, signed=binding.jws.signing_input)
+
+    async def _mdoc_presentation(
+        self, text: str, request: PresentationRequest, now_s: int, steps: Steps
+    ) -> VerifiedCredential:
+        presentation = read_device_response(text)
+        if request.nonce is None or request.session is None:
+            raise Refused(Code.PRESENTATION_FOREIGN, "an mdoc is presented to a request, and there is none")
+        signed = check_device(presentation, request.audience, request.nonce, request.session)
+        steps.note("the key in the security object signed the presentation for this request")
+        return await self._result(MDOC_FORMAT, presentation.document, now_s, steps, signed=signed)
 
     async def _jwt_presentation(
         self, text: str, request: PresentationRequest, now_s: int, steps: Steps
@@ -212,10 +233,14 @@ class CredentialVerifier:
         self, document: CredentialDocument, now_s: int, steps: Steps
     ) -> tuple[ProvedIssuer, Mandate | None, Validity]:
         """Issuer, mandate and validity of a credential: all but its status and its holder."""
-        steps.note(f"a credential of {', '.join(document.types)} that names {document.issuer} as its issuer")
+        steps.note(
+            f"a credential of {', '.join(document.types)} that names {document.issuer or 'nobody'} as its issuer"
+        )
         kind = mandate_kind(document.types)
         mandate = None if kind is None else read_mandate(kind, document.subject)
-        issuer = await self._trust.signer(document.jws, document.issuer, now_s, steps)
+        issuer = await self._trust.signer(
+            document.jws, document.issuer, now_s, steps, document.signer_purposes
+        )
         mandator = None if mandate is None else mandate.organization.identifier
         await self._trust.check_may_issue(issuer, document.types, document.subject, mandator, now_s, steps)
         validity = document.validity
@@ -255,6 +280,8 @@ def format_of(text: str) -> tuple[CredentialFormat, bool]:
     """
     if "~" in text:
         return SD_JWT_FORMAT, not text.endswith("~")
+    if "." not in text:
+        return MDOC_FORMAT, is_device_response(text)
     return JWT_VC_FORMAT, is_presentation(read_claims(read_jws(text).payload))
 
 
@@ -272,6 +299,8 @@ def check_power(credential: VerifiedCredential, domain: str, function: str, acti
 def _bare_credential(text: str, format: CredentialFormat) -> CredentialDocument:
     if format == JWT_VC_FORMAT:
         return read_jwt_vc(text)
+    if format == MDOC_FORMAT:
+        return read_mdoc(text)
     document, binding = read_sd_jwt(text)
     if binding is not None:
         raise malformed("it is a presentation: it has a key binding JWT, which is for some verifier")

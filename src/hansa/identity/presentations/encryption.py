@@ -59,6 +59,10 @@ class ResponseKey:
         public = {name: members[name] for name in ("kty", "crv", "x", "y")}
         return public | {"kid": self._kid, "use": "enc", "alg": AGREEMENT}
 
+    def thumbprint(self) -> bytes:
+        """The SHA-256 thumbprint of the public key (RFC 7638)."""
+        return from_base64url(self._key.thumbprint())
+
     def opened(self, compact: str) -> bytes:
         """The content of a JWE to this key.
 

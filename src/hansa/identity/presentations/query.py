@@ -1,7 +1,7 @@
 """What a login asks wallets for, in the Digital Credentials Query Language (OpenID4VP 1.0, section 6).
 
-One credential query a format, and one set that says that either will do. A credential that a wallet presents
-has to be one that was asked for: of the format of its query, and of one of the types in it.
+One credential query a format, of mdocs one a type, and one set that says that any will do. A credential that
+a wallet presents has to be one that was asked for: of the format of its query, and of one of the types in it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,22 @@ from hansa.core.base64url import to_base64url
 from hansa.core.certificates import Certificate
 from hansa.core.errors import Code, Refused
 from hansa.identity.credentials.formats.jwt_vc import JWT_VC_FORMAT
+from hansa.identity.credentials.formats.mdoc import MDOC_FORMAT
 from hansa.identity.credentials.formats.sd_jwt import SD_JWT_FORMAT
 from hansa.identity.credentials.refusals import CredentialRefused
 from hansa.identity.credentials.verifier import CredentialFormat, VerifiedCredential
 
-_FORMATS: Final[Mapping[str, CredentialFormat]] = {SD_JWT_FORMAT: "dc+sd-jwt", JWT_VC_FORMAT: "jwt_vc_json"}
-_QUERY_IDS: Final[Mapping[CredentialFormat, str]] = {"dc+sd-jwt": "sd_jwt", "jwt_vc_json": "jwt_vc"}
+_FORMATS: Final[Mapping[str, CredentialFormat]] = {
+    SD_JWT_FORMAT: "dc+sd-jwt",
+    JWT_VC_FORMAT: "jwt_vc_json",
+    MDOC_FORMAT: "mso_mdoc",
+}
+_QUERY_IDS: Final[Mapping[CredentialFormat, str]] = {
+    "dc+sd-jwt": "sd_jwt",
+    "jwt_vc_json": "jwt_vc",
+    "mso_mdoc": "mdoc",
+}
+_MANDATE: Final = "mandate"
 _W3C_TYPE: Final = "VerifiableCredential"
 TYPES_MAX: Final = 32
 TYPE_LENGTH_MAX_CHARS: Final = 256
@@ -32,7 +42,15 @@ class AcceptedType(msgspec.Struct, frozen=True):
 
     format: CredentialFormat
     type: str
-    """`vct` of an SD-JWT VC; a value of `type` of a W3C credential."""
+    """`vct` of an SD-JWT VC; a value of `type` of a W3C credential; the document type of an mdoc."""
+
+
+class _Query(msgspec.Struct, frozen=True):
+    """One credential query."""
+
+    id: str
+    format: CredentialFormat
+    types: tuple[str, ...]
 
 
 def read_accepted_type(text: str) -> AcceptedType:
@@ -60,25 +78,26 @@ class PresentationQuery:
     """
 
     def __init__(self, accepted: Iterable[AcceptedType], authorities: Sequence[str] = ()) -> None:
-        self._types: dict[CredentialFormat, tuple[str, ...]] = {}
+        queries: dict[str, _Query] = {}
         for one in accepted:
-            self._types[one.format] = (*self._types.get(one.format, ()), one.type)
-        assert self._types, "something is asked for"
+            id = _query_id(one.format, queries)
+            types = queries[id].types if id in queries else ()
+            queries[id] = _Query(id, one.format, (*types, one.type))
+        assert queries, "something is asked for"
+        self._queries: Final[Mapping[str, _Query]] = queries
         self.dcql: Final[Mapping[str, Any]] = {
-            "credentials": [
-                _credential_query(name, types, authorities) for name, types in self._types.items()
-            ],
-            "credential_sets": [{"options": [[_QUERY_IDS[name]] for name in self._types]}],
+            "credentials": [_credential_query(one, authorities) for one in queries.values()],
+            "credential_sets": [{"options": [[id] for id in queries]}],
         }
         """As it stands in a request."""
 
     @property
     def formats(self) -> tuple[CredentialFormat, ...]:
         """Those that are asked for."""
-        return tuple(self._types)
+        return tuple(dict.fromkeys(one.format for one in self._queries.values()))
 
     def answer(self, vp_token: Any) -> tuple[CredentialFormat, str]:
-        """The one presentation in a `vp_token`, and its format.
+        """The format of the one presentation in a `vp_token`, and the presentation.
 
         Raises:
             Refused: `Code.PRESENTATION_MALFORMED`, when it is not one presentation for one of the queries.
@@ -86,14 +105,14 @@ class PresentationQuery:
         if not isinstance(vp_token, dict) or len(vp_token) != 1:
             raise malformed_response("`vp_token` does not answer exactly one of the credential queries")
         ((query_id, presentations),) = vp_token.items()
-        named = [name for name in self._types if _QUERY_IDS[name] == query_id]
-        if not named:
+        query = self._queries.get(query_id)
+        if query is None:
             raise malformed_response("`vp_token` answers a credential query that was not made")
         if not isinstance(presentations, list) or len(presentations) != 1:
             raise malformed_response("`vp_token` does not have a list of exactly one presentation")
         if not isinstance(presentations[0], str) or not presentations[0]:
             raise malformed_response("the presentation is no text")
-        return named[0], presentations[0]
+        return query.format, presentations[0]
 
     def check(self, credential: VerifiedCredential) -> None:
         """Check that a verified credential is one that was asked for.
@@ -101,7 +120,13 @@ class PresentationQuery:
         Raises:
             CredentialRefused: `Code.CREDENTIAL_NOT_REQUESTED`.
         """
-        if set(credential.types).isdisjoint(self._types.get(credential.format, ())):
+        requested = {
+            type_name
+            for query in self._queries.values()
+            if query.format == credential.format
+            for type_name in query.types
+        }
+        if requested.isdisjoint(credential.types):
             step = f"{Code.CREDENTIAL_NOT_REQUESTED}: a credential of {', '.join(credential.types)}"
             raise CredentialRefused(Code.CREDENTIAL_NOT_REQUESTED, (*credential.steps, step))
 
@@ -116,15 +141,25 @@ def authority_key_id(certificate: Certificate) -> str:
     return to_base64url(named.digest)
 
 
-def _credential_query(
-    format_name: CredentialFormat, types: tuple[str, ...], authorities: Sequence[str]
-) -> Mapping[str, Any]:
-    query: dict[str, Any] = {"id": _QUERY_IDS[format_name], "format": format_name}
+def _query_id(format_name: CredentialFormat, queries: Mapping[str, _Query]) -> str:
+    """The query to which a type of a format belongs: a query for mdocs has one type alone."""
+    id = _QUERY_IDS[format_name]
+    if format_name != MDOC_FORMAT or id not in queries:
+        return id
+    return f"{id}_{sum(one.format == MDOC_FORMAT for one in queries.values()) + 1}"
+
+
+def _credential_query(one: _Query, authorities: Sequence[str]) -> Mapping[str, Any]:
+    format_name, types = one.format, one.types
+    query: dict[str, Any] = {"id": one.id, "format": format_name}
     if authorities:
         query["trusted_authorities"] = [{"type": "aki", "values": list(authorities)}]
     if format_name == SD_JWT_FORMAT:
         # Without `claims`, wallets would disclose nothing that may be hidden.
-        return query | {"meta": {"vct_values": list(types)}, "claims": [{"path": ["mandate"]}]}
+        return query | {"meta": {"vct_values": list(types)}, "claims": [{"path": [_MANDATE]}]}
+    if format_name == MDOC_FORMAT:
+        (doctype,) = types
+        return query | {"meta": {"doctype_value": doctype}, "claims": [{"path": [doctype, _MANDATE]}]}
     return query | {"meta": {"type_values": [[_W3C_TYPE, one] for one in types]}}
 
 

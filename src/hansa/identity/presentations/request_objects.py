@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from hansa.core.errors import Code, Refused
 from hansa.core.policies import ResponseMode
+from hansa.identity.credentials.formats.cose import COSE_ALGORITHMS
 from hansa.identity.foreign_jws import JWS_ALGORITHMS
 from hansa.identity.presentations.encryption import ENCRYPTIONS, ResponseKey
 from hansa.identity.presentations.query import PresentationQuery
@@ -31,6 +32,10 @@ _ALGORITHMS: Final = tuple(name for name in JWS_ALGORITHMS if name != "Ed25519")
 _FORMATS: Final[Mapping[str, Mapping[str, Any]]] = {
     "dc+sd-jwt": {"sd-jwt_alg_values": _ALGORITHMS, "kb-jwt_alg_values": _ALGORITHMS},
     "jwt_vc_json": {"alg_values": _ALGORITHMS},
+    "mso_mdoc": {
+        "issuerauth_alg_values": tuple(COSE_ALGORITHMS),
+        "deviceauth_alg_values": tuple(COSE_ALGORITHMS),
+    },
 }
 _WALLET_NONCE: Final = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
 

@@ -42,6 +42,7 @@ from hansa.core.foreign_text import printable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.policies import CrossDevice, ResponseMode
+from hansa.identity.credentials.formats.device_response import SessionTerms
 from hansa.identity.credentials.refusals import SENTENCES, CredentialRefused
 from hansa.identity.credentials.verifier import (
     CredentialVerifier,
@@ -212,7 +213,7 @@ class WalletLogins:
         if key is None:
             raise Refused(Code.NOT_FOUND, "This request was fetched too often: begin the login again.")
         signed = self._objects.signed(
-            f"{self._options.endpoint}{RESPONSE_PATH}/{request.id}",
+            self._response_uri(request),
             *(request.nonce, request.state, key, epoch_s(self._clock)),
             wallet_nonce=wallet_nonce,
         )
@@ -253,7 +254,10 @@ class WalletLogins:
 
     async def _take(self, login: Login, request: WalletRequest, response: WalletResponse) -> str:
         format_name, text = self._query.answer(response.vp_token)
-        demanded = PresentationRequest(self._client_id, request.nonce)
+        is_encrypted = self._options.mode == "direct_post.jwt"
+        thumbprint = request.key.thumbprint() if is_encrypted and request.key is not None else None
+        session = SessionTerms(self._response_uri(request), thumbprint)
+        demanded = PresentationRequest(self._client_id, request.nonce, session)
         try:
             credential = await self._credentials.presentation(text, format_name, demanded)
             self._query.check(credential)
@@ -280,6 +284,9 @@ class WalletLogins:
             device=request.device,
         )
         return self._way_back(login, request, code)
+
+    def _response_uri(self, request: WalletRequest) -> str:
+        return f"{self._options.endpoint}{RESPONSE_PATH}/{request.id}"
 
     def _way_back(self, login: Login, request: WalletRequest, code: str) -> str:
         endpoint = self._options.endpoint

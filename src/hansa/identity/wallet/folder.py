@@ -17,6 +17,7 @@ from hansa.core.errors import Code, Fatal, HansaError, Refused
 from hansa.core.files import read_failure, read_file, write_failure, write_file
 from hansa.identity.credentials.formats.document import CREDENTIAL_SIZE_MAX_BYTES, CredentialDocument
 from hansa.identity.credentials.formats.jwt_vc import read_jwt_vc
+from hansa.identity.credentials.formats.mdoc import MDOC_FORMAT, read_mdoc
 from hansa.identity.credentials.formats.sd_jwt import SD_JWT_FORMAT, read_sd_jwt
 from hansa.identity.credentials.mandate import Mandate, MandatedPerson, mandate_kind, read_mandate
 from hansa.identity.credentials.signing_keys import PlainKey
@@ -48,6 +49,8 @@ class HeldCredential(msgspec.Struct, frozen=True):
         Raises:
             Refused: `Code.CREDENTIAL_MALFORMED`.
         """
+        if self.format == MDOC_FORMAT:
+            return read_mdoc(self.text)
         return read_sd_jwt(self.text)[0] if self.format == SD_JWT_FORMAT else read_jwt_vc(self.text)
 
     def signing_key(self) -> PlainKey:

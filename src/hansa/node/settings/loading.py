@@ -342,7 +342,7 @@ def _is_network(text: str) -> bool:
     return True
 
 
-_CREDENTIAL: Final = re.compile(r"(dc\+sd-jwt|jwt_vc_json):[!-~]{1,256}", re.ASCII)
+_CREDENTIAL: Final = re.compile(r"(dc\+sd-jwt|jwt_vc_json|mso_mdoc):[!-~]{1,256}", re.ASCII)
 _FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "wallet_credentials": (
         _is_accepted_credential,

@@ -10,6 +10,7 @@ import msgspec
 
 from hansa.core.bounded_json import read_object
 from hansa.core.certificates.algorithms import CertifiedKey
+from hansa.core.certificates.extensions import SEAL_PURPOSES
 from hansa.core.errors import Refused
 from hansa.core.limits import Limits
 from hansa.identity.credentials.refusals import malformed
@@ -49,6 +50,8 @@ class CredentialDocument(msgspec.Struct, frozen=True):
     status: tuple[Any, ...] = ()
     """What it says about where its status is, as it is written."""
     id: str = ""
+    signer_purposes: frozenset[bytes] = SEAL_PURPOSES
+    """Extended key usages, of which the certificate of whoever signed it has one, if it names any."""
 
 
 def bound_to_jwk(jwk: object) -> HolderBinding:

@@ -30,7 +30,7 @@ from cryptography import x509
 from hansa.core.certificates import Certificate, VerifiedChain, is_elsi
 from hansa.core.certificates.algorithms import CertifiedKey
 from hansa.core.certificates.elsi import elsi_did
-from hansa.core.certificates.extensions import DIGITAL_SIGNATURE
+from hansa.core.certificates.extensions import DIGITAL_SIGNATURE, SEAL_PURPOSES
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.identifiers import is_did
 from hansa.core.keys import raw_public_key
@@ -78,7 +78,14 @@ class IssuerTrust:
         self._dids = dids
         self._anchored_types = frozenset(anchored_types)
 
-    async def signer(self, jws: ForeignJws, claimed: str | None, now_s: int, steps: Steps) -> ProvedIssuer:
+    async def signer(
+        self,
+        jws: ForeignJws,
+        claimed: str | None,
+        now_s: int,
+        steps: Steps,
+        purposes: frozenset[bytes] = SEAL_PURPOSES,
+    ) -> ProvedIssuer:
         """Who signed something, which is verified.
 
         Args:
@@ -86,6 +93,7 @@ class IssuerTrust:
             claimed: Whom it names as its issuer.
             now_s: Seconds since 1970.
             steps: Gets what each check showed.
+            purposes: Extended key usages, of which its certificate has one, if it names any.
 
         Raises:
             Refused: `Code.CREDENTIAL_ISSUER_UNTRUSTED`, or `Code.CREDENTIAL_ALTERED`, when the signature is
@@ -96,7 +104,7 @@ class IssuerTrust:
         if registered is not None and registered.keys:
             issuer = _by_registered_key(jws, registered)
         elif "x5c" in jws.header:
-            issuer = await self._by_certificate(jws, claimed, now_s)
+            issuer = await self._by_certificate(jws, claimed, now_s, purposes)
         else:
             issuer = await self._by_did(jws, claimed, registered, now_s)
         steps.note(
@@ -149,9 +157,11 @@ class IssuerTrust:
             return None
         return await self._registry.of_did(did)
 
-    async def _by_certificate(self, jws: ForeignJws, claimed: str | None, now_s: int) -> ProvedIssuer:
+    async def _by_certificate(
+        self, jws: ForeignJws, claimed: str | None, now_s: int, purposes: frozenset[bytes]
+    ) -> ProvedIssuer:
         try:
-            chain = chain_of_header(jws.header, self._anchors, now_s, CLOCK_LEEWAY_S)
+            chain = chain_of_header(jws.header, self._anchors, now_s, CLOCK_LEEWAY_S, purposes)
         except Refused as error:
             raise _untrusted(error.message) from error
         if DIGITAL_SIGNATURE not in chain.leaf.extensions.usages:
