@@ -102,6 +102,7 @@ EXEMPTIONS: Final = (
         "src/hansa/store/memory/store.py",
         "the store of tests, and of simulations to come",
     ),
+    Exemption("unused-definition", "src/hansa/portal/frame/frame.py", "what Jinja2 calls", "_bytecode"),
     Exemption("unused-definition", "src/hansa/core/clock.py", "the clock of tests and of the simulation"),
     Exemption(
         "unused-definition",

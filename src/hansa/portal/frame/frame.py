@@ -4,9 +4,9 @@ Everything that a page shows is in its context, a frozen struct that the templat
 escaped wherever they stand; a name that a context does not have is an error, not an empty text. The same
 context is the answer to `Accept: application/json`.
 
-Reading the translations of a language, and compiling the template that all pages extend, takes longer than other
-requests should wait: a thread does it when the first page in that language is requested (`PreparedPages`).
-The compiled templates are the same in all languages.
+Reading the translations of a language, and compiling the template that all pages extend, takes longer than
+other requests should wait: a thread does it when the first page in that language is requested
+(`PreparedPages`). The compiled templates are the same in all languages.
 
 A page loads style, script and pictures from this server alone, runs nothing that stands within it, turns no
 text into markup by script (Trusted Types), and cannot be framed.
