@@ -8,7 +8,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import PSEUDO
-from tests.support.site import CATEGORY, OFFERING, PROVIDER, REPLICA
+from tests.support.people import OPERATOR, PROVIDER, as_person
+from tests.support.site import CATEGORY, OFFERING, REPLICA
+from tests.support.site import PROVIDER as PROVIDER_ID
 
 SCREENS = {
     "home": "/",
@@ -17,7 +19,7 @@ SCREENS = {
     "refused": "/search?q=machine&sort=best",
     "offering": f"/offerings/{OFFERING}",
     "replica": f"/offerings/{REPLICA}",
-    "provider": f"/providers/{PROVIDER}",
+    "provider": f"/providers/{PROVIDER_ID}",
     "categories": "/categories",
     "category": f"/categories/{CATEGORY}",
     "comparison": f"/compare?pick={OFFERING}&pick={REPLICA}&q=storage",
@@ -27,6 +29,7 @@ SCREENS = {
     "absent": "/nowhere",
     "apis": "/docs",
     "errors": "/docs/errors",
+    "operator": "/operator",
 }
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)
@@ -36,11 +39,18 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 def opened(page: Page, name: str, complaints: list[str], more: str = "") -> None:
     """Show a screen; that the browser reports the status of a failure is no complaint."""
     path = SCREENS[name]
+    page.set_extra_http_headers(headers_for(path))
     joint = "&" if "?" in path else "?"
     response = page.goto(f"{path}{joint}{more}" if more else path)
     assert response is not None
     assert response.status == FAILING.get(name, 200)
     complaints[:] = [one for one in complaints if "the server responded with a status of" not in one]
+
+
+def headers_for(path: str) -> dict[str, str]:
+    """Who looks at a page: somebody for whom it is."""
+    who = {"operator": OPERATOR, "provider": PROVIDER}.get(path.split("/")[1])
+    return {} if who is None else as_person(who)
 
 
 def violations(page: Page) -> list[str]:
@@ -94,7 +104,7 @@ def test_no_text_of_a_screen_is_left_untranslated(page: Page, name: str, complai
 @pytest.mark.parametrize("name", SCREENS)
 def test_a_screen_is_well_formed(page: Page, name: str, complaints: list[str]) -> None:
     path = SCREENS[name]
-    markup = page.request.get(path, headers={"accept": "text/html"}).text()
+    markup = page.request.get(path, headers={"accept": "text/html", **headers_for(path)}).text()
     parser = html5lib.HTMLParser()
     parser.parse(markup)
     assert parser.errors == []

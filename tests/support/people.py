@@ -46,3 +46,25 @@ class RecordedPeople:
 
 
 NOBODY = RecordedPeople()
+OPERATOR = "otto"
+PROVIDER = "ada"
+CUSTOMER = "cleo"
+PEOPLE = RecordedPeople(
+    {
+        OPERATOR: (
+            Person("Otto", "", "", True, True, CSRF),
+            Caller("urn:subject:otto", roles=frozenset({"operator"})),
+        ),
+        PROVIDER: (
+            Person("Ada", "VATES-1", "Ada & Co", True, False, CSRF),
+            Caller("urn:subject:ada", roles=frozenset({"provider"}), organization="VATES-1"),
+        ),
+        CUSTOMER: (Person("Cleo", "VATES-2", "Cleo", False, False, CSRF), Caller("urn:subject:cleo")),
+    }
+)
+"""One of each role."""
+
+
+def as_person(name: str) -> dict[str, str]:
+    """The headers of a request of somebody."""
+    return {PERSON_HEADER: name}

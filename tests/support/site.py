@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 import hansa.cli.demo
 from hansa.api.search import SearchApi
@@ -78,6 +79,7 @@ class Site:
         people: People | None = None,
         *,
         is_silent: bool = False,
+        more: Callable[[Frame, People], Sequence[BaseRoute]] | None = None,
     ) -> None:
         self.business = business
         self._index = PlainSearchIndex()
@@ -92,13 +94,14 @@ class Site:
             version=business.store.last_change,
             clock=business.clock,
         )
+        self._more = [] if people is None or more is None else more(self.frame, people)
         self._search = SearchApi(search, authenticate, business.limits, self.pages.search)
 
     def application(self) -> Starlette:
         """Everything but the TM Forum APIs."""
         frame = self.frame
         others = PortalRoutes(frame, MODELS, ENDPOINT, self._overview, LeagueDescriptions(ENDPOINT))
-        routes = [*self.pages.routes(), *others.routes(), *self._search.routes()]
+        routes = [*self.pages.routes(), *others.routes(), *self._search.routes(), *self._more]
         return rest_application(routes, lambda request, error: error_page(frame, request, error))
 
     async def add(self, entity: Mapping[str, Any], origin: str | None = None) -> None:
@@ -128,10 +131,23 @@ def _origin_name(did: str) -> str:
 
 
 async def open_site(
-    languages: Catalogues | None = None, *, with_sample: bool = True, is_silent: bool = False
+    languages: Catalogues | None = None,
+    people: People | None = None,
+    *,
+    with_sample: bool = True,
+    is_silent: bool = False,
+    more: Callable[[Frame, People], Sequence[BaseRoute]] | None = None,
 ) -> Site:
-    """A portal on a store in memory."""
-    site = Site(await open_business(), languages, is_silent=is_silent)
+    """A portal on a store in memory.
+
+    Args:
+        languages: Those that are offered.
+        people: Who is logged in; None: nobody can log in.
+        with_sample: Whether it shows what the members of the sample offer.
+        is_silent: Whether the ledger does not answer.
+        more: Makes the routes of the pages that are for some people.
+    """
+    site = Site(await open_business(), languages, people, is_silent=is_silent, more=more)
     if with_sample:
         await site.add_sample()
     return site

@@ -73,6 +73,7 @@ from hansa.node.parts.development import development
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.parts.onboarding import onboarding_routes
+from hansa.node.parts.pages.operators import Operated
 from hansa.node.parts.pages.portal import portal
 from hansa.node.parts.replication import Replication, replication_parts
 from hansa.node.parts.search import Searching
@@ -369,7 +370,8 @@ class Marketplace:
     ) -> tuple[Starlette, Starlette]:
         """What serves the figures alone, and what serves all but the TM Forum APIs."""
         described = LeagueDescriptions(settings.endpoint)
-        shown = self.identity.people, business, self.searching, self.bus.for_strangers, registry
+        operated = Operated(self.store, registry, reporter)
+        shown = self.identity.people, business, self.searching, self.bus.for_strangers, registry, operated
         pages = portal(settings, context, reporter.overview, described, *shown)
         from_wallets = self.bus, self.clients.to_issuers, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)

@@ -7,6 +7,7 @@ errors       pages that say what went wrong
 notices      pages that say something else in a few sentences, and ask for a confirmation
 catalogue/   the pages of the catalogue
 docs/        the pages below `/docs`
+operators/   the pages for whoever operates the marketplace
 templates/   of the pages, for Jinja
 static/      style, script and pictures
 locale/      translations

@@ -21,6 +21,7 @@ from hansa.core.files import read_file
 from hansa.node.http.application import ErrorAnswer, rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.parts.pages.acts import StoredActs
+from hansa.node.parts.pages.operators import Operated, operator_pages
 from hansa.node.parts.pages.origins import LedgerOrigins
 from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
@@ -68,6 +69,7 @@ def portal(
     searching: Searching,
     bus: StrangersReads,
     registry: MemberRegistry,
+    operated: Operated,
 ) -> Portal:
     """The pages of a marketplace.
 
@@ -89,9 +91,10 @@ def portal(
     )
     routes = PortalRoutes(frame, context.models, settings.endpoint, overview, described)
     accounts = AccountPages(frame, people)
-    pages = (*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search))
     acts = StoredActs(context.store)
-    return Portal(frame, acts, pages, (routes.cache, origins.cache, catalogue.cache), answer)
+    operators = operator_pages(frame, people, acts, operated)
+    pages = (*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search))
+    return Portal(frame, acts, (*pages, *operators), (routes.cache, origins.cache, catalogue.cache), answer)
 
 
 def branding(settings: Settings) -> Branding:

@@ -1,0 +1,14 @@
+"""The pages that are for operators or providers, with recorded content."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from hansa.portal import Frame
+from hansa.portal.frame.people import People
+from tests.support.league_pages import league_pages
+
+
+def pages_for_some(frame: Frame, people: People) -> list[BaseRoute]:
+    """Their routes."""
+    return [*league_pages(frame, people).routes()]
