@@ -41,6 +41,7 @@ from hansa.core.keys import SigningKey
 from hansa.core.limits import Limits
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import TokenAuthenticate
+from hansa.node.http.server import tune_interpreter
 from hansa.store import EntityDraft
 from hansa.store.sqlite.search.index import SqliteSearchIndex
 from hansa.store.sqlite.store import SqliteStore
@@ -130,6 +131,7 @@ async def searching(plan: Plan, folder: Path) -> list[Table]:
         *(Rules(models), identifiers),
     )
     search = Search(context, index, follower.unindexed)
+    tune_interpreter()  # as `hansa serve` does
     words = frequencies(sample()[0])
     drawn = random.Random(2)
     queries = [

@@ -180,6 +180,23 @@ async def test_hits_are_sorted_by_price_and_by_date(index: SearchIndex) -> None:
     )
 
 
+async def test_of_very_many_hits_those_that_say_it_in_their_name_come_first(
+    index: SearchIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hansa.store.sqlite.search.reading.SCORED_MAX", 5)
+    await put(
+        index,
+        *(document(f"d{n}", f"other{n}", "helm and more") for n in range(8)),
+        document("often", "other", "helm helm helm"),
+        document("named", "helm chart", "and more"),
+        document("exact", "helm", "and more"),
+        document("spec", "helm", kind=1),
+    )
+    found = await ids(index, words("helm"))
+    assert (found[:3], found[-1], len(found)) == (("exact", "named", "often"), "spec", 12)
+    assert await ids(index, words("helm", offset=1, limit=2)) == found[1:3]
+
+
 # -- facets ----------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +224,37 @@ async def test_values_are_named_by_documents_that_may_be_found(index: SearchInde
     )
     answer = await index.answer(words("cloud", named_facets=("provider",)), NOTHING_NEWER)
     assert answer.labels == {("provider", "p"): "Open"}
+
+
+async def test_a_facet_with_very_many_values_is_counted_as_one_with_few(index: SearchIndex) -> None:
+    def facets(number: int) -> tuple[tuple[str, str], ...]:
+        return (("colour", "red" if number % 2 else "blue"), ("provider", f"p{number % 70:02}"))
+
+    await put(index, *(document(f"d{number}", "cloud", facets=facets(number)) for number in range(70)))
+    await put(index, *(document(f"d{number}", "cloud", facets=facets(number)) for number in range(60, 140)))
+    await put(index, removed=("d0", "d139"))
+    counts = (await index.answer(words("cloud"), NOTHING_NEWER)).counts
+    assert counts["colour"] == {"red": 69, "blue": 69}
+    assert counts["provider"] == {f"p{number:02}": 2 - (number in {0, 69}) for number in range(70)}
+
+
+async def test_a_question_that_is_asked_again_is_answered_anew_after_a_change(index: SearchIndex) -> None:
+    facets, query = (("provider", "p"),), words("cloud", named_facets=("provider",))
+    for number, label in enumerate(("Before", "After")):
+        await put(index, document(f"d{number}", "cloud", facets=facets, labels=((*facets[0], label),)))
+        answers = [await index.answer(query, NOTHING_NEWER) for _ in range(2)]
+        assert [one.labels for one in answers] == [{("provider", "p"): label}] * 2
+        assert [one.counts["provider"]["p"] for one in answers] == [number + 1] * 2
+    await index.empty(IndexPosition())
+    assert await ids(index, query) == ()
+
+
+async def test_putting_an_index_together_changes_no_answer(index: SearchIndex) -> None:
+    await put(index, document("a", "cloud"))
+    await put(index, document("b", "cloud storage"), document("s", "cloud", is_public=False))
+    before = await index.answer(words("cloud", with_private=True), NOTHING_NEWER)
+    await index.compact()
+    assert await index.answer(words("cloud", with_private=True), NOTHING_NEWER) == before
 
 
 # -- private documents -----------------------------------------------------------------------------------------

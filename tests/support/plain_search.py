@@ -65,6 +65,9 @@ class PlainSearchIndex:
         """Identifiers of documents that contain something which has changed."""
         return tuple(self._due)[:limit]
 
+    async def compact(self) -> None:
+        """It has no parts."""
+
     async def count(self) -> int:
         """How many documents there are."""
         return len(self._documents)

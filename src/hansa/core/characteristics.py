@@ -42,7 +42,9 @@ def regions_of(fields: dict[str, Any]) -> tuple[str, ...]:
 def characteristics(fields: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """All characteristics, with their names."""
     for attribute in CHARACTERISTICS:
-        for one in listed(fields.get(attribute)):
+        if attribute not in fields:
+            continue
+        for one in listed(fields[attribute]):
             if isinstance(one, dict) and isinstance(one.get("name"), str):
                 yield one["name"], one
 

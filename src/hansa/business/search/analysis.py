@@ -59,6 +59,8 @@ _SIGNS: Final = "\u0900-\u0963\u0966-\u0e7f"
 """Scripts of India and Thailand, in which vowels are signs of their own."""
 _LETTER: Final = rf"[^\W_{_IDEOGRAPH}]|[{_SIGNS}]"
 _WORD: Final = re.compile(rf"[{_IDEOGRAPH}]|(?:{_LETTER})(?:{_LETTER}|[{_ACCENTS}{_INVISIBLE}])*[+#]{{0,2}}")
+_PLAIN_WORD: Final = re.compile("[A-Za-z0-9]+[+#]{0,2}")
+"""The same in a text of ASCII, sooner."""
 _DROPPED: Final = re.compile(f"[{_ACCENTS}{_INVISIBLE}]")
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SPELLED_PLAINLY: Final = str.maketrans(
@@ -80,24 +82,44 @@ class Word(NamedTuple):
     """In small letters, without invisible characters."""
 
 
+Span = tuple[int, int, str]
+"""Where a word stands in a text, up to and without the second number, and what stands there."""
+
+
 def words_of(text: str, limit: int) -> list[Word]:
     """The words of a text, in their order, `limit` at most."""
     return list(islice(each_word(text), limit))
 
 
+def spans_of(text: str) -> Iterator[Span]:
+    """Where a text has words: start, end, and what stands there."""
+    for match in (_PLAIN_WORD if text.isascii() else _WORD).finditer(text):
+        yield *match.span(), match[0]
+
+
+def plain_words(text: str) -> frozenset[str] | None:
+    """The different words of a text of ASCII, in small letters; None for any other text."""
+    return frozenset(_PLAIN_WORD.findall(text.lower())) if text.isascii() else None
+
+
 def each_word(text: str) -> Iterator[Word]:
     """The words of a text, in their order, one after the other."""
     for match in _WORD.finditer(text):
-        spelled = match[0][:WORD_MAX_CHARS].lower()
-        plain = folded(spelled)
+        spelled, plain = read_word(match[0])
         if plain:
             yield Word(plain, match.start(), match.end(), spelled)
+
+
+def read_word(text: str) -> tuple[str, str]:
+    """How a word of a text is spelled, and folded; a word of nothing but signs is folded to nothing."""
+    spelled = text[:WORD_MAX_CHARS].lower()
+    return spelled, spelled if spelled.isascii() else folded(spelled)
 
 
 def folded(word: str) -> str:
     """A word without what makes no difference."""
     if word.isascii():
-        return word.casefold()
+        return word.lower()
     decomposed = _DROPPED.sub("", unicodedata.normalize("NFKD", word).casefold())
     composed = unicodedata.normalize("NFC", decomposed.translate(_SPELLED_PLAINLY))
     # A compatibility character may stand for several words, or for signs.

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from heapq import nsmallest
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -59,6 +58,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.thread_work import CHEAP
 from hansa.store import Condition, Entity, ListCaller, Query
 from hansa.store.evaluation import matches
+from hansa.store.search.counting import most_frequent
 from hansa.store.search.interface import SearchIndex
 from hansa.store.search.records import ABOVE, FacetOf, IndexAnswer, IndexQuery, Overlay
 
@@ -420,8 +420,7 @@ class Search:
     def _facet(self, name: FacetName, answer: IndexAnswer, selected: Sequence[str]) -> Facet:
         counts = answer.counts.get(name, {})
         limit = CATEGORIES_SHOWN_MAX if name == "category" else VALUES_SHOWN_MAX
-        best = nsmallest(limit, counts.items(), key=lambda one: (-one[1], one[0]))
-        chosen = dict(best)
+        chosen = dict(most_frequent(counts, limit))
         chosen.update((value, counts.get(value, 0)) for value in selected)
         return Facet(
             name,

@@ -137,6 +137,7 @@ class IndexFollower:
             if not await self.step():
                 if self._is_building:
                     self._is_building = False
+                    await self._index.compact()
                     log.info("search_index_built", documents=await self._index.count())
                 await self._store.wait_for_change(await self._at())
                 await self._clock.sleep(GATHERED_S)
@@ -154,8 +155,12 @@ class IndexFollower:
     async def catch_up(self) -> None:
         """Write everything that the index lacks."""
         await self.begin()
+        await self._report()
         while await self.step():
             pass
+        if self._is_building:
+            self._is_building = False
+            await self._index.compact()
 
     async def begin(self) -> None:
         """See how far the index is; one that is of something else, or of other rules, is emptied."""

@@ -51,3 +51,12 @@ def _missed(facets: Sequence[FacetOf], selections: Selections) -> list[str]:
     """Names of the facets of which a document has nothing that is selected."""
     present = frozenset(facets)
     return [name for name, values in selections if not any((name, value) in present for value in values)]
+
+
+def most_frequent(counts: Mapping[str, int], limit: int) -> list[tuple[str, int]]:
+    """Some values with their numbers: the most frequent first, of equally frequent ones the first by name."""
+    entries = list(counts.items())
+    if len(entries) > limit:
+        least = sorted(counts.values(), reverse=True)[limit - 1]
+        entries = [one for one in entries if one[1] >= least]
+    return sorted(entries, key=lambda one: (-one[1], one[0]))[:limit]

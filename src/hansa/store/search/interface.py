@@ -37,6 +37,9 @@ class SearchIndex(Protocol):
     async def due(self, limit: int) -> tuple[str, ...]:
         """Identifiers of documents that contain something which has changed, until they are put again."""
 
+    async def compact(self) -> None:
+        """Do what makes questions quicker after very many writes; other writes wait meanwhile."""
+
     async def count(self) -> int:
         """How many documents there are."""
 

@@ -15,7 +15,7 @@ from hansa.store.search.records import Order, SearchDocument
 
 SortKey = tuple[object, ...]
 
-WINDOW: Final = 100
+WINDOW: Final = 60
 """So many of the best hits get a bonus."""
 K1: Final = 1.2
 B: Final = 0.75

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hansa.business.search.analysis import folded, stems
 from hansa.core.errors import Code, Refused
 from tests.support.searching import Searched, counts, offering, texts
 
@@ -303,3 +306,12 @@ async def test_over_http_everything_is_json(searched: Searched) -> None:
     }
     suggested = await searched.client.get("/search/suggestions?q=ware")
     assert suggested.json()["suggestions"][0]["text"] == "Warehouse"
+
+
+LETTERS = st.text(st.sampled_from("abcdefghilmnoprstuvyzäöüßàéèêïñçœæ"), min_size=1, max_size=14)
+
+
+@given(LETTERS | st.sampled_from(["öle", "äußern", "ießen", "œuvre", "æther", "ilôt", "yes", "uoio", "èa"]))
+def test_a_stem_begins_with_the_letter_of_its_word(spelled: str) -> None:
+    """Highlights rely on it."""
+    assert {one[:1] for one in stems(spelled)} == {folded(spelled)[:1]}

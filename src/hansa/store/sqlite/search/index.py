@@ -7,23 +7,25 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import apsw
 import structlog
 
+from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Unavailable
 from hansa.store.records import INTERNAL, ListCaller
 from hansa.store.search.records import IndexAnswer, IndexBatch, IndexPosition, IndexQuery, Overlay
 from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
-from hansa.store.sqlite.search.matching import FacetNumbers
-from hansa.store.sqlite.search.placed_facets import PlacedFacets
-from hansa.store.sqlite.search.reading import answering
+from hansa.store.sqlite.search.reading import Remembered, answering
 from hansa.store.sqlite.search.schema import open_index, remove
 from hansa.store.sqlite.search.vocabulary import beginning_words, similar_words
 from hansa.store.sqlite.search.writing import MADE_ANEW, Writer
+
+ANSWERS_MAX: Final = 128
+"""That are remembered; each has some hundred values of facets."""
 
 T = TypeVar("T")
 
@@ -50,8 +52,11 @@ class SqliteSearchIndex:
         self._pool = self._new_pool()
         self._connection: apsw.Connection | None = None
         self._writer: Writer | None = None
-        self._facets = FacetNumbers()
-        self._placed = PlacedFacets()
+        self._remembered = Remembered()
+        self._generation = 0
+        """Another number after each write."""
+        self.cache: Final[Cache[IndexQuery, tuple[int, IndexAnswer]]] = Cache("search_answers", ANSWERS_MAX)
+        """Answers to questions that are asked again, as by whoever comes back; each with its generation."""
         self._is_closed = False
 
     # -- writing -------------------------------------------------------------------------------------------
@@ -72,13 +77,21 @@ class SqliteSearchIndex:
         """Identifiers of documents that contain something which has changed."""
         return await self._write(lambda writer: writer.due(limit))
 
+    async def compact(self) -> None:
+        """Put together what many writes have left in many places, so that it is read sooner."""
+        await self._write(lambda writer: writer.compact())
+
     def _put(self, batch: IndexBatch, writer: Writer) -> None:
         writer.put(batch)
-        self._placed.follow(writer.changed)
+        self._remembered.placed.follow(writer.changed)
+        if writer.has_new_labels:
+            self._remembered.labels.forget()
+        self._generation += 1
 
     def _empty(self, position: IndexPosition, writer: Writer) -> None:
         writer.empty(position)
-        self._placed = PlacedFacets()
+        self._remembered = Remembered()
+        self._generation += 1
 
     async def _write(self, work: Callable[[Writer], T]) -> T:
         if self._is_closed:
@@ -111,7 +124,9 @@ class SqliteSearchIndex:
     def _opened(self) -> Writer:
         if self._writer is None:
             self._connection = open_index(self._path)
-            self._placed.load(self._connection)
+            self._remembered = Remembered()
+            self._remembered.placed.load(self._connection)
+            self._generation += 1
             self._writer = Writer(self._connection)
         return self._writer
 
@@ -138,10 +153,14 @@ class SqliteSearchIndex:
         Raises:
             Unavailable: `Code.OVERLOADED`, when too many searches wait; `Code.SEARCH_TOO_SLOW`.
         """
+        generation = self._generation
+        if not overlay and (known := self.cache.get(query)) is not None and known[0] == generation:
+            return known[1]
         # An overlay is never changed: whoever has the same sees the same.
-        return await self._read(
-            (query, id(overlay)), answering(self._facets, self._placed, query, overlay), caller
-        )
+        answer = await self._read((query, id(overlay)), answering(self._remembered, query, overlay), caller)
+        if not overlay:
+            self.cache.put(query, (generation, answer))
+        return answer
 
     async def similar(
         self, words: Sequence[str], *, with_private: bool, caller: ListCaller = INTERNAL

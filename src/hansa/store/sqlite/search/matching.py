@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, Literal, NamedTuple
@@ -110,10 +109,10 @@ class FacetNumbers:
     def __init__(self) -> None:
         self._known: dict[int, FacetOf] = {}
 
-    def named(self, connection: apsw.Connection, numbers: Iterable[int]) -> dict[int, FacetOf]:
-        """The facets and values of some numbers."""
+    def named(self, connection: apsw.Connection, numbers: Iterable[int]) -> Mapping[int, FacetOf]:
+        """The facets and values of some numbers, and of others."""
         known = self._known
-        numbers = list(numbers)
+        numbers = tuple(numbers)
         missing = [number for number in numbers if number not in known]
         if missing:
             rows = connection.execute(
@@ -126,7 +125,7 @@ class FacetNumbers:
                 known = self._known = {}
             known.update(read)
             return {number: facet for number in numbers if (facet := read.get(number) or known.get(number))}
-        return {number: known[number] for number in numbers}
+        return known
 
 
 class Counting:
@@ -159,11 +158,13 @@ class Counting:
 
     def _simple_counts(self, documents: Sequence[int], factor: int) -> Counts:
         """The numbers where nothing is selected."""
-        facets = self._placed.of(self._connection, documents)
-        numbers = Counter(array("I", b"".join(facets)))
+        numbers = self._placed.counts(self._connection, documents)
         counts: Counts = {}
-        for number, (name, value) in self._facets.named(self._connection, numbers).items():
-            counts.setdefault(name, {})[value] = numbers[number] * factor
+        named = self._facets.named(self._connection, numbers)
+        for number, count in numbers.items():
+            facet = named.get(number)
+            if facet is not None:
+                counts.setdefault(facet[0], {})[facet[1]] = count * factor
         return counts
 
     def _restricted(self, hits: Hits, sample: Hits, total: int, factor: int) -> Counted:
@@ -226,8 +227,11 @@ def _bytes(value: Parameter) -> bytes:
 
 def summed(parts: Iterable[Mapping[str, Mapping[str, int]]]) -> Counts:
     """The numbers of several parts together."""
+    counted_parts = [part for part in parts if part]
+    if len(counted_parts) == 1:
+        return {name: dict(values) for name, values in counted_parts[0].items()}
     counts: Counts = {}
-    for part in parts:
+    for part in counted_parts:
         for name, values in part.items():
             of_facet = counts.setdefault(name, {})
             for value, count in values.items():

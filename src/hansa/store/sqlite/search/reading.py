@@ -1,25 +1,23 @@
 """Answers questions from the search index, in a thread with a connection that reads.
 
 Hits are read three times, each as cheaply as possible: to count them, up to `COUNTED_MAX`; to count their
-facets, beyond that of a sample (`matching`); and to find the best, whose scores cost most. Of more hits than
-that, those that have all words in their name are scored, and the others follow by number: a word that so many
-have tells nothing about them.
+facets, beyond that of a sample (`matching`); and to find the best, whose scores cost most. Of more than
+`SCORED_MAX` hits, those that have all words in their name are scored, and some of the others; of more than
+`COUNTED_MAX` the others follow by number: a word that so many have tells nothing about them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from heapq import nlargest
 from typing import Final
 
 import apsw
 import msgspec
 
-from hansa.store.search.counting import counted, is_selected
+from hansa.store.search.counting import counted, is_selected, most_frequent
 from hansa.store.search.plain import OwnStatistics, Phrase, candidate, matches
 from hansa.store.search.ranking import WINDOW, Candidate, in_window, sort_key
 from hansa.store.search.records import (
-    ABOVE,
     WEIGHTS,
     FacetOf,
     IndexAnswer,
@@ -29,6 +27,7 @@ from hansa.store.search.records import (
 )
 from hansa.store.sql import Parameter
 from hansa.store.sqlite.search.expressions import NAME_COLUMNS, phrase_text
+from hansa.store.sqlite.search.labels import FacetLabels
 from hansa.store.sqlite.search.matching import (
     COUNTED_MAX,
     Counted,
@@ -44,6 +43,10 @@ from hansa.store.sqlite.search.schema import KIND_SHIFT
 
 LABELS_MAX: Final = 100
 """So many values of a facet, the most frequent, have their texts."""
+SCORED_MAX: Final = 3000
+"""Of no more hits, all are scored."""
+OTHERS_SCORED_MAX: Final = 1000
+"""Of more, so many that do not have all words in their name."""
 NAMED_MAX: Final = WINDOW
 """Documents whose name is what was asked for."""
 _BM25: Final = f"bm25({{which}}_words, {', '.join(map(str, WEIGHTS))})"
@@ -78,9 +81,15 @@ class Reading:
     """Answers one question."""
 
     def __init__(
-        self, connection: apsw.Connection, counting: Counting, query: IndexQuery, overlay: Overlay
+        self,
+        connection: apsw.Connection,
+        counting: Counting,
+        labels: Callable[[Sequence[FacetOf]], dict[FacetOf, str]],
+        query: IndexQuery,
+        overlay: Overlay,
     ) -> None:
         self._connection = connection
+        self._texts_of = labels
         self._query = query
         self._counting = counting
         self._newer = [one for one in overlay.values() if one is not None and matches(one, query)]
@@ -127,7 +136,7 @@ class Reading:
     def _by_relevance(self, parts: Sequence[Counted], newer: Sequence[SearchDocument]) -> list[str]:
         candidates: list[Candidate] = []
         for one in parts:
-            if one.matching > COUNTED_MAX:
+            if one.matching > SCORED_MAX:
                 candidates += self._named_first(one)
             elif one.total:
                 candidates += self._candidates(self._scored(one.selected))
@@ -145,15 +154,14 @@ class Reading:
             f"{hits.number} IN ({', '.join(str(number) for (number,) in named)}) DESC, " if named else ""
         )
         score = _BM25.format(which=hits.which)
-        rows = self._rows(
+        return self._numbers_and_scores(
             f"SELECT {hits.number}, {score} AS score {hits.source()} "
             f"ORDER BY {hits.number} >> {KIND_SHIFT}, {first}score LIMIT ?",
             (*hits.parameters, self._needed),
         )
-        return [(int(str(number)), -float(str(score))) for number, score in rows]
 
     def _named_first(self, part: Counted) -> list[Candidate]:
-        """Of very many hits: those with all words in the name by score, then the others by number."""
+        """Of many hits: those with all words in the name by score, then others."""
         which, all_hits = part.selected.which, part.selected
         in_names = hits_of(self._query, which, self._replaced, NAME_COLUMNS)
         for condition, parameter in zip(
@@ -167,12 +175,22 @@ class Reading:
         if missing > 0:
             numbers = msgspec.json.encode([number for number, _ in scored]).decode()
             others = all_hits.also(f"{all_hits.number} NOT IN {IN_LIST}", numbers)
-            rows = self._rows(
-                f"SELECT {others.number} {others.source()} ORDER BY {others.number} LIMIT ?",
-                (*others.parameters, missing),
-            )
-            scored += [(int(str(number)), -float(at)) for at, (number,) in enumerate(rows)]
+            scored += self._others(others, missing, are_scored=part.matching <= COUNTED_MAX)
         return self._candidates(scored)
+
+    def _others(self, hits: Hits, limit: int, *, are_scored: bool) -> list[tuple[int, float]]:
+        """Some hits of many, in their order: by score some of the first by number, or just the first."""
+        score = _BM25.format(which=hits.which) if are_scored else "0.0"
+        looked_at = max(limit, OTHERS_SCORED_MAX) if are_scored else limit
+        rows = self._numbers_and_scores(
+            f"SELECT number, score FROM (SELECT {hits.number} AS number, {score} AS score {hits.source()} "  # noqa: S608
+            f"ORDER BY {hits.number} LIMIT ?) ORDER BY number >> {KIND_SHIFT}, score, number LIMIT ?",
+            (*hits.parameters, looked_at, limit),
+        )
+        return [(number, -float(at)) for at, (number, _) in enumerate(rows)]
+
+    def _numbers_and_scores(self, sql: str, parameters: Sequence[Parameter]) -> list[tuple[int, float]]:
+        return [(int(str(number)), -float(str(score))) for number, score in self._rows(sql, parameters)]
 
     def _candidates(self, scored: Sequence[tuple[int, float]]) -> list[Candidate]:
         numbers = msgspec.json.encode([number for number, _ in scored]).decode()
@@ -222,25 +240,20 @@ class Reading:
 
     def _labels(self, counts: Mapping[str, Mapping[str, int]]) -> Mapping[FacetOf, str]:
         """Texts that name values, as far as whoever asks may read them."""
+        query = self._query
         shown = [
             (name, value)
-            for name in self._query.named_facets
+            for name in query.named_facets
             if (values := counts.get(name))
-            for value in nlargest(LABELS_MAX, values, key=lambda one: (values[one], one))
+            for value, _ in most_frequent(values, LABELS_MAX)
         ]
         shown += [
             (name, value)
-            for name, values in self._query.selections
-            if name in self._query.named_facets
+            for name, values in query.selections
+            if name in query.named_facets
             for value in values
         ]
-        rows = self._rows(
-            "SELECT l.facet, l.value, l.label FROM json_each(?) AS one "
-            "JOIN label AS l ON l.facet IN (one.value ->> 0, ?) AND l.value = one.value ->> 1 "
-            "WHERE l.public OR ? ORDER BY l.public",
-            (msgspec.json.encode(shown).decode(), ABOVE, self._query.with_private),
-        )
-        labels = {(str(facet), str(value)): str(text) for facet, value, text in rows}
+        labels = self._texts_of(shown)
         for one in self._newer:
             labels.update({(facet, value): label for facet, value, label in one.labels})
         return labels
@@ -249,13 +262,28 @@ class Reading:
 Work = Callable[[apsw.Connection], IndexAnswer]
 
 
-def answering(facets: FacetNumbers, placed: PlacedFacets, query: IndexQuery, overlay: Overlay) -> Work:
+class Remembered:
+    """What threads that read know of an index without looking."""
+
+    def __init__(self) -> None:
+        self.facets: Final = FacetNumbers()
+        self.labels: Final = FacetLabels()
+        self.placed: Final = PlacedFacets()
+
+
+def answering(remembered: Remembered, query: IndexQuery, overlay: Overlay) -> Work:
     """The work that answers a question, of one moment of the index."""
 
     def work(connection: apsw.Connection) -> IndexAnswer:
+        since = remembered.labels.generation
+
+        def labels(values: Sequence[FacetOf]) -> dict[FacetOf, str]:
+            return remembered.labels.of(connection, values, since, with_private=query.with_private)
+
         connection.execute("BEGIN")
         try:
-            return Reading(connection, Counting(connection, query, facets, placed), query, overlay).answer()
+            counting = Counting(connection, query, remembered.facets, remembered.placed)
+            return Reading(connection, counting, labels, query, overlay).answer()
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

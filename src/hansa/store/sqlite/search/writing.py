@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import apsw
@@ -20,6 +20,7 @@ from hansa.store.search.records import (
     SearchDocument,
 )
 from hansa.store.search.spelling import is_corrected, keys_of
+from hansa.store.sqlite.search.placed_facets import FEW_VALUES_MAX, Grouped
 from hansa.store.sqlite.search.schema import KIND_SHIFT
 
 MADE_ANEW: Final = "The search index was made anew."
@@ -62,8 +63,12 @@ class Writer:
         self._connection = connection
         self._last_numbers: dict[int, int] = {}
         """Of documents, by kind."""
-        self.changed: dict[int, bytes | None] = {}
+        self.changed: dict[int, Grouped | None] = {}
         """Facets of documents that the last batch wrote, by number; None: removed."""
+        self.has_new_labels = False
+        """Whether the last batch wrote texts that name values."""
+        self._values: dict[str, int] = {}
+        """How many values facets have, as far as they have been counted."""
         self._known_words: set[str] = set()
         self._facets: dict[FacetOf, int] = {}
         """Numbers of values of facets."""
@@ -76,7 +81,7 @@ class Writer:
 
     def put(self, batch: IndexBatch) -> None:
         """Write a batch."""
-        self.changed = {}
+        self.changed, self.has_new_labels = {}, False
         try:
             with self._connection:
                 if batch.after is not None and self.position().change != batch.after:
@@ -101,6 +106,11 @@ class Writer:
             self._move(position)
         self._forget()
 
+    def compact(self) -> None:
+        """Merge the parts of the tables of words: a word is looked up in each part."""
+        for table in ("public_words", "private_words"):
+            self._connection.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")  # noqa: S608 - a constant
+
     def due(self, limit: int) -> tuple[str, ...]:
         """Identifiers of documents that contain something which has changed."""
         rows = self._connection.execute(
@@ -113,6 +123,7 @@ class Writer:
         self._last_numbers.clear()
         self._known_words.clear()
         self._facets.clear()
+        self._values.clear()
         self._words = self._count_words()
 
     def _count_words(self) -> int:
@@ -172,8 +183,9 @@ class Writer:
             self._take_out(present)
         number = self._next_number(document.kind) if present is None else present.number
         size, execute = size_of(document), self._connection.execute
-        facets = array("I", map(self._facet, document.facets)).tobytes()
-        self.changed[number] = facets
+        numbers = [self._facet(one) for one in document.facets]
+        facets = array("I", numbers).tobytes()
+        self.changed[number] = self._grouped(document.facets, numbers)
         execute(_INSERT[document.is_public], (number, *document.columns))
         execute(
             "UPDATE total SET documents = documents + 1, words = words + ? WHERE public = ?",
@@ -205,6 +217,7 @@ class Writer:
                 "WHERE label != excluded.label",
                 (facet, value, document.is_public, label),
             )
+            self.has_new_labels |= self._connection.changes() > 0
         self._learn(word for at in EXACT for word in document.columns[at].split())
 
     def _next_number(self, kind: int) -> int:
@@ -223,6 +236,8 @@ class Writer:
         """The number of a value of a facet."""
         number = self._facets.get(facet)
         if number is None:
+            if self._values.get(facet[0], 0) <= FEW_VALUES_MAX:
+                self._values.pop(facet[0], None)  # it may be another one
             rows = self._connection.execute(
                 "INSERT INTO facet(name, value) VALUES (?, ?) "
                 "ON CONFLICT DO UPDATE SET name = excluded.name RETURNING number",
@@ -233,6 +248,25 @@ class Writer:
                 self._facets.clear()
             self._facets[facet] = number
         return number
+
+    def _grouped(self, facets: Iterable[FacetOf], numbers: Sequence[int]) -> Grouped:
+        """Numbers of values of a document: of facets with few values, and of others."""
+        few: list[int] = []
+        many: list[int] = []
+        for (name, _), number in zip(facets, numbers, strict=True):
+            (few if self._has_few_values(name) else many).append(number)
+        return tuple(few), tuple(many)
+
+    def _has_few_values(self, name: str) -> bool:
+        """Whether a facet has few values."""
+        count = self._values.get(name)
+        if count is None:
+            ((number,),) = self._connection.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM facet WHERE name = ? LIMIT ?)",
+                (name, FEW_VALUES_MAX + 1),
+            ).fetchall()
+            count = self._values[name] = int(str(number))
+        return count <= FEW_VALUES_MAX
 
     def _signature(self, facets: bytes) -> int:
         rows = self._connection.execute(
