@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hansa.node.settings.schema import LEDGER_LIMITS, LIMIT_SETTINGS, OWN_SETTINGS, Setting
+from hansa.node.settings.schema import LEDGER_LIMITS, LIMIT_SETTINGS, OWN_SETTINGS
+from hansa.node.settings.setting import Setting
 from hansa.node.settings.toml import toml_value
 
 

@@ -22,7 +22,7 @@ import msgspec
 from hansa.core.clock import SystemClock
 from hansa.node.folder import LEDGER
 from hansa.node.folder.demo_league import HOST, create_or_resume_league
-from hansa.node.settings.schema import Value
+from hansa.node.settings.setting import Value
 from hansa.pubsub.engine import RPC_SOCKET, SocketFolder
 
 CLOCK: Final = SystemClock()

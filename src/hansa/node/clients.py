@@ -9,6 +9,11 @@ from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 
 
+def _pages(settings: Settings) -> list[str]:
+    """Addresses of trusted lists, of which some are files."""
+    return [one for one in settings.trusted_lists if "://" in one]
+
+
 class Clients:
     """A client for each purpose, so that a request for one cannot go where only another may."""
 
@@ -16,7 +21,7 @@ class Clients:
         members = MemberOrigins(registry.known, settings.followed_members)
         origins = (
             *(members, ListenerOrigins(store), NamedOrigins(settings.import_hosts)),
-            AnyOrigins(members, NamedOrigins(settings.credential_hosts)),
+            AnyOrigins(members, NamedOrigins(settings.credential_hosts), NamedOrigins(_pages(settings))),
         )
         self.to_members, self.to_listeners, self.to_files, self.to_issuers = (
             OutboundClient(each.has_origin, allow_private_networks=settings.allow_private_networks)

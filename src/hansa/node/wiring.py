@@ -80,7 +80,7 @@ from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
-from hansa.node.verifier.logins import wallet_parts
+from hansa.node.verifier.logins import trust_sources, wallet_parts
 from hansa.pubsub.engine import StateSync, bracketed, engine_build, read_key
 from hansa.pubsub.ledger.reading import RegistryState
 from hansa.pubsub.ledger.rules.rulesets import RULESETS
@@ -239,6 +239,7 @@ def status_parts(
     own: Callable[[], OwnMembership],
     clock: Clock,
     policies_problem: Callable[[], str | None],
+    trust_problem: Callable[[], str | None],
 ) -> tuple[LedgerView, StatusReporter]:
     """What reports the state of the ledger, and that of the whole marketplace."""
     ledger, view = (
@@ -250,6 +251,7 @@ def status_parts(
         *(settings.did, ledger, registry, view, lambda: publisher.problem),
         lambda: replication.follower.is_ledger_behind,
         lambda: replication.watch.problem or policies_problem(),
+        trust_problem,
         record=bus.record,
         guard=access.guard,
         following=lambda: access.following,
@@ -308,6 +310,7 @@ class Marketplace:
         self.identity = identity = IdentityParts(settings, store, registry, own_key, clock, entropy)
         authenticate = identity.authenticate
         self.rights = AccessParts(clock, limits)
+        self.trust = trust_sources(settings, self.clients.to_issuers, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         audit = auditing(store, did, Backlog(clock), clock, entropy, limits)
         basis = settings, store, bus, registry, to_members, own_key, clock, entropy
@@ -331,6 +334,7 @@ class Marketplace:
         access.add_tasks(self.tasks, to_members)
         own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
         groups = replication.tasks(), audit.tasks(), identity.tasks(), searching.tasks(), self.rights.tasks()
+        self.tasks.add("trust anchors", self.trust.run)
         self._add_tasks(*own_tasks, *groups)
         # What is served.
         self.traffic = traffic = Traffic()
@@ -338,6 +342,7 @@ class Marketplace:
             *(settings, store, self.bus, registry, replication, access, self.tasks),
             *(chain_id, self.light, lambda: OwnMembership(did, own_key.kid, endpoint), clock),
             policies_problem=lambda: self.rights.watch.problem,
+            trust_problem=lambda: self.trust.problem,
         )
         checked = did, endpoints.accepted, registry.callers, clock, limits
         caller_check = MemberCallerCheck(*checked, on_request=replication.is_alive)
@@ -373,7 +378,7 @@ class Marketplace:
         operated = Operated(self.store, registry, reporter)
         shown = self.identity.people, business, self.searching, self.bus.for_strangers, registry, operated
         pages = portal(settings, context, reporter.overview, described, *shown)
-        from_wallets = self.bus, self.clients.to_issuers, self.identity
+        from_wallets = self.bus, self.clients.to_issuers, self.trust, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)
         trial = development(
             *(settings, self.store, self.identity.authenticate, self.clients.to_members),

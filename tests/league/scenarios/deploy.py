@@ -22,7 +22,7 @@ from hansa.node.folder import (
     write_token,
 )
 from hansa.node.folder.demo_league import member_name
-from hansa.node.settings.schema import Value
+from hansa.node.settings.setting import Value
 from hansa.pubsub.engine import EngineKey
 from hansa.pubsub.ledger.commitments.app_hash import RULESET_3
 from hansa.pubsub.ledger.genesis import PARAMETERS, LedgerParams

@@ -50,6 +50,7 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
         publication_problem=lambda: None,
         is_ledger_behind=lambda: False,
         policies_problem=lambda: None,
+        trust_problem=lambda: None,
         record=no_record,
         following=lambda: None,
         blocks=BlockProgress(clock, lambda: 60.0),

@@ -9,7 +9,8 @@ from hansa.core.errors import Code, Fatal
 from hansa.core.limits import Limits
 from hansa.node.settings.limit_texts import LIMIT_TEXTS
 from hansa.node.settings.loading import Settings, load_settings
-from hansa.node.settings.schema import LEDGER_LIMITS, SCHEMA, Value
+from hansa.node.settings.schema import LEDGER_LIMITS, SCHEMA
+from hansa.node.settings.setting import Value
 from hansa.node.settings.toml import toml_document, toml_value
 
 PEERS = ("a" * 40 + "@x.example:1", "0" * 40 + "@[::1]:26656")

@@ -15,7 +15,6 @@ What is presented is verified by `hansa.identity.credentials`.
 from hansa.identity.presentations.query import (
     AcceptedType,
     PresentationQuery,
-    authority_key_id,
     read_accepted_type,
 )
 from hansa.identity.presentations.request_objects import REQUEST_MEDIA_TYPE
@@ -55,7 +54,6 @@ __all__ = [
     "VerifierIdentity",
     "WalletLink",
     "WalletLogins",
-    "authority_key_id",
     "read_accepted_type",
     "read_identity",
 ]

@@ -6,7 +6,8 @@ a wallet presents has to be one that was asked for: of the format of its query, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +35,7 @@ _QUERY_IDS: Final[Mapping[CredentialFormat, str]] = {
 _MANDATE: Final = "mandate"
 _W3C_TYPE: Final = "VerifiableCredential"
 TYPES_MAX: Final = 32
+AUTHORITIES_CACHED_MAX: Final = 1000
 TYPE_LENGTH_MAX_CHARS: Final = 256
 
 
@@ -73,11 +75,13 @@ class PresentationQuery:
 
     Args:
         accepted: In the order in which they are named; one at least.
-        authorities: Names of the keys of authorities (`authority_key_id`), of which one issued the
-            certificate of whoever issued the credential; none: wallets are not told.
+        authorities: Those of which one issued the certificate of whoever issued the credential, as they are
+            now; none: wallets are not told.
     """
 
-    def __init__(self, accepted: Iterable[AcceptedType], authorities: Sequence[str] = ()) -> None:
+    def __init__(
+        self, accepted: Iterable[AcceptedType], authorities: Callable[[], Sequence[Certificate]] = tuple
+    ) -> None:
         queries: dict[str, _Query] = {}
         for one in accepted:
             id = _query_id(one.format, queries)
@@ -85,11 +89,16 @@ class PresentationQuery:
             queries[id] = _Query(id, one.format, (*types, one.type))
         assert queries, "something is asked for"
         self._queries: Final[Mapping[str, _Query]] = queries
-        self.dcql: Final[Mapping[str, Any]] = {
-            "credentials": [_credential_query(one, authorities) for one in queries.values()],
-            "credential_sets": [{"options": [[id] for id in queries]}],
-        }
+        self._authorities = authorities
+
+    @property
+    def dcql(self) -> Mapping[str, Any]:
         """As it stands in a request."""
+        names = tuple(map(authority_key_id, self._authorities()))
+        return {
+            "credentials": [_credential_query(one, names) for one in self._queries.values()],
+            "credential_sets": [{"options": [[id] for id in self._queries]}],
+        }
 
     @property
     def formats(self) -> tuple[CredentialFormat, ...]:
@@ -131,6 +140,7 @@ class PresentationQuery:
             raise CredentialRefused(Code.CREDENTIAL_NOT_REQUESTED, (*credential.steps, step))
 
 
+@lru_cache(AUTHORITIES_CACHED_MAX)
 def authority_key_id(certificate: Certificate) -> str:
     """How certificates name the key of an authority that issued them (OpenID4VP 1.0, section 6.1.1.1)."""
     authority = x509.load_der_x509_certificate(certificate.raw)

@@ -1,8 +1,8 @@
 """What of a marketplace's folder is in a backup.
 
     always       settings, genesis, the keys of the member, of its tokens and of its engine
-    if present   card, the operator's token, the store, extension schemas, conditions, anchors, what the
-                 verifier has, the keys of an issuer, clients and keys of
+    if present   card, the operator's token, the store, extension schemas, conditions, anchors, signers of
+                 trusted lists, what the verifier has, the keys of an issuer, clients and keys of
                  the OpenID Provider, contents of jobs, what the validator signed last, the
                  secret, keys for key agreement, keys that are to take the places of others
     made anew    the note of a newcomer: with what the ledger begins when the rest is restored
@@ -34,6 +34,7 @@ from hansa.node.folder import (
     JOINING,
     LEDGER,
     LEDGER_STATE,
+    LIST_SIGNERS,
     MEMBER_KEY,
     MEMBER_SECRET,
     NEXT_AGREEMENT_KEY,
@@ -63,7 +64,7 @@ OPTIONAL: Final = (
     *(AGREEMENT_KEY, NEXT_AGREEMENT_KEY, FORMER_AGREEMENT_KEY),
     *(MEMBER_SECRET, CLIENTS, PROVIDER_KEYS),
 )
-TREES: Final = (SCHEMAS, POLICIES, JOBS, ANCHORS, VERIFIER, ISSUING)
+TREES: Final = (SCHEMAS, POLICIES, JOBS, ANCHORS, LIST_SIGNERS, VERIFIER, ISSUING)
 LEDGER_PARTS: Final = (LEDGER_STATE, BLOCKS)
 NOT_BLOCKS: Final = frozenset({SIGNED, BLOCKS / "observer_state.json"})
 DATABASES: Final = frozenset({STORE, LEDGER_STATE})

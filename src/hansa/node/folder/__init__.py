@@ -17,6 +17,8 @@
     store.db              the catalogue store
     schemas/              JSON Schemas of extensions, which the operator puts there
     anchors/              authorities of issuers of credentials, which the operator puts there
+    list-signers/         certificates with which trusted lists may be signed, likewise
+    trusted-lists/        copies of trusted lists from addresses
     verifier/             key and certificates by which wallets know this marketplace
     issuing/              authority and seals of an issuer for development
     jobs/                 contents of import and export jobs
@@ -54,6 +56,7 @@ from hansa.node.folder.layout import (
     LEDGER,
     LEDGER_STATE,
     LIGHT_BLOCKS,
+    LIST_SIGNERS,
     LOCK,
     MEMBER_KEY,
     MEMBER_SECRET,
@@ -73,6 +76,7 @@ from hansa.node.folder.layout import (
     STORE,
     TOKEN,
     TOKEN_KEY,
+    TRUSTED_LISTS,
     VALIDATOR_KEY,
     VERIFIER,
 )
@@ -107,6 +111,7 @@ __all__ = [
     "LEDGER",
     "LEDGER_STATE",
     "LIGHT_BLOCKS",
+    "LIST_SIGNERS",
     "LOCK",
     "MEMBER_KEY",
     "MEMBER_SECRET",
@@ -126,6 +131,7 @@ __all__ = [
     "STORE",
     "TOKEN",
     "TOKEN_KEY",
+    "TRUSTED_LISTS",
     "VALIDATOR_KEY",
     "VERIFIER",
     "GenesisDocument",

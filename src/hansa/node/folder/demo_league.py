@@ -38,7 +38,7 @@ from hansa.node.folder import (
     unused_ports,
     write_token,
 )
-from hansa.node.settings.schema import Value
+from hansa.node.settings.setting import Value
 
 NAMES: Final = ("lubeck", "bergen", "riga", "bruges")
 MEMBERS_MAX: Final = 32

@@ -39,6 +39,10 @@ ACCESS_POLICIES: Final = POLICIES / "access"
 """Who may read and write what, likewise."""
 ANCHORS: Final = Path("anchors")
 """Authorities whose certificates are accepted for issuers of credentials, put there by the operator."""
+LIST_SIGNERS: Final = Path("list-signers")
+"""Certificates with which trusted lists may be signed, put there by the operator."""
+TRUSTED_LISTS: Final = Path("trusted-lists")
+"""Copies of trusted lists from addresses; what is removed is fetched anew."""
 VERIFIER: Final = Path("verifier")
 """Key and certificates by which wallets know this marketplace."""
 ISSUING: Final = Path("issuing")

@@ -37,7 +37,7 @@ from hansa.node.folder.member_key import member_secret
 from hansa.node.folder.ports import unused_ports
 from hansa.node.folder.rotation import finish_rotation
 from hansa.node.settings.loading import FILE_NAME, load_settings
-from hansa.node.settings.schema import Value
+from hansa.node.settings.setting import Value
 from hansa.node.settings.toml import toml_document
 from hansa.pubsub.engine import UNSIGNED, EngineKey, write_signing_state
 from hansa.pubsub.engine.home import bracketed

@@ -68,6 +68,7 @@ class ConditionCode(StrEnum):
     KEY_EXPIRES = "key-expires"
     ENDPOINT_DIFFERS = "endpoint-differs"
     POLICIES_INVALID = "policies-invalid"
+    TRUST_OUTDATED = "trust-outdated"
     VOTE_MISSING = "vote-missing"
 
 
@@ -123,6 +124,13 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
     ConditionCode.POLICIES_INVALID: (
         "A file in `policies/` has been changed to what cannot be read; the conditions before it hold.",
         "`hansa policy check` says what is wrong. Mend it before the next start, which it would refuse.",
+    ),
+    ConditionCode.TRUST_OUTDATED: (
+        (
+            "A file in `anchors/` or `list-signers/`, or a trusted list, cannot be used as it is now. The authorities "
+            "before it count; those of a list until the end that it names, and then no more."
+        ),
+        "The condition names the file or the list and the reason: docs/operators/credentials.md.",
     ),
     ConditionCode.REPLICAS_DEFERRED: (
         "A member has reached a bound of this marketplace; what else it publishes is retrieved when there is room.",
@@ -391,10 +399,12 @@ def certificate_conditions(certificates: Sequence[KeyCertificate], now_ms: int) 
 
 
 def store_conditions(
-    lost: int, policies_problem: str | None, *, is_ledger_behind: bool
+    lost: int, policies_problem: str | None, trust_problem: str | None, *, is_ledger_behind: bool
 ) -> tuple[Condition, ...]:
-    """Whether store and ledger have what the other has of this marketplace, and its policies can be read."""
+    """Whether store and ledger have what the other has of this marketplace, and its files can be read."""
     conditions = []
+    if trust_problem is not None:
+        conditions.append(Condition(ConditionCode.TRUST_OUTDATED, trust_problem))
     if policies_problem is not None:
         conditions.append(Condition(ConditionCode.POLICIES_INVALID, policies_problem))
     if lost:

@@ -57,6 +57,7 @@ class HealthReporter:
         replication: Its progress.
         publication_problem: Of the last submission.
         policies_problem: Why the files of conditions cannot be read as they are now; None: they can.
+        trust_problem: Which trust anchors cannot be used as they are now; None: all can.
         record: Reads a record of the ledger's state, by section and key.
         guard: Of the validator.
         following: How a light member's following goes; None where there is an engine.
@@ -77,6 +78,7 @@ class HealthReporter:
         publication_problem: Callable[[], Code | None],
         is_ledger_behind: Callable[[], bool],
         policies_problem: Callable[[], str | None],
+        trust_problem: Callable[[], str | None],
         record: Callable[[str, str], Awaitable[bytes | None]],
         guard: HasValidatorStatus,
         following: Callable[[], FollowingStatus | None],
@@ -94,6 +96,7 @@ class HealthReporter:
         self._publication_problem = publication_problem
         self._is_ledger_behind = is_ledger_behind
         self._policies_problem = policies_problem
+        self._trust_problem = trust_problem
         self._record = record
         self._guard = guard
         self._following = following
@@ -141,7 +144,8 @@ class HealthReporter:
             *publication_conditions(self._publication_problem(), gauges.outbox, gauges.refused),
             *await self._certificate_conditions(),
             *store_conditions(
-                gauges.lost, self._policies_problem(), is_ledger_behind=self._is_ledger_behind()
+                *(gauges.lost, self._policies_problem(), self._trust_problem()),
+                is_ledger_behind=self._is_ledger_behind(),
             ),
             *retrieval_conditions(origins),
             *self._following_conditions(),

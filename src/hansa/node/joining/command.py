@@ -20,7 +20,7 @@ from hansa.node.joining.joining import Newcomer, join_league
 from hansa.node.joining.mark import read_joining
 from hansa.node.outbound import OutboundClient
 from hansa.node.settings.loading import load_settings
-from hansa.node.settings.schema import Value
+from hansa.node.settings.setting import Value
 
 POLL_S: Final = 2.0
 

@@ -17,7 +17,7 @@ from hansa.node.joining.candidacy import candidacy_of
 from hansa.node.joining.inquiry import LeagueReport
 from hansa.node.joining.mark import Joining, write_joining
 from hansa.node.settings.loading import FILE_NAME
-from hansa.node.settings.schema import Value
+from hansa.node.settings.setting import Value
 from hansa.pubsub.ledger.rules.governance.founding import league_of_genesis
 from hansa.pubsub.light.chain.rpc_form import time_ns_of
 from hansa.pubsub.light_member.following import FOLLOWED_MAX

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hansa.core.errors import Code, Fatal
 from hansa.core.files import write_file
-from hansa.node.settings.schema import Value
+from hansa.node.settings.setting import Value
 from hansa.node.settings.toml import toml_value
 
 

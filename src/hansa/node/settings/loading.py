@@ -12,7 +12,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -43,7 +43,6 @@ from hansa.identity.delegation_rules import DelegationRules
 from hansa.identity.onboarding.registering import TERMS_MAX_CHARS
 from hansa.node.settings.schema import (
     BY_KEY,
-    ENVIRONMENT_PREFIX,
     LEDGER_LIMITS,
     LIMIT_SETTINGS,
     OWN_SETTINGS,
@@ -51,9 +50,8 @@ from hansa.node.settings.schema import (
     BusKind,
     LogFormat,
     LogLevel,
-    Setting,
-    Value,
 )
+from hansa.node.settings.setting import ENVIRONMENT_PREFIX, Setting, Value
 from hansa.node.settings.toml import toml_value
 from hansa.pubsub.engine.genesis import EVIDENCE_AGE_MAX_BLOCKS
 
@@ -110,6 +108,8 @@ class Settings(msgspec.Struct, frozen=True):
     credential_trust: CredentialTrust
     anchored_credentials: tuple[str, ...]
     credential_hosts: tuple[str, ...]
+    trusted_lists: tuple[str, ...]
+    trusted_list_services: tuple[str, ...]
     wallet_client_id_prefix: ClientIdPrefix
     wallet_response_mode: ResponseMode
     wallet_cross_device: CrossDevice
@@ -323,6 +323,14 @@ def _is_accepted_credential(text: str) -> bool:
     return _CREDENTIAL.fullmatch(text) is not None
 
 
+def _is_trusted_list(text: str) -> bool:
+    """Whether a text is an address of the web, or a path that leads out of no folder."""
+    if "://" in text:
+        return _is_web_address(text)
+    path = PurePosixPath(text)
+    return text.isprintable() and bool(path.parts) and ".." not in path.parts
+
+
 def _is_engine(text: str) -> bool:
     return _ENGINE.fullmatch(text) is not None and _is_address(text.partition("@")[2])
 
@@ -348,6 +356,7 @@ _FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
         _is_accepted_credential,
         "format with a type, as dc+sd-jwt:eu.europa.ec.eudi.lce.1",
     ),
+    "trusted_lists": (_is_trusted_list, "address of a web page, or path below the folder"),
     "web_wallets": (_is_web_address, "address of a web page, as https://wallet.example/authorize"),
     **dict.fromkeys(ORIGINS, (_is_origin, "origin, as https://files.example")),
     "persistent_peers": (

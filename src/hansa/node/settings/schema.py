@@ -6,30 +6,23 @@ it.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal
 
 import msgspec
 
 from hansa.core.limits import Limits
 from hansa.core.policies import (
-    ClientIdPrefix,
-    CredentialTrust,
-    CrossDevice,
     DeletionPolicy,
     FormerReplicas,
     ItemStates,
     MissingAttributes,
-    ResponseMode,
     UnknownAttributes,
     UnknownExtensions,
     UnresolvedPolicy,
 )
 from hansa.node.settings.limit_texts import LIMIT_TEXTS
-
-ENVIRONMENT_PREFIX: Final = "HANSA_"
-
-Kind = Literal["text", "whole number", "number", "truth value", "list of texts"]
-Value = str | int | float | bool | tuple[str, ...]
+from hansa.node.settings.login_settings import DEVELOPMENT_SETTINGS, WALLET_SETTINGS
+from hansa.node.settings.setting import Kind, Setting, choice
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "console"]
@@ -41,49 +34,15 @@ LEDGER_LIMITS: Final = frozenset(
 """Limits that all members must share; the genesis has them."""
 
 
-class Setting(msgspec.Struct, frozen=True):
-    """One setting, as the schema has it."""
-
-    key: str
-    kind: Kind
-    default: Value | None
-    """None: the setting is required."""
-    description: str
-    """A sentence without the choices, which `meaning` adds."""
-    example: Value
-    choices: tuple[str, ...] = ()
-    """The only values, if it has a fixed set of them."""
-
-    @property
-    def meaning(self) -> str:
-        """The description, with the choices."""
-        if not self.choices:
-            return self.description
-        *others, last = (f"`{choice}`" for choice in self.choices)
-        return f"{self.description.removesuffix('.')}: {', '.join(others)} or {last}."
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return ENVIRONMENT_PREFIX + self.key.upper()
-
-
-def _choice(key: str, of: Any, default: str, description: str, example: str) -> Setting:
-    """A setting whose values are those of a `Literal`."""
-    choices = get_args(of)
-    assert {default, example} <= set(choices), f"{key} offers {choices}"
-    return Setting(key, "text", default, description, example, choices)
-
-
 BUSINESS_SETTINGS: Final = (
-    _choice(
+    choice(
         "unknown_attributes",
         UnknownAttributes,
         "refuse",
         "What becomes of attributes that a type does not have, in a body that announces no extension.",
         "keep",
     ),
-    _choice(
+    choice(
         "missing_attributes",
         MissingAttributes,
         "complete",
@@ -91,7 +50,7 @@ BUSINESS_SETTINGS: Final = (
         "tell, and the answer names what is still missing; or everything is demanded.",
         "strict",
     ),
-    _choice(
+    choice(
         "item_states",
         ItemStates,
         "follow",
@@ -99,21 +58,21 @@ BUSINESS_SETTINGS: Final = (
         "they decide, and the order is refused to end before them.",
         "decide",
     ),
-    _choice(
+    choice(
         "unknown_extensions",
         UnknownExtensions,
         "keep",
         "What becomes of a body that announces an extension whose schema is not registered here.",
         "refuse",
     ),
-    _choice(
+    choice(
         "unresolved_references",
         UnresolvedPolicy,
         "warn",
         "What becomes of a write that refers to an entity which is not (yet) here.",
         "refuse",
     ),
-    _choice(
+    choice(
         "referenced_deletion",
         DeletionPolicy,
         "refuse",
@@ -163,7 +122,7 @@ BUSINESS_SETTINGS: Final = (
         "the DID of a member each. What is confidential goes to the operators of its parties.",
         ("did:elsi:VATES-B60645900 did:elsi:VATDE-123456789",),
     ),
-    _choice(
+    choice(
         "former_members_replicas",
         FormerReplicas,
         "retain",
@@ -221,124 +180,6 @@ PORTAL_SETTINGS: Final = (
 )
 """How the web pages look."""
 
-WALLET_SETTINGS: Final = (
-    Setting(
-        "wallet_credentials",
-        "list of texts",
-        (
-            "dc+sd-jwt:eu.europa.ec.eudi.lce.1",
-            "dc+sd-jwt:learcredential.employee.sd.1",
-            "jwt_vc_json:LEARCredentialEmployee",
-            "jwt_vc_json:learcredential.employee.w3c.4",
-        ),
-        "Credentials with which people log in, each as its format and its type; a wallet presents one of them.",
-        ("dc+sd-jwt:eu.europa.ec.eudi.lce.1",),
-    ),
-    _choice(
-        "credential_trust",
-        CredentialTrust,
-        "ledger",
-        "Whose credentials are accepted: of the trusted issuers on the ledger, or of whoever has a certificate of an "
-        "authority in `anchors/`.",
-        "anchors",
-    ),
-    Setting(
-        "anchored_credentials",
-        "list of texts",
-        (),
-        "Types of credentials for which a certificate of an authority in `anchors/` is enough, beside the trusted issuers "
-        "of the ledger.",
-        ("urn:eudi:pid:1",),
-    ),
-    Setting(
-        "credential_hosts",
-        "list of texts",
-        (),
-        "Origins from which status lists and documents of issuers' DIDs may be fetched, beside the members' endpoints.",
-        ("https://issuer.example",),
-    ),
-    _choice(
-        "wallet_client_id_prefix",
-        ClientIdPrefix,
-        "x509_hash",
-        "How wallets know this marketplace; HAIP demands `x509_hash`.",
-        "decentralized_identifier",
-    ),
-    _choice(
-        "wallet_response_mode",
-        ResponseMode,
-        "direct_post.jwt",
-        "Whether wallets encrypt what they present (`direct_post.jwt`), as HAIP demands, or leave that to TLS.",
-        "direct_post",
-    ),
-    _choice(
-        "wallet_cross_device",
-        CrossDevice,
-        "code",
-        "How a login with a wallet on another device is confirmed: by a code that this device shows and that is typed in "
-        "the browser, by a click alone, or not at all, as there are none.",
-        "confirm",
-    ),
-    Setting(
-        "wallet_names_authorities",
-        "truth value",
-        False,
-        "Whether requests name the authorities of `anchors/` (`aki`), so that wallets offer only credentials of issuers under "
-        "one of them; leave it off where issuers are known by the ledger alone.",
-        True,
-    ),
-    Setting(
-        "wallet_scheme",
-        "text",
-        "openid4vp://",
-        "With what links that open a wallet begin.",
-        "haip-vp://",
-    ),
-    Setting(
-        "web_wallets",
-        "list of texts",
-        (),
-        "Addresses of wallets that are web pages, to which the login page has links.",
-        ("https://wallet.example/authorize",),
-    ),
-)
-"""How people log in."""
-DEVELOPMENT_SETTINGS: Final = (
-    Setting(
-        "onboarding_terms",
-        "text",
-        "",
-        "Version of the operator's terms that an organisation accepts when it registers, 128 characters at most; empty: "
-        "organisations do not register here. `portal_terms` says where they are.",
-        "2026-11",
-    ),
-    Setting(
-        "issuing",
-        "truth value",
-        False,
-        "Whether this marketplace issues credentials, for development: whoever can read its folder can be anybody to those "
-        "who trust its authority (docs/operators/issuing.md).",
-        True,
-    ),
-    Setting(
-        "wallet",
-        "text",
-        "",
-        "Folder with the wallets of people, a folder each, which the page `/wallet` uses, for development; empty: there is no "
-        "such page.",
-        "/srv/demo/wallet",
-    ),
-    Setting(
-        "development_anywhere",
-        "truth value",
-        False,
-        "Whether what is for development is served where others than this machine reach it. Without it, a marketplace with "
-        "`issuing` or `wallet` starts on a loopback address alone.",
-        True,
-    ),
-)
-"""Organisations that register, and parts that are for trying things out."""
-
 OWN_SETTINGS: Final = (
     Setting("name", "text", None, "What the marketplace is called, for people.", "lubeck"),
     Setting(
@@ -373,7 +214,7 @@ OWN_SETTINGS: Final = (
         "that is not listed, all its clients share what one address may have.",
         ("127.0.0.1", "10.0.0.0/8"),
     ),
-    _choice(
+    choice(
         "bus",
         BusKind,
         "cometbft",
@@ -443,14 +284,14 @@ OWN_SETTINGS: Final = (
         "listener.",
         True,
     ),
-    _choice(
+    choice(
         "log_level",
         LogLevel,
         "info",
         "The lowest level that is logged.",
         "debug",
     ),
-    _choice(
+    choice(
         "log_format",
         LogFormat,
         "auto",

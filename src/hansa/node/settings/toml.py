@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from hansa.node.settings.schema import BY_KEY, Value
+from hansa.node.settings.schema import BY_KEY
+from hansa.node.settings.setting import Value
 
 
 def toml_value(value: Value) -> str:

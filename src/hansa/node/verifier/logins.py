@@ -12,10 +12,8 @@ from starlette.routing import Route
 
 from hansa.api.wallets import ExchangeApi, LoginsApi, routes
 from hansa.core.cache import HasFigures
-from hansa.core.certificates import Certificate
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Refused
-from hansa.core.files import is_missing
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.web_addresses import network_of
@@ -25,17 +23,16 @@ from hansa.identity.credentials import (
     IssuerTrust,
     RecentPresentations,
     StatusLists,
-    read_anchors,
 )
+from hansa.identity.credentials.trusted_lists.sources import LISTS_MAX, TrustPaths, TrustSources
 from hansa.identity.presentations import (
     LoginOptions,
     PresentationQuery,
     WalletLogins,
-    authority_key_id,
     read_accepted_type,
 )
 from hansa.identity.principal import principal_of
-from hansa.node.folder import ANCHORS
+from hansa.node.folder import ANCHORS, LIST_SIGNERS, TRUSTED_LISTS
 from hansa.node.parts.development import development_wallet
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.settings.loading import Settings
@@ -57,6 +54,7 @@ def wallet_parts(
     settings: Settings,
     ledger: LedgerRecords,
     to_issuers: HttpClient,
+    sources: TrustSources,
     identity: IdentityParts,
     frame: Frame,
     clock: Clock,
@@ -69,6 +67,7 @@ def wallet_parts(
         settings: Of the marketplace.
         ledger: Has the trusted issuers.
         to_issuers: Fetches status lists and documents of DIDs.
+        sources: Has the trust anchors.
         identity: Says what powers mean here, and begins sessions.
         frame: Of its pages.
         clock: For all times.
@@ -80,15 +79,15 @@ def wallet_parts(
     """
     dids = DidKeys(to_issuers)
     registry = LedgerIssuers(ledger) if settings.credential_trust == "ledger" else None
-    anchors = _anchors()
-    named = anchors if settings.wallet_names_authorities else ()
-    trust = IssuerTrust(anchors, registry, dids, settings.anchored_credentials)
+    trust = IssuerTrust((), registry, dids, settings.anchored_credentials)
+    sources.adopt_with(trust.adopt)
     status = StatusLists(to_issuers, trust, allow_http=settings.allow_private_networks)
     credentials = CredentialVerifier(trust, dids, status, RecentPresentations(), clock)
     logins = WalletLogins(
         verifier_identity(settings, Path(), clock, entropy, log),
         PresentationQuery(
-            map(read_accepted_type, settings.wallet_credentials), tuple(map(authority_key_id, named))
+            map(read_accepted_type, settings.wallet_credentials),
+            lambda: sources.own if settings.wallet_names_authorities else (),
         ),
         credentials,
         lambda credential: principal_of(credential, identity.rules),
@@ -115,10 +114,24 @@ def browser_address(request: Request) -> str:
     return network_of(request.client.host) if request.client is not None else ""
 
 
-def _anchors() -> tuple[Certificate, ...]:
-    if is_missing(ANCHORS):
-        return ()
+def trust_sources(settings: Settings, to_issuers: HttpClient, clock: Clock) -> TrustSources:
+    """The trust anchors of the marketplace in the working folder.
+
+    Args:
+        settings: Name the trusted lists.
+        to_issuers: Fetches them.
+        clock: For all times.
+
+    Raises:
+        Fatal: `Code.SETTINGS_INVALID`, when a certificate cannot be used.
+    """
+    if len(settings.trusted_lists) > LISTS_MAX:
+        raise Fatal(Code.SETTINGS_INVALID, f"trusted_lists names more than {LISTS_MAX} lists.")
+    paths = TrustPaths(ANCHORS, LIST_SIGNERS, TRUSTED_LISTS)
+    lists = settings.trusted_lists, settings.trusted_list_services
+    sources = TrustSources(paths, *lists, to_issuers, clock)
     try:
-        return read_anchors(ANCHORS)
+        sources.load()
     except Refused as error:
         raise Fatal(Code.SETTINGS_INVALID, error.message) from error
+    return sources

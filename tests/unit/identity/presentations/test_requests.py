@@ -16,7 +16,6 @@ from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.limits import Limits
 from hansa.identity.presentations import (
     PresentationQuery,
-    authority_key_id,
     read_accepted_type,
     read_identity,
 )
@@ -262,12 +261,15 @@ def test_only_what_is_accepted_is_asked_for() -> None:
 
 def test_authorities_are_named_by_their_keys_as_certificates_name_them() -> None:
     anchor = read_anchor(ACCESS_ROOT.der)
-    name = authority_key_id(anchor)
-    dcql = PresentationQuery(map(read_accepted_type, ACCEPTED), [name]).dcql
+    authorities = [anchor]
+    query = PresentationQuery(map(read_accepted_type, ACCEPTED), lambda: authorities)
+    dcql = query.dcql
     expected = x509.SubjectKeyIdentifier.from_public_key(ACCESS_ROOT.certificate.public_key()).digest
     assert {json.dumps(one["trusted_authorities"]) for one in dcql["credentials"]} == {
         json.dumps([{"type": "aki", "values": [b64(expected)]}])
     }
+    authorities.clear()
+    assert not any("trusted_authorities" in one for one in query.dcql["credentials"])
 
 
 def test_the_anchor_may_be_in_the_file_and_is_not_sent() -> None:

@@ -25,7 +25,7 @@ def read_anchors(path: Path) -> tuple[Certificate, ...]:
         Fatal: `Code.SETTINGS_INVALID`, when it is missing or cannot be read.
         Refused: `Code.CERTIFICATE_INVALID`, naming the file, when one is not an authority's certificate.
     """
-    files = _files_of(path) if path.is_dir() else [path]
+    files = anchor_files(path) if path.is_dir() else [path]
     anchors: dict[bytes, Certificate] = {}
     for file in files:
         content = read_file(file, "Name an existing file or folder.")
@@ -38,7 +38,12 @@ def read_anchors(path: Path) -> tuple[Certificate, ...]:
     return tuple(anchors.values())
 
 
-def _files_of(folder: Path) -> list[Path]:
+def anchor_files(folder: Path) -> list[Path]:
+    """The files of a folder that hold certificates, by their names.
+
+    Raises:
+        Fatal: When it cannot be read.
+    """
     try:
         return sorted(one for one in folder.iterdir() if one.suffix.lower() in ANCHOR_SUFFIXES)
     except OSError as error:

@@ -78,6 +78,10 @@ class IssuerTrust:
         self._dids = dids
         self._anchored_types = frozenset(anchored_types)
 
+    def adopt(self, anchors: Sequence[Certificate]) -> None:
+        """Accept the certificates of these authorities from now on, and of no others."""
+        self._anchors = tuple(anchors)
+
     async def signer(
         self,
         jws: ForeignJws,
