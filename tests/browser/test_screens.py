@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import PSEUDO
 from tests.support.people import OPERATOR, PROVIDER, as_person
+from tests.support.recorded_offers import DRAFT, ORDER, READY, SOLD
 from tests.support.site import CATEGORY, OFFERING, REPLICA
 from tests.support.site import PROVIDER as PROVIDER_ID
 
@@ -30,6 +31,15 @@ SCREENS = {
     "apis": "/docs",
     "errors": "/docs/errors",
     "operator": "/operator",
+    "my-offers": "/provider",
+    "my-catalogue": "/provider/catalogue",
+    "my-empty-catalogue": "/provider/catalogue?type=Category",
+    "my-draft": f"/provider/entities/{DRAFT}",
+    "my-confirmation": f"/provider/catalogue/confirm?action=launch&pick={READY}&pick={SOLD}&pick=urn:x:absent",
+    "my-outcome": "/provider/catalogue/outcome?of=x",
+    "my-orders": "/provider/orders",
+    "my-order": f"/provider/orders/{ORDER}",
+    "my-order-next": f"/provider/orders/{ORDER}?to=completed",
 }
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)

@@ -7,8 +7,9 @@ from starlette.routing import BaseRoute
 from hansa.portal import Frame
 from hansa.portal.frame.people import People
 from tests.support.league_pages import league_pages
+from tests.support.recorded_offers import recorded_offers
 
 
 def pages_for_some(frame: Frame, people: People) -> list[BaseRoute]:
     """Their routes."""
-    return [*league_pages(frame, people).routes()]
+    return [*league_pages(frame, people).routes(), *recorded_offers(frame, people).routes()]

@@ -356,7 +356,7 @@ class Marketplace:
         caches += *self.identity.caches, *searching.caches, caller_check.keys.cache
         others = [*league_routes(league), *self.rights.routes(context)]
         reported = hub, ledger, reporter, traffic, caches
-        self.metrics, rest = self._rest(settings, context, business, registry, others, *reported)
+        self.metrics, rest = self._rest(settings, context, business, registry, replication, others, *reported)
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
         self._stop_waits = forwards.positions.stop
 
@@ -366,6 +366,7 @@ class Marketplace:
         context: Context,
         business: BusinessApp,
         registry: MemberRegistry,
+        replication: Replication,
         others: list[BaseRoute],
         hub: HubDispatcher,
         ledger: LedgerView,
@@ -376,7 +377,8 @@ class Marketplace:
         """What serves the figures alone, and what serves all but the TM Forum APIs."""
         described = LeagueDescriptions(settings.endpoint)
         operated = Operated(self.store, registry, reporter)
-        shown = self.identity.people, business, self.searching, self.bus.for_strangers, registry, operated
+        served_to = self.identity.people, business, self.searching, self.bus.for_strangers, registry
+        shown = *served_to, operated, replication
         pages = portal(settings, context, reporter.overview, described, *shown)
         from_wallets = self.bus, self.clients.to_issuers, self.trust, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)

@@ -302,6 +302,15 @@ async def refusal_counts(store: Store) -> dict[str, int]:
     return {str(code): int(count) for code, count in rows}
 
 
+async def counts_by_status(store: Store) -> dict[tuple[str, str], int]:
+    """How many entities are published, by type and the lifecycle status that was announced last."""
+    rows = await store.sql.fetch(
+        "SELECT type, lifecycle_status, count(*) FROM publication "
+        "WHERE version > 0 AND is_withdrawn = 0 AND lifecycle_status IS NOT NULL GROUP BY type, lifecycle_status"
+    )
+    return {(str(type_name), str(status)): int(count) for type_name, status, count in rows}
+
+
 # -- writing -----------------------------------------------------------------------------------------------
 
 
@@ -314,12 +323,8 @@ async def enqueue(tx: Transaction, events: Sequence[Outgoing]) -> None:
         _ENQUEUE,
         [
             (
-                event.entity_id,
-                event.version,
-                event.hashlink,
-                event.lifecycle_status,
-                int(event.is_delete),
-                event.content,
+                *(event.entity_id, event.version, event.hashlink, event.lifecycle_status),
+                *(int(event.is_delete), event.content),
             )
             for event in events
         ],
@@ -347,13 +352,8 @@ async def committed(tx: Transaction, events: Sequence[tuple[Outgoing, int]]) -> 
         "first_position = coalesce(first_position, ?) WHERE entity_id = ?",
         [
             (
-                event.version,
-                event.hashlink,
-                event.lifecycle_status,
-                int(event.is_delete),
-                position,
-                position,
-                event.entity_id,
+                *(event.version, event.hashlink, event.lifecycle_status, int(event.is_delete)),
+                *(position, position, event.entity_id),
             )
             for event, position in events
         ],

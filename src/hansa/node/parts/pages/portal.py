@@ -21,8 +21,10 @@ from hansa.core.files import read_file
 from hansa.node.http.application import ErrorAnswer, rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.parts.pages.acts import StoredActs
+from hansa.node.parts.pages.offers.assembly import offer_pages
 from hansa.node.parts.pages.operators import Operated, operator_pages
 from hansa.node.parts.pages.origins import LedgerOrigins
+from hansa.node.parts.replication import Replication
 from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
 from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
@@ -70,6 +72,7 @@ def portal(
     bus: StrangersReads,
     registry: MemberRegistry,
     operated: Operated,
+    replication: Replication,
 ) -> Portal:
     """The pages of a marketplace.
 
@@ -93,8 +96,13 @@ def portal(
     accounts = AccountPages(frame, people)
     acts = StoredActs(context.store)
     operators = operator_pages(frame, people, acts, operated)
-    pages = (*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search))
-    return Portal(frame, acts, (*pages, *operators), (routes.cache, origins.cache, catalogue.cache), answer)
+    offers = offer_pages(frame, people, acts, context, business, replication.policy, origins.name)
+    pages = (
+        *(*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search)),
+        *(*operators, *offers.routes()),
+    )
+    caches: tuple[HasFigures, ...] = (routes.cache, origins.cache, catalogue.cache, *offers.caches)
+    return Portal(frame, acts, pages, caches, answer)
 
 
 def branding(settings: Settings) -> Branding:

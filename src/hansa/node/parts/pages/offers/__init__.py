@@ -1,0 +1,1 @@
+"""What the pages of those who offer something read and write: store, policies, operations, other members."""

@@ -1,0 +1,152 @@
+"""The conditions of publishing an own entity: decided by whatever decides about the launch itself.
+
+Its content is checked by the operation that would change it, in a transaction that writes nothing; who gets
+it, by the distribution policy; who may launch it, by the rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hansa.business.context import Context
+from hansa.business.models.closure import ClosureNeeds
+from hansa.business.operations.api_operations import ResourceOperations
+from hansa.business.validation.violations import InvalidBody
+from hansa.core.canonical import canonical_json
+from hansa.core.clock import rfc3339
+from hansa.core.errors import Code, HansaError
+from hansa.core.instants import instant
+from hansa.core.visibility import FOR_EVERYONE, visibility_of
+from hansa.portal.providers.offers.launching import LaunchCondition
+from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.replication.conditions.unmet import Unmet
+from hansa.store import Entity
+from hansa.store.tables import publications
+
+LAUNCHED: Final = "Launched"
+NEEDS_MAX: Final = 50
+
+
+class LaunchConditions:
+    """Looks at them.
+
+    Args:
+        context: Of the APIs.
+        policy: What leaves this marketplace.
+        needs: What entities need.
+    """
+
+    def __init__(self, context: Context, policy: DistributionPolicy, needs: ClosureNeeds) -> None:
+        self._context = context
+        self._policy = policy
+        self._needs = needs
+
+    async def of(
+        self, operations: ResourceOperations, entity: Entity, refusal: str
+    ) -> tuple[LaunchCondition, ...]:
+        """The conditions of launching an entity.
+
+        Args:
+            operations: Of its type.
+            entity: Of this marketplace.
+            refusal: Why the person may not change it; empty: it may.
+        """
+        fields: dict[str, Any] = msgspec.json.decode(entity.body)
+        row = (await publications.states(self._context.store, (entity.id,))).get(entity.id)
+        return (
+            LaunchCondition("right", not refusal, detail=refusal),
+            self._status(operations, fields),
+            *await self._content(operations, entity, fields),
+            *await self._needed(entity, fields),
+            self._visibility(entity),
+            self._rule(operations, entity, fields),
+            _identifier(row),
+            _period(fields, rfc3339(self._context.clock.now())),
+        )
+
+    def _status(self, operations: ResourceOperations, fields: Mapping[str, Any]) -> LaunchCondition:
+        resource = operations.resource
+        machine = self._context.models.lifecycle(resource)
+        status = fields.get(resource.status_attribute or "")
+        if machine is None or not isinstance(status, str) or machine.allows(status, LAUNCHED):
+            return LaunchCondition("status", True)
+        following = ", ".join(machine.successors(status)) if status in machine.states else ""
+        more = f"only {following} can follow" if following else "nothing can follow; make a copy"
+        return LaunchCondition("status", False, detail=f"It is {status}: {more}.")
+
+    async def _content(
+        self, operations: ResourceOperations, entity: Entity, fields: dict[str, Any]
+    ) -> tuple[LaunchCondition, ...]:
+        after = _launched(operations, fields)
+        try:
+            async with self._context.store.transaction() as tx:
+                await operations.update.amended(tx, entity, after)
+        except InvalidBody as error:
+            return tuple(LaunchCondition("content", False, detail=str(one)) for one in error.violations)
+        except HansaError as error:
+            if error.code is Code.TRANSITION_REFUSED:
+                return ()  # the condition of its status says so
+            return (LaunchCondition("content", False, detail=error.message),)
+        return (LaunchCondition("content", True),)
+
+    async def _needed(self, entity: Entity, fields: Mapping[str, Any]) -> tuple[LaunchCondition, ...]:
+        ids = self._needs.of(entity, fields)[:NEEDS_MAX]
+        others = await self._context.store.entities(ids) if ids else {}
+        return tuple(self._need(each, others.get(each)) for each in ids)
+
+    def _need(self, entity_id: str, other: Entity | None) -> LaunchCondition:
+        if other is None:
+            reason = "It is not here. It may be another marketplace's, and on its way."
+            return LaunchCondition("need", False, False, entity_id, reason)
+        published = None if other.origin is not None else self._policy.publishes(other)
+        if isinstance(published, Unmet):
+            return LaunchCondition("need", False, True, entity_id, published.reason)
+        return LaunchCondition("need", True, True, entity_id)
+
+    def _visibility(self, entity: Entity) -> LaunchCondition:
+        visibility = visibility_of(entity.body)
+        is_met = visibility is FOR_EVERYONE
+        return LaunchCondition("visibility", is_met, False, detail="" if is_met else visibility.reason)
+
+    def _rule(
+        self, operations: ResourceOperations, entity: Entity, fields: dict[str, Any]
+    ) -> LaunchCondition:
+        body = canonical_json(_launched(operations, fields))
+        shared = self._policy.shares(msgspec.structs.replace(entity, body=body, public=True))
+        if isinstance(shared, Unmet):
+            return LaunchCondition("rule", False, False, detail=f"{shared.reason} ({shared.condition})")
+        return LaunchCondition("rule", True, False)
+
+
+def _launched(operations: ResourceOperations, fields: dict[str, Any]) -> dict[str, Any]:
+    assert operations.resource.status_attribute is not None, "what is launched has a status"
+    return {**fields, operations.resource.status_attribute: LAUNCHED}
+
+
+def _identifier(row: publications.Publication | None) -> LaunchCondition:
+    if row is None or row.refusal_code is None:
+        return LaunchCondition("identifier", True, False)
+    detail = f"{row.refusal_message or ''} ({row.refusal_code})".strip()
+    return LaunchCondition("identifier", False, False, detail=detail)
+
+
+def _period(fields: Mapping[str, Any], now: str) -> LaunchCondition:
+    """Whether an entity is valid now; outside of its period it is published, and said not to be valid."""
+    period, moment = fields.get("validFor"), instant(now) or ""
+    for name, at in _bounds(period):
+        if at > moment if name == "startDateTime" else at < moment:
+            word = "begins" if name == "startDateTime" else "ended"
+            assert isinstance(period, dict), "it has bounds"
+            return LaunchCondition("period", False, False, detail=f"Its validity {word} at {period[name]}.")
+    return LaunchCondition("period", True, False)
+
+
+def _bounds(period: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(period, dict):
+        for name in ("startDateTime", "endDateTime"):
+            at = instant(period[name]) if isinstance(period.get(name), str) else None
+            if at is not None:
+                yield name, at

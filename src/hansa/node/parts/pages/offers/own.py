@@ -1,0 +1,325 @@
+"""The own entities of whoever offers something (`hansa.portal.providers.offers.own.OwnCatalogue`).
+
+To an organisation belong the entities of this marketplace that name it as owner or seller. The operator, who
+acts for none, sees all that the marketplace itself is the origin of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from hansa.business.context import Context
+from hansa.business.models.closure import ClosureNeeds
+from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
+from hansa.business.operations.writes import Preconditions
+from hansa.business.patches import MERGE_PATCH
+from hansa.business.rights.organizations import OrganizationAliases
+from hansa.business.rights.targets import access_target
+from hansa.core.access import Action, Caller
+from hansa.core.certificates.elsi import elsi_did
+from hansa.core.errors import Code, Refused
+from hansa.core.work import Checkpoint
+from hansa.identity.rights.parties import parties_of
+from hansa.node.parts.pages.offers.launching import LAUNCHED, LaunchConditions
+from hansa.node.parts.pages.offers.places import Place, place_of, place_text
+from hansa.node.parts.pages.offers.publication import publication_of
+from hansa.portal.providers.offers.launching import LaunchCondition
+from hansa.portal.providers.offers.own import (
+    KINDS,
+    PAGE_SIZE,
+    ChangeAction,
+    Kind,
+    KindCount,
+    OwnEntity,
+    OwnPage,
+    OwnQuery,
+    PublicationProblem,
+    Stage,
+)
+from hansa.replication.conditions.policy import DistributionPolicy
+from hansa.store import AllOf, AnyOf, Condition, Entity, Filter, Query, SortKey, Test
+from hansa.store.tables import publications
+
+PARTY: Final = "relatedParty"
+RETIRED: Final = frozenset({"Retired", "Obsolete"})
+STATUS_AFTER: Final[Mapping[ChangeAction, str]] = {
+    "launch": LAUNCHED,
+    "retire": "Retired",
+    "withdraw": "Active",
+}
+WALKED_MAX: Final = 2000
+"""Entities of a marketplace that are looked at for one page of its operator's."""
+PROBLEMS_MAX: Final = 25
+LOOKED_AT_MAX: Final = 500
+"""Rows of the whole marketplace among which the problems of one organisation are."""
+
+Fields = Mapping[str, Any]
+
+
+class StoredOwnCatalogue:
+    """The own entities in the store.
+
+    Args:
+        operations: Of all APIs.
+        context: Of the APIs.
+        policy: What leaves this marketplace.
+        name: The name of a member, by its DID.
+    """
+
+    def __init__(
+        self,
+        operations: Iterable[ApiOperations],
+        context: Context,
+        policy: DistributionPolicy,
+        name: Callable[[str | None], str],
+    ) -> None:
+        kinds: Sequence[str] = KINDS
+        self._operations: Mapping[str, ResourceOperations] = {
+            collection: one
+            for api in operations
+            for collection, one in api.by_collection.items()
+            if collection in kinds
+        }
+        self._context = context
+        self._store = context.store
+        self._policy = policy
+        self._name = name
+        self._aliases = context.organizations or OrganizationAliases(context.store)
+        self._launching = LaunchConditions(context, policy, ClosureNeeds(context.models))
+        self._parties = {
+            kind: access_target(*context.models.served(kind)).party_attributes for kind in self._operations
+        }
+
+    async def counts(self, caller: Caller) -> tuple[KindCount, ...]:
+        """See `OwnCatalogue`."""
+        if caller.organization is None:
+            return await self._counts_of_marketplace()
+        owned = await self._named(caller)
+        counts: list[KindCount] = []
+        for kind in KINDS:
+            every = await self._total(caller, kind, (owned,))
+            launched = await self._total(caller, kind, (owned, Filter(self._status_path(kind), (LAUNCHED,))))
+            retired = await self._total(
+                caller, kind, (owned, Filter(self._status_path(kind), tuple(sorted(RETIRED))))
+            )
+            counts.append(KindCount(kind, every - launched - retired, launched, retired))
+        return tuple(counts)
+
+    async def page(self, caller: Caller, asked: OwnQuery) -> OwnPage:
+        """See `OwnCatalogue`."""
+        if caller.organization is None:
+            return await self._walked(asked)
+        after = place_of(asked.after) if asked.after else None
+        matches = _matching(asked, self._status_path(asked.kind)[0])
+
+        def holds(fields: Any, checkpoint: Checkpoint) -> bool:
+            checkpoint()
+            return matches(fields) and (after is None or _place(fields) > after)
+
+        conditions: list[Condition] = [await self._named(caller)]
+        if asked.stage == "launched":
+            conditions.append(Filter(self._status_path(asked.kind), (LAUNCHED,)))
+        if asked.stage == "draft" or asked.text or after is not None:
+            conditions.append(Test("own entities", holds))
+        if asked.stage == "retired":
+            conditions.append(Filter(self._status_path(asked.kind), tuple(sorted(RETIRED))))
+        read = self._operations[asked.kind].read
+        query = Query(
+            asked.kind,
+            (AllOf(tuple(conditions)),),
+            (SortKey(("name",)), SortKey(("id",))),
+            limit=PAGE_SIZE + 1,
+            public_only=False,
+        )
+        page = await read.page(await read.scope(caller), query)
+        ids = page.ids[:PAGE_SIZE]
+        known = await self._store.entities(ids)
+        entities = [known[each] for each in ids if each in known]
+        has_more = page.is_cut or len(page.ids) > PAGE_SIZE
+        last = msgspec.json.decode(entities[-1].body) if entities and has_more else None
+        shown = await self._shown([one for one in entities if await self._is_own(caller, one)])
+        return OwnPage(shown, "" if last is None else place_text(_place(last)))
+
+    async def one(self, caller: Caller, entity_id: str) -> OwnEntity:
+        """See `OwnCatalogue`."""
+        return (await self._shown((await self._entity(caller, entity_id),)))[0]
+
+    async def problems(self, caller: Caller) -> tuple[PublicationProblem, ...]:
+        """See `OwnCatalogue`."""
+        waiting = dict(await publications.waiting(self._store, "", LOOKED_AT_MAX))
+        refused = [one.entity_id for one in await publications.refusals(self._store, LOOKED_AT_MAX)]
+        known = await self._store.entities(tuple(dict.fromkeys((*refused, *waiting))))
+        own: list[Entity] = []
+        for one in known.values():
+            if len(own) == PROBLEMS_MAX:
+                break
+            if one.type in self._operations and await self._is_own(caller, one) and one.origin is None:
+                own.append(one)
+        return tuple(PublicationProblem(one, waiting.get(one.id, "")) for one in await self._shown(own))
+
+    async def refusal(self, caller: Caller, action: ChangeAction, entity_id: str) -> str:
+        """See `OwnCatalogue`."""
+        return await self._refusal(caller, action, await self._entity(caller, entity_id))
+
+    async def conditions(self, caller: Caller, entity_id: str) -> tuple[LaunchCondition, ...]:
+        """See `OwnCatalogue`."""
+        entity = await self._entity(caller, entity_id)
+        if entity.origin is not None:
+            return ()
+        refusal = await self._refusal(caller, "launch", entity)
+        return await self._launching.of(self._operations[entity.type], entity, refusal)
+
+    async def change(self, caller: Caller, action: ChangeAction, entity_id: str, version: str) -> None:
+        """See `OwnCatalogue`."""
+        entity = await self._entity(caller, entity_id)
+        operations = self._operations[entity.type]
+        expected = Preconditions(versions=frozenset({version}))
+        if action == "delete":
+            await operations.delete.delete(operations.delete.authorize(caller), entity_id, None, expected)
+        else:
+            patch = {self._status_path(entity.type)[0]: STATUS_AFTER[action]}
+            grant = operations.update.authorize(caller)
+            await operations.update.patch(grant, entity_id, MERGE_PATCH, patch, None, expected)
+
+    # -- what belongs to whom ------------------------------------------------------------------------------
+
+    async def _entity(self, caller: Caller, entity_id: str) -> Entity:
+        """An own entity.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        entity = await self._store.entity(entity_id)
+        if entity is None or entity.type not in self._operations or not await self._is_own(caller, entity):
+            raise Refused(Code.NOT_FOUND, f"Nothing of yours is here under {entity_id[:300]!r}.")
+        return entity
+
+    async def _is_own(self, caller: Caller, entity: Entity) -> bool:
+        if caller.organization is None:
+            return entity.origin is None
+        aliases = await self._aliases.of(caller.organization)
+        fields = msgspec.json.decode(entity.body)
+        owners = parties_of(fields, self._parties[entity.type], caller.organization, aliases).owners
+        return caller.organization in owners
+
+    async def _named(self, caller: Caller) -> Condition:
+        """That an entity names the caller's organisation as a party, which an index knows."""
+        assert caller.organization is not None, "the operator's entities are those of the marketplace"
+        did = elsi_did(caller.organization)
+        ids = (did, *sorted(await self._aliases.of(caller.organization)))
+        return AnyOf((Filter((PARTY, "id"), ids), Filter((PARTY, "name"), (did,))))
+
+    async def _refusal(self, caller: Caller, action: ChangeAction, entity: Entity) -> str:
+        served = self._operations[entity.type].served
+        try:
+            grant = served.authorize(caller, Action.DELETE if action == "delete" else Action.CHANGE)
+        except Refused as error:
+            return error.message
+        bound = await served.bound(grant)
+        fields = msgspec.json.decode(entity.body)
+        refusal = None if bound is None else bound.refusal(fields, is_public=entity.public)
+        return "" if refusal is None else refusal.reason
+
+    # -- lists and counts ----------------------------------------------------------------------------------
+
+    async def _total(self, caller: Caller, kind: Kind, conditions: tuple[Condition, ...]) -> int:
+        read = self._operations[kind].read
+        query = Query(kind, conditions, limit=1, public_only=False)
+        return (await read.page(await read.scope(caller), query)).total
+
+    async def _counts_of_marketplace(self) -> tuple[KindCount, ...]:
+        """Of what is public, by what was announced last; of what is not, by the store."""
+        every = await self._store.counts()
+        announced = await publications.counts_by_status(self._store)
+        counts: list[KindCount] = []
+        for kind in KINDS:
+            retired = sum(announced.get((kind, status), 0) for status in RETIRED)
+            public = every.get((kind, True, True), 0)
+            counts.append(KindCount(kind, every.get((kind, True, False), 0), public - retired, retired))
+        return tuple(counts)
+
+    async def _walked(self, asked: OwnQuery) -> OwnPage:
+        """A page of all entities that this marketplace is the origin of, in the order of identifiers."""
+        status = self._status_path(asked.kind)[0]
+        matches = _matching(asked, status)
+        found: list[Entity] = []
+        walked, last = 0, ""
+        pages = self._store.scan((asked.kind,), own_only=True, public_only=False, after_id=asked.after)
+        async for page in pages:
+            for one in page:
+                walked, last = walked + 1, one.id
+                if matches(msgspec.json.decode(one.body)):
+                    found.append(one)
+                if len(found) == PAGE_SIZE or walked == WALKED_MAX:
+                    return OwnPage(await self._shown(found), last)
+        return OwnPage(await self._shown(found))
+
+    async def _shown(self, entities: Sequence[Entity]) -> tuple[OwnEntity, ...]:
+        rows = await publications.states(self._store, [one.id for one in entities if one.origin is None])
+        return tuple(self._one_shown(one, rows.get(one.id)) for one in entities)
+
+    def _one_shown(self, entity: Entity, row: publications.Publication | None) -> OwnEntity:
+        fields = msgspec.json.decode(entity.body)
+        attribute = self._status_path(entity.type)[0]
+        status = fields.get(attribute)
+        status = status if isinstance(status, str) else ""
+        name = fields.get("name")
+        kind = next(one for one in KINDS if one == entity.type)
+        return OwnEntity(
+            id=entity.id,
+            kind=kind,
+            name=name if isinstance(name, str) and name.strip() else entity.id,
+            status=status,
+            stage=_stage(status),
+            version=entity.hashlink,
+            modified=entity.modified,
+            is_public=entity.public,
+            publication=publication_of(entity, row, self._policy),
+            actions=self._actions(entity, status),
+            origin="" if entity.origin is None else self._name(entity.origin),
+        )
+
+    def _actions(self, entity: Entity, status: str) -> tuple[ChangeAction, ...]:
+        """What the state of an entity allows."""
+        if entity.origin is not None:
+            return ()
+        machine = self._context.models.lifecycle(self._operations[entity.type].resource)
+        assert machine is not None, "all kinds have one"
+        actions: list[ChangeAction] = []
+        if status != LAUNCHED and machine.allows(status, LAUNCHED):
+            actions.append("launch")
+        if status == LAUNCHED:
+            actions += ("retire", "withdraw")
+        return (*actions, "delete")
+
+    def _status_path(self, kind: str) -> tuple[str]:
+        attribute = self._operations[kind].resource.status_attribute
+        assert attribute is not None, "all kinds have one"
+        return (attribute,)
+
+
+def _stage(status: str) -> Stage:
+    if status == LAUNCHED:
+        return "launched"
+    return "retired" if status in RETIRED else "draft"
+
+
+def _matching(asked: OwnQuery, status_attribute: str) -> Callable[[Fields], bool]:
+    """Whether an entity is of a stage and has a text."""
+    text = asked.text.casefold()
+
+    def matches(fields: Fields) -> bool:
+        status = fields.get(status_attribute)
+        if asked.stage is not None and _stage(status if isinstance(status, str) else "") != asked.stage:
+            return False
+        return not text or any(text in str(fields.get(name, "")).casefold() for name in ("name", "id"))
+
+    return matches
+
+
+def _place(fields: Fields) -> Place:
+    name = fields.get("name")
+    return (name if isinstance(name, str) else "", str(fields.get("id", "")))

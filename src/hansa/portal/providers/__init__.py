@@ -1,0 +1,4 @@
+"""Pages for those who offer something: what is theirs, and what becomes of it.
+
+offers   the dashboard, the own catalogue, launching, where something is seen, versions, orders
+"""

@@ -1,0 +1,26 @@
+"""The first page of whoever offers something: what there is, what waits, what is wrong, what comes next."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hansa.portal.providers.offers.orders import StateCount
+from hansa.portal.providers.offers.own import KindCount, PublicationProblem
+
+
+class DashboardPage(msgspec.Struct, frozen=True):
+    """For the template `providers/dashboard.html`."""
+
+    organization: str
+    """Name of whose offers they are; empty: of the marketplace."""
+    counts: tuple[KindCount, ...]
+    orders: tuple[StateCount, ...]
+    """Orders with which something has still to happen."""
+    problems: tuple[PublicationProblem, ...]
+    is_orderable: bool
+    """Whether whoever looks can be a seller: it acts for an organisation."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all."""
+        return not any(one.draft or one.launched or one.retired for one in self.counts)

@@ -1,0 +1,149 @@
+"""Which page of those who offer something is at which path.
+
+/provider                            what there is, what waits, what is wrong
+/provider/catalogue                  the own entities: `type=`, `stage=`, `text=`, `after=`
+/provider/catalogue/confirm          what a change would do: `action=`, `pick=` of each entity
+/provider/catalogue/apply            does it (POST)
+/provider/catalogue/outcome          what came of it: `of=`
+/provider/entities/{id}              one of them, and what keeps it from being published
+/provider/orders                     orders at which the organisation is the seller: `state=`, `after=`
+/provider/orders/{id}                one of them; with `to=` what another state would mean, POST gives it that
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hansa.core.cache import HasFigures
+from hansa.core.identifiers import Entropy
+from hansa.portal.catalogue.fields import path_of
+from hansa.portal.frame import Frame
+from hansa.portal.frame.acts import Acts
+from hansa.portal.frame.people import People, Role, Visit, VisitHandler, page_for, see
+from hansa.portal.providers.offers.catalogue import CATALOGUE_PATH, catalogue_page, own_query
+from hansa.portal.providers.offers.changes import Changes, change_action, picked, versions_in
+from hansa.portal.providers.offers.dashboard import DashboardPage
+from hansa.portal.providers.offers.entity import EntityLinks, EntityPage, shown_conditions
+from hansa.portal.providers.offers.order_pages import OrderPages
+from hansa.portal.providers.offers.orders import SellerOrders
+from hansa.portal.providers.offers.own import CHANGE_ACTIONS, Kind, OwnCatalogue, OwnEntity
+
+Links = Callable[[Kind, str], EntityLinks]
+"""Where an entity of a kind is edited, by its identifier."""
+
+
+class OfferPages:
+    """Handlers of these paths.
+
+    Args:
+        frame: Makes pages.
+        people: Knows who is logged in.
+        catalogue: The own entities.
+        orders: The orders.
+        acts: Records who changes what.
+        entropy: For the names of outcomes.
+        links: Where entities are edited; None: nowhere.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        people: People,
+        catalogue: OwnCatalogue,
+        orders: SellerOrders,
+        acts: Acts,
+        entropy: Entropy,
+        links: Links | None = None,
+    ) -> None:
+        self._frame = frame
+        self._people = people
+        self._catalogue = catalogue
+        self._orders = orders
+        self._changes = Changes(catalogue, acts, entropy)
+        self._order_pages = OrderPages(frame, orders, acts)
+        self._links = links
+        self.caches: Final[tuple[HasFigures, ...]] = (self._changes.cache,)
+
+    def routes(self) -> list[BaseRoute]:
+        """All of them."""
+        pages: dict[str, VisitHandler] = {
+            "/provider": self.dashboard,
+            CATALOGUE_PATH: self.catalogue,
+            f"{CATALOGUE_PATH}/confirm": self.confirm,
+            f"{CATALOGUE_PATH}/outcome": self.outcome,
+            "/provider/entities/{id}": self.entity,
+            "/provider/orders": self._order_pages.orders,
+            "/provider/orders/{id}": self._order_pages.order,
+        }
+        return [
+            *(Route(path, self._page(handler), methods=["GET"]) for path, handler in pages.items()),
+            Route(f"{CATALOGUE_PATH}/apply", self._page(self.apply), methods=["POST"]),
+            Route("/provider/orders/{id}", self._page(self._order_pages.change), methods=["POST"]),
+        ]
+
+    def _page(self, handler: VisitHandler) -> Callable[..., object]:
+        return page_for(self._people, Role.PROVIDER, handler)
+
+    async def dashboard(self, visit: Visit) -> Response:
+        """`GET /provider`."""
+        caller, person = visit.caller, visit.person
+        page = DashboardPage(
+            person.organization_name or person.organization,
+            await self._catalogue.counts(caller),
+            await self._orders.waiting(caller),
+            await self._catalogue.problems(caller),
+            is_orderable=caller.organization is not None,
+        )
+        return self._frame.negotiated(visit.request, "providers/dashboard.html", page)
+
+    async def catalogue(self, visit: Visit) -> Response:
+        """`GET /provider/catalogue`."""
+        asked = own_query(tuple(visit.request.query_params.multi_items()))
+        found = await self._catalogue.page(visit.caller, asked)
+        page = catalogue_page(asked, found.entities, CHANGE_ACTIONS, found.next_after)
+        return self._frame.negotiated(visit.request, "providers/catalogue.html", page)
+
+    async def confirm(self, visit: Visit) -> Response:
+        """`GET /provider/catalogue/confirm`."""
+        query = visit.request.query_params
+        action, ids = change_action(query.get("action", "")), picked(tuple(query.getlist("pick")))
+        page = await self._changes.intended(visit.caller, action, ids)
+        return self._frame.negotiated(visit.request, "providers/confirm.html", page)
+
+    async def apply(self, visit: Visit) -> Response:
+        """`POST /provider/catalogue/apply`."""
+        action = change_action(visit.form.one("action"))
+        token = await self._changes.apply(visit.caller, action, versions_in(visit.form.all("item")))
+        return see(f"{CATALOGUE_PATH}/outcome?of={token}")
+
+    async def outcome(self, visit: Visit) -> Response:
+        """`GET /provider/catalogue/outcome`."""
+        page = self._changes.outcome(visit.caller, visit.request.query_params.get("of", ""))
+        return self._frame.negotiated(visit.request, "providers/outcome.html", page)
+
+    async def entity(self, visit: Visit) -> Response:
+        """`GET /provider/entities/{id}`."""
+        caller, entity_id = visit.caller, visit.request.path_params["id"]
+        entity = await self._catalogue.one(caller, entity_id)
+        conditions = () if entity.stage == "retired" else await self._catalogue.conditions(caller, entity_id)
+        links = self._links_of(entity)
+        refusals = {each: await self._catalogue.refusal(caller, each, entity_id) for each in entity.actions}
+        is_offered = entity.kind == "ProductOffering" and entity.is_public
+        page = EntityPage(
+            entity,
+            tuple(each for each in entity.actions if not refusals[each]),
+            next((one for one in refusals.values() if one), ""),
+            shown_conditions(conditions, links),
+            links,
+            path_of("offerings", entity.id) if is_offered else "",
+        )
+        return self._frame.negotiated(visit.request, "providers/entity.html", page)
+
+    def _links_of(self, entity: OwnEntity) -> EntityLinks | None:
+        if self._links is None or entity.publication.state == "replica":
+            return None
+        return self._links(entity.kind, entity.id)
