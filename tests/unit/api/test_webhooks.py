@@ -15,6 +15,7 @@ import pytest
 
 from hansa.api.webhooks import LedgerNotifier, subscription_filter
 from hansa.api.webhooks.notifier import REFRESH_INTERVAL_S, SAVE_INTERVAL_S
+from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.replication.registry import MemberRegistry
 from tests.support.asgi import AsgiClient
@@ -34,14 +35,33 @@ def client_of(member: Marketplace, token: str) -> AsgiClient:
     return member.client.with_headers(authorization=f"Bearer {token}")
 
 
+class BeginsLater:
+    """A ledger that has not begun when it is first read."""
+
+    def __init__(self, bus: Any, refusals: int) -> None:
+        self._bus = bus
+        self.refusals = refusals
+
+    async def search(self, *arguments: Any) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            raise Unavailable(Code.UNAVAILABLE, "The ledger has not begun yet.")
+        return await self._bus.search(*arguments)
+
+    def follow(self, after: int) -> Any:
+        return self._bus.follow(after)
+
+
 @asynccontextmanager
-async def notifying(member: Marketplace, limits: Limits | None = None) -> AsyncIterator[LedgerNotifier]:
+async def notifying(
+    member: Marketplace, limits: Limits | None = None, bus: Any = None
+) -> AsyncIterator[LedgerNotifier]:
     """A notifier at work."""
     league = member.league
     registry = MemberRegistry(member.bus, league.clock)
     limits = limits or league.limits
     notifier = LedgerNotifier(
-        member.bus,
+        bus or member.bus,
         registry,
         partial(subscription_filter, types=TYPES, registry=registry, limits=limits),
         member.store,
@@ -102,6 +122,17 @@ async def later(league: League, condition: Callable[[], bool]) -> None:
 
 def positions(league: League, url: str = ONE) -> list[int]:
     return [int(event["sequence"]) for event in league.listeners.received[url]]
+
+
+async def test_events_are_delivered_once_a_ledger_begins_that_had_not(
+    league: League, lubeck: Marketplace, provider: AsgiClient
+) -> None:
+    await registered(provider)
+    bus = BeginsLater(lubeck.bus, 3)
+    async with notifying(lubeck, bus=bus):
+        await later(league, lambda: not bus.refusals)
+        await published(lubeck, "one")
+        await until(lambda: positions(league) == [1])
 
 
 async def test_a_listener_receives_what_is_committed_in_order(

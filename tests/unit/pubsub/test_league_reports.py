@@ -124,6 +124,27 @@ def test_a_closed_proposal_says_how_it_ended() -> None:
     assert proposals(scene.state, with_closed=False) == ()
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (ValidatorPower("did:web:m1.example", 20), "Give member-1 (….example) voting power 20."),
+        (ParamSet("issuer_events_per_s", 500), "Set issuer_events_per_s to 500."),
+    ],
+)
+def test_a_decided_proposal_says_what_was_to_be_and_what_it_needed_then(
+    change: LeagueChange, text: str
+) -> None:
+    scene = Scene()
+    name = scene.propose(change)
+    stored = OPEN_PROPOSAL.read(scene.sections["proposals"].pop(name))
+    decision = ClosedProposal(99, "passed", stored, 1_700_000_001_000, yes_power=30, total_power=30)
+    scene.sections["decisions"] = {name: DECISION.write(decision)}
+    (report,) = proposals(scene.state)
+    assert scene.state.total_power == 40
+    assert (report.needed_power, report.total_power) == (21, 30)
+    assert [(one.old, one.text) for one in report.changes] == [("", text)]
+
+
 def test_a_proposal_is_named_by_its_hash_by_a_beginning_of_it_or_by_its_id() -> None:
     scene = Scene()
     name = scene.propose(ParamSet("issuer_events_per_s", 500))

@@ -16,7 +16,8 @@ does not answer is tried again, what is refused becomes a dead letter, which can
 positions on the ledger; they are written every few seconds, so after a crash some events are sent again,
 under the same `webhook-id`.
 
-A failure of the store or of the ledger ends `run`, which can be called again and begins anew.
+Until the ledger has begun there is nothing to deliver, and `run` waits for it. A failure of the store, or of
+the ledger later, ends `run`, which can be called again and begins anew.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from hansa.core.errors import HansaError, Refused
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.core.retry import Retry
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.ledger_records import CommittedEvent, EventFilter
 from hansa.replication.registry import MemberRegistry
@@ -52,6 +54,9 @@ from hansa.store.tables.subscriptions import LEAGUE, Revision, Subscription
 EVENTS_PER_TURN: Final = 16
 SAVE_INTERVAL_S: Final = 2.0
 REFRESH_INTERVAL_S: Final = 0.5
+BEGIN_PAUSE_MIN_S: Final = 0.2
+BEGIN_PAUSE_MAX_S: Final = 5.0
+"""Between looks for a ledger that has not begun."""
 
 ReadFilter = Callable[[str], Awaitable[EventFilter]]
 """The filter of a registration's query. Raises `Refused`."""
@@ -111,6 +116,7 @@ class LedgerNotifier:
         self._limits = limits
         self._sender = NotificationSender(http, clock, limits, CLOUD_EVENT)
         self._throttle = Throttle(clock, lambda: store.writes_waiting)
+        self._retry = Retry("webhooks", clock, entropy, BEGIN_PAUSE_MIN_S, BEGIN_PAUSE_MAX_S)
         self._is_running = False
         self._begin_anew()
 
@@ -131,7 +137,7 @@ class LedgerNotifier:
         self._is_running = True
         self._begin_anew()
         try:
-            self._head = (await self._bus.search(0, EventFilter(), 1)).last_position
+            self._head = await self._retry(self._last_position)
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 await self._refresh()
@@ -143,6 +149,9 @@ class LedgerNotifier:
         finally:
             self._is_running = False
             await self._accounts.save()
+
+    async def _last_position(self) -> int:
+        return (await self._bus.search(0, EventFilter(), 1)).last_position
 
     async def _repeat(self, interval_s: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -196,9 +196,10 @@ def _show_proposal(report: ProposalReport, output: Output) -> None:
     for number, change in enumerate(report.changes, 1):
         label = "change" if len(report.changes) == 1 else f"change {number}"
         facts[label] = printable(change.text, TEXT_MAX_CHARS)
-        facts[f"  now{' ' * number}"] = printable(change.old, TEXT_MAX_CHARS)
-        facts[f"  then{' ' * number}"] = printable(change.new, TEXT_MAX_CHARS)
-    facts["needs"] = (
+        if report.outcome == "open":
+            facts[f"  now{' ' * number}"] = printable(change.old, TEXT_MAX_CHARS)
+            facts[f"  then{' ' * number}"] = printable(change.new, TEXT_MAX_CHARS)
+    facts["needs" if report.outcome == "open" else "needed"] = (
         f"voting power {report.needed_power} of {report.total_power}; {report.yes_power} for it, "
         f"{report.no_power} against it"
     )

@@ -15,7 +15,7 @@ from hansa.core.governance.proposals import ChangeProposal, read_proposal
 from hansa.core.keys import PublicJwk
 from hansa.core.members import Member
 from hansa.pubsub.league.state import LeagueState
-from hansa.pubsub.league.texts import ChangeText, describe
+from hansa.pubsub.league.texts import ChangeText, describe, describe_decided
 from hansa.pubsub.ledger.commitments.governance import (
     DECISION,
     KEY_RECORD,
@@ -188,49 +188,53 @@ def _key_history(kid: str, body: bytes) -> KeyHistory:
 
 def _open(state: LeagueState) -> Iterator[ProposalReport]:
     for name, body in state.records("proposals").items():
-        yield _report(state, name, OPEN_PROPOSAL.read(body), "open")
+        yield _report(state, name, OPEN_PROPOSAL.read(body), is_open=True)
 
 
 def _closed(state: LeagueState) -> Iterator[ProposalReport]:
     for name, body in state.records("decisions").items():
         decision = DECISION.read(body)
-        report = _report(state, name, decision.proposal, decision.outcome)
+        report = _report(state, name, decision.proposal, is_open=False)
+        proposal, _ = read_proposal(decision.proposal.jws)
         yield msgspec.structs.replace(
             report,
+            outcome=decision.outcome,
             reason=decision.reason,
             decided_height=decision.height,
             decided_time=time_text(decision.time_ms),
             yes_power=decision.yes_power,
             no_power=decision.no_power,
             total_power=decision.total_power,
+            needed_power=needed_power(proposal, state, decision.total_power),
             missing=(),
         )
 
 
-def _report(state: LeagueState, name: str, stored: OpenProposal, outcome: Outcome) -> ProposalReport:
+def _report(state: LeagueState, name: str, stored: OpenProposal, *, is_open: bool) -> ProposalReport:
     proposal, _ = read_proposal(stored.jws)
     votes = _votes(state, name)
     voted = {one.voter for one in votes}
     powers = {one.did: voting_power(one, state) for one in state.members}
+    in_words = describe if is_open else describe_decided
     return ProposalReport(
         hash=name,
         id=stored.id,
         proposer=stored.proposer,
         proposer_name=_name(stored.proposer, state),
         note=proposal.note,
-        outcome=outcome,
-        reason=(void_reason(state, proposal) or "") if outcome == "open" else "",
+        outcome="open",
+        reason=(void_reason(state, proposal) or "") if is_open else "",
         height=stored.height,
         time=time_text(stored.time_ms),
         expires_height=proposal.expires_height,
         expires_time=time_text(proposal.expires_time_ms),
         decided_height=None,
         decided_time=None,
-        changes=tuple(describe(change, state) for change in proposal.changes),
+        changes=tuple(in_words(change, state) for change in proposal.changes),
         yes_power=sum(one.power for one in votes if one.choice == "yes"),
         no_power=sum(one.power for one in votes if one.choice == "no"),
         total_power=state.total_power,
-        needed_power=needed_power(proposal, state),
+        needed_power=needed_power(proposal, state, state.total_power),
         votes=votes,
         missing=tuple(one.name for one in state.members if powers[one.did] and one.did not in voted),
     )
@@ -262,9 +266,9 @@ def _name(did: str, state: LeagueState) -> str:
     return "" if member is None else member.name
 
 
-def needed_power(proposal: ChangeProposal, state: LeagueState) -> int:
+def needed_power(proposal: ChangeProposal, state: LeagueState, total_power: int) -> int:
     """The voting power that a proposal needs at least: more than the largest of its changes' thresholds."""
-    return threshold_sixtieths(proposal.changes, state.params) * state.total_power // SIXTIETHS + 1
+    return threshold_sixtieths(proposal.changes, state.params) * total_power // SIXTIETHS + 1
 
 
 def suspended_until(did: str, state: LeagueState) -> str | None:

@@ -1,4 +1,7 @@
-"""What a change of a proposal means, in plain words: what there is now, and what there would be."""
+"""What a change of a proposal means, in plain words: what there is now, and what there would be.
+
+What a decided proposal was written against is not known any more, so its texts say what was to be.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class ChangeText(msgspec.Struct, frozen=True):
     subject: str
     """What is changed: a member, a limit."""
     old: str
-    """What there is now."""
+    """What there is now; empty when the proposal is decided."""
     new: str
     """What there would be."""
     text: str
@@ -83,6 +86,21 @@ def _member_put(change: MemberPut, state: LeagueState) -> _Words:
         return candidacy.name, NOTHING, new, text
     text = f"Register {named(candidacy.did, state)} anew with the keys and the endpoint of its candidacy."
     return candidacy.name, _member_now(before), new, text
+
+
+def describe_decided(change: LeagueChange, state: LeagueState) -> ChangeText:
+    """What a change of a proposal that is decided was to do; `old` is empty."""
+    described = describe(change, state)
+    text = described.text
+    match change:
+        case MemberPut():
+            text = f"Admit {described.subject} with voting power {change.power}."
+        case ValidatorPower():
+            key = " and another validator key" if change.validator else ""
+            text = f"Give {described.subject} voting power {change.power}{key}."
+        case ParamSet():
+            text = f"Set {change.name} to {change.value:,}."
+    return msgspec.structs.replace(described, old="", text=text)
 
 
 def _count(things: tuple[Any, ...], what: str) -> str:
