@@ -1,4 +1,4 @@
-"""The texts that name values of facets, as whoever asked last has read them.
+"""The texts that name values of facets, as threads have read them.
 
 Threads that read share what they have read. The thread that writes lets all of it go when a text was written:
 that happens seldom beside questions. What was read before such a write is not remembered after it.
@@ -54,11 +54,11 @@ class FacetLabels:
             with_private: Whether texts that come from private entities may be read, too.
         """
         known = self._known
-        asked = list(values)
-        missing = [one for one in asked if one not in known]
+        requested = list(values)
+        missing = [one for one in requested if one not in known]
         read = self._read(connection, missing, since) if missing else {}
         labels: dict[FacetOf, str] = {}
-        for name, value in asked:
+        for name, value in requested:
             texts = known.get((name, value)) or read.get((name, value), ())
             for facet, text, is_public in texts:
                 if is_public or with_private:

@@ -1,8 +1,9 @@
 """The facets of documents in memory, so that hits are counted without reading a place of the file for each.
 
 The values of a document are in two groups, each of which it shares with others: those of facets with few
-values, as states and regions, and those of facets with many, as providers. So of thousands of hits, some hundred
-groups are counted, and then the values in them; all values together are nearly another set for each document.
+values, as states and regions, and those of facets with many, as providers. So of thousands of hits, some
+hundred groups are counted, and then the values in them; all values together are nearly another set for each
+document.
 
 The thread that writes changes it, after each commit; threads that read take what is there. A document that is
 not there is read from the file: so it is between the commit of a new one and its entry here, and so are all
@@ -33,9 +34,9 @@ _COUNTER: Final = (1 << KIND_SHIFT) - 1
 _UNKNOWN: Final = 0
 """The group of documents that are not here."""
 
-Group = tuple[int, ...]
+Values = tuple[int, ...]
 """Numbers of values."""
-Grouped = tuple[Group, Group]
+Grouped = tuple[Values, Values]
 """The values of a document: of facets with few values, and of others."""
 
 
@@ -43,11 +44,11 @@ class _Groups:
     """Groups by numbers, and which documents of one kind have which."""
 
     def __init__(self) -> None:
-        self.members: list[Group] = [()]
-        self._numbers: dict[Group, int] = {}
+        self.members: list[Values] = [()]
+        self._numbers: dict[Values, int] = {}
         self.by_place: list[int] = []
 
-    def put(self, place: int, group: Group | None) -> None:
+    def put(self, place: int, group: Values | None) -> None:
         """A document has a group; None: it is not there any more."""
         number = _UNKNOWN
         if group is not None:
@@ -121,12 +122,12 @@ class PlacedFacets:
         is_missing = False
         for groups in of_kind:
             taken = _taken(here, groups.by_place)
-            found: Counter[int] = Counter(taken)
-            is_missing |= _UNKNOWN in found
-            if 2 * len(found) > len(taken):  # hardly two have the same
+            numbered: Counter[int] = Counter(taken)
+            is_missing |= _UNKNOWN in numbered
+            if 2 * len(numbered) > len(taken):  # hardly two have the same
                 _add(counts, Counter(chain.from_iterable(map(groups.members.__getitem__, taken))))
                 continue
-            for group, count in found.items():
+            for group, count in numbered.items():
                 for number in groups.members[group]:
                     counts[number] = counts.get(number, 0) + count
         if is_missing:
