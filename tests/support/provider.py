@@ -150,13 +150,14 @@ class Provided:
             *(f"{issuer}/oidc/token", lambda: self.members, clock),
         )
         rates, codes = Rates(clock, self.limits), Codes(clock, seeded(3), 900.0)
-        families = TokenFamilies(self.here.store, tokens, clock, seeded(4), self.limits)
         id_tokens, pushed = IdTokens(self.keys, issuer, clock), PushedRequests(clock, seeded(5))
         dids = DidKeys(self.web)
         types = ["LEARCredentialEmployee", "LEARCredentialMachine"]
         trust = IssuerTrust([read_anchor(ROOT.der)], None, dids, types)
         memory = RecentPresentations(1000)
         verifier = CredentialVerifier(trust, dids, StatusLists(self.web, trust), memory, clock)
+        check_status = verifier.check_status
+        families = TokenFamilies(self.here.store, tokens, clock, seeded(4), self.limits, check_status)
         exchanges = Exchanges(
             tokens,
             StatementSigner(member_key, self.did, b"p" * 32, clock, seeded(6)),

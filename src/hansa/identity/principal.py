@@ -27,6 +27,7 @@ from hansa.core.errors import Code
 from hansa.core.identifiers import is_did
 from hansa.identity.credentials.mandate import Mandate, MandatedPerson
 from hansa.identity.credentials.refusals import CredentialRefused
+from hansa.identity.credentials.status.references import HeldStatus
 from hansa.identity.credentials.verifier import VerifiedCredential
 
 POWERS_DOMAIN: Final = "DOME"
@@ -60,6 +61,8 @@ class Principal(msgspec.Struct, frozen=True):
     """Empty when the credential has none."""
     credential_expires_s: int | None = None
     """Last second at which the credential is good, since 1970; None: it names none."""
+    credential_status: HeldStatus | None = None
+    """Where its status is; None: it has none."""
 
 
 class RoleRules(msgspec.Struct, frozen=True):
@@ -115,6 +118,7 @@ def principal_of(presentation: VerifiedCredential, rules: RoleRules) -> Principa
         roles=rules.roles(kind, organization.identifier, mandate),
         credential_id=presentation.id,
         credential_expires_s=presentation.end_s,
+        credential_status=presentation.status,
     )
 
 

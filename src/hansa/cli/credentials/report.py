@@ -29,7 +29,7 @@ def document_of(credential: VerifiedCredential) -> dict[str, Any]:
         "mandate": credential.mandate,
         "valid_from_s": credential.begin_s,
         "valid_until_s": credential.end_s,
-        "has_status": credential.has_status,
+        "has_status": credential.status is not None,
         "presented": credential.is_presented,
         "claims": msgspec.Raw(credential.claims),
         "steps": credential.steps,
@@ -46,7 +46,7 @@ def facts_of(credential: VerifiedCredential) -> dict[str, str]:
         "trust anchor": issuer.anchor or "none",
         "valid from": _time(credential.begin_s),
         "valid until": _time(credential.end_s),
-        "status": "good" if credential.has_status else "none is published",
+        "status": "good" if credential.status is not None else "none is published",
         "presented": "by its holder, for this request" if credential.is_presented else "no presentation",
         **({} if credential.mandate is None else _mandate_facts(credential.mandate)),
     }

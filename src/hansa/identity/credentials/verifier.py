@@ -49,6 +49,7 @@ from hansa.identity.credentials.mandate import Mandate, mandate_kind, read_manda
 from hansa.identity.credentials.refusals import CredentialRefused, Steps, malformed, refused_after
 from hansa.identity.credentials.replay import PresentationMemory
 from hansa.identity.credentials.status.lists import StatusLists
+from hansa.identity.credentials.status.references import HeldStatus
 from hansa.identity.credentials.times import CLOCK_LEEWAY_S, Validity
 from hansa.identity.foreign_jws import is_signed_by
 
@@ -85,8 +86,8 @@ class VerifiedCredential(msgspec.Struct, frozen=True):
     """First second at which it is valid, since 1970; None: it names none."""
     end_s: int | None
     """Last second."""
-    has_status: bool
-    """Whether its issuer publishes a status, which was good."""
+    status: HeldStatus | None
+    """Where its issuer publishes a status, which was good; None: nowhere."""
     is_presented: bool
     """Whether its holder presented it, for the request."""
     steps: tuple[str, ...]
@@ -156,6 +157,19 @@ class CredentialVerifier:
         except Refused as error:
             raise refused_after(steps, error) from error
 
+    async def check_status(self, status: HeldStatus) -> None:
+        """Check that a credential which was accepted earlier has not been revoked or suspended since.
+
+        Raises:
+            CredentialRefused: When it has been, or it cannot be told (`Code.CREDENTIAL_STATUS_UNKNOWN`).
+            Unavailable: When the registry of trusted issuers cannot be asked.
+        """
+        steps = Steps()
+        try:
+            await self._status.check_again(status, epoch_s(self._clock), steps)
+        except Refused as error:
+            raise refused_after(steps, error) from error
+
     async def _sd_jwt_presentation(
         self, text: str, request: PresentationRequest, now_s: int, steps: Steps
     ) -> VerifiedCredential:
@@ -211,7 +225,7 @@ class CredentialVerifier:
         issuer, mandate, validity = await self._verified(document, now_s, steps)
         if presentation is not None:
             await self._check_holder(presentation, document.holder, now_s, steps)
-        has_status = await self._status.check(document.status, issuer, now_s, steps)
+        status = await self._status.check(document.status, issuer, now_s, steps)
         if signed is not None:
             self._memory.use(signed, now_s, now_s + self._age_max_s + 2 * CLOCK_LEEWAY_S + 1)
         return VerifiedCredential(
@@ -223,7 +237,7 @@ class CredentialVerifier:
             mandate=mandate,
             begin_s=validity.begin_s,
             end_s=validity.end_s,
-            has_status=has_status,
+            status=status,
             is_presented=signed is not None,
             steps=steps.noted,
             holder_did=document.holder.did,

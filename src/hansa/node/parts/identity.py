@@ -145,7 +145,8 @@ class IdentityParts:
             *(self._registry.callers, clock),
         )
         rates, codes = Rates(clock, limits), Codes(clock, entropy, limits.access_token_lifetime_s)
-        families = TokenFamilies(self._store, access_tokens, clock, entropy, limits)
+        check_status = None if credentials is None else credentials.check_status
+        families = TokenFamilies(self._store, access_tokens, clock, entropy, limits, check_status)
         id_tokens, pushed = IdTokens(self._keys, issuer, clock), PushedRequests(clock, entropy)
         machines = None
         if credentials is not None:

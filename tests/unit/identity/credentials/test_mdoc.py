@@ -378,7 +378,7 @@ async def test_the_status_in_the_security_object_is_looked_up(
 
 async def test_an_mdoc_with_a_good_status_is_accepted() -> None:
     verifying = Verifying(pages={LIST_URI: token_list({8: 1})})
-    assert (await presented(response(mso(status=status())), verifying)).has_status
+    assert (await presented(response(mso(status=status())), verifying)).status is not None
 
 
 TEXT = response()

@@ -47,7 +47,7 @@ async def test_an_issued_mandate_verifies_and_says_what_was_ordered(
 ) -> None:
     credential = await issuing.verified(await issuing.issued(configuration, key=KEY))
     assert credential.issuer.id == "did:elsi:VATES-12345678"
-    assert credential.has_status
+    assert credential.status is not None
     mandate = credential.mandate
     assert mandate is not None
     assert mandate.organization.identifier == "VATES-12345678"

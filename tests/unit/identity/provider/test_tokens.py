@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from hansa.identity.credentials.status.references import HeldStatus, StatusReference
+from tests.support.credentials import ISSUER, LIST_URI, token_list
 from tests.support.logins import ANA, BOB, ENDPOINT
 from tests.support.provider import (
     BACK,
@@ -169,6 +171,53 @@ async def test_a_refresh_token_that_is_used_again_ends_the_family(op: Provided) 
     assert not await op.is_good(stolen["access_token"])
     assert not await op.is_good(renewed["access_token"])
     assert await op.is_good(other["access_token"])
+
+
+LISTED = msgspec.structs.replace(
+    ANA,
+    credential_status=HeldStatus(ISSUER, (StatusReference("token", LIST_URI, 7),)),
+)
+
+
+@pytest.mark.parametrize("value", [1, 2], ids=["revoked", "suspended"])
+async def test_a_credential_that_was_revoked_meanwhile_refreshes_nothing_and_ends_the_family(
+    op: Provided, value: int
+) -> None:
+    op.web.pages[LIST_URI] = token_list({}, bits=2, changes={"ttl": 60})
+    tokens = await op.tokens_of(LISTED)
+    renewed = (await op.refreshed(tokens["refresh_token"])).json()
+    op.web.pages[LIST_URI] = token_list({7: value}, bits=2)
+    assert (await op.refreshed(renewed["refresh_token"])).status == 200, "the list is good for a minute"
+    await op.clock.advance(60)
+    latest = await op.tokens_of(LISTED)
+    assert error_of(await op.refreshed(latest["refresh_token"])) == "invalid_grant"
+    assert not await op.is_good(latest["access_token"])
+    op.web.pages[LIST_URI] = token_list({}, bits=2)
+    await op.clock.advance(3600)
+    assert error_of(await op.refreshed(latest["refresh_token"])) == "invalid_grant"
+
+
+async def test_while_the_status_cannot_be_told_nothing_is_refreshed_and_nothing_used_up(op: Provided) -> None:
+    tokens = await op.tokens_of(LISTED)
+    for page in (None, "no list", token_list({}, changes={"exp": op.now_s - 301})):
+        op.web.pages.pop(LIST_URI, None)
+        if page is not None:
+            op.web.pages[LIST_URI] = page
+        answer = await op.refreshed(tokens["refresh_token"])
+        assert (answer.status, answer.json()["error"]) == (503, "temporarily_unavailable")
+        await op.clock.advance(16)
+    op.web.pages[LIST_URI] = token_list()
+    assert (await op.refreshed(tokens["refresh_token"])).status == 200
+
+
+async def test_a_refresh_token_that_was_used_before_makes_nobody_fetch_a_status(op: Provided) -> None:
+    op.web.pages[LIST_URI] = token_list()
+    stolen = (await op.tokens_of(LISTED))["refresh_token"]
+    await op.refreshed(stolen)
+    before = len(op.web.requests)
+    await op.clock.advance(4000)
+    assert error_of(await op.refreshed(stolen)) == "invalid_grant"
+    assert len(op.web.requests) == before
 
 
 async def test_a_refresh_token_opens_fewer_scopes_but_never_more(op: Provided) -> None:

@@ -36,7 +36,7 @@ from hansa.identity.credentials.status.encoding import (
     token_status_array,
     unknown,
 )
-from hansa.identity.credentials.status.references import StatusReference, read_reference
+from hansa.identity.credentials.status.references import HeldStatus, StatusReference, read_reference
 from hansa.identity.credentials.times import CLOCK_LEEWAY_S, Validity, numeric_date
 
 LIST_TOKEN_SIZE_MAX_BYTES: Final = 4_194_304
@@ -89,7 +89,9 @@ class StatusLists:
             "status_lists", LISTS_MAX_BYTES, size_of=lambda one: one.size
         )
 
-    async def check(self, entries: Sequence[Any], issuer: ProvedIssuer, now_s: int, steps: Steps) -> bool:
+    async def check(
+        self, entries: Sequence[Any], issuer: ProvedIssuer, now_s: int, steps: Steps
+    ) -> HeldStatus | None:
         """Check that a credential is neither revoked nor suspended.
 
         Args:
@@ -99,30 +101,35 @@ class StatusLists:
             steps: Gets what each check showed.
 
         Returns:
-            Whether there is a status at all.
+            Where the status is; None: there is none.
 
         Raises:
             Refused: `Code.CREDENTIAL_REVOKED`, `Code.CREDENTIAL_SUSPENDED`, or
                 `Code.CREDENTIAL_STATUS_UNKNOWN`, when it cannot be told.
         """
-        references = [one for one in map(read_reference, entries) if one is not None]
-        for reference in references:
-            value = await self._value(reference, issuer, now_s)
+        references = tuple(one for one in map(read_reference, entries) if one is not None)
+        held = HeldStatus(issuer.id, references)
+        await self.check_again(held, now_s, steps)
+        return held if references else None
+
+    async def check_again(self, held: HeldStatus, now_s: int, steps: Steps) -> None:
+        """Check that a credential which was accepted is still neither revoked nor suspended. See `check`."""
+        for reference in held.references:
+            value = await self._value(reference, held.issuer, now_s)
             where = f"entry {reference.index} of {reference.uri}"
             steps.note(f"status {value} ({_MEANINGS.get(value, 'not defined')}) at {where}")
             _check_value(reference, value, where)
-        return bool(references)
 
-    async def _value(self, reference: StatusReference, issuer: ProvedIssuer, now_s: int) -> int:
+    async def _value(self, reference: StatusReference, issuer: str, now_s: int) -> int:
         if not reference.uri.lower().startswith(self._schemes):
             raise unknown(f"the address of the status list is not one of https: {reference.uri}")
-        status_list = await self._list(reference, issuer.id, now_s)
+        status_list = await self._list(reference, issuer, now_s)
         if status_list.failure or status_list.array is None:
             raise unknown(f"the status list {reference.uri} cannot be used: {status_list.failure}")
-        if status_list.issuer != issuer.id:
+        if status_list.issuer != issuer:
             raise unknown(
                 f"the status list {reference.uri} is one of {status_list.issuer}, and the credential one of "
-                f"{issuer.id}"
+                f"{issuer}"
             )
         if reference.purpose and reference.purpose not in status_list.purposes:
             raise unknown(f"the status list {reference.uri} is not for {reference.purpose}")

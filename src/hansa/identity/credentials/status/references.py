@@ -32,6 +32,14 @@ class StatusReference(msgspec.Struct, frozen=True):
     """Of a Bitstring Status List: `revocation` or `suspension`."""
 
 
+class HeldStatus(msgspec.Struct, frozen=True):
+    """Where the status of a credential is, to be looked up again later."""
+
+    issuer: str
+    """Of the credential: the list is one of the same."""
+    references: tuple[StatusReference, ...]
+
+
 def read_reference(entry: Any) -> StatusReference | None:
     """The reference that an entry is; None when it is about something else than revocation and suspension.
 
