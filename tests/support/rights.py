@@ -13,6 +13,7 @@ from hansa.business.models.lifecycles import load_lifecycles
 from hansa.core.access import ANONYMOUS, Caller, Power
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
 from hansa.identity.rights.deciding import AccessRights, Record, record_nothing
 from hansa.identity.rights.policies import AccessPolicies
 from hansa.store import EntityDraft
@@ -58,12 +59,20 @@ class RightsBusiness:
 
         def authenticate(headers: Mapping[bytes, bytes]) -> Caller:
             name = headers.get(b"authorization", b"stranger").decode()
-            if name not in CALLERS:
+            if name not in self.callers:
                 raise Refused(Code.UNAUTHENTICATED, "Nobody is called so.")
-            return CALLERS[name]
+            return self.callers[name]
 
+        self.removed: set[str | None] = set()
+        """Organisations, people and credentials that are kept out."""
+        self.callers = dict(CALLERS)
         self.context = msgspec.structs.replace(
-            business.context, authorize=self.rights, authenticate=authenticate
+            business.context,
+            authorize=self.rights,
+            authenticate=authenticate,
+            has_removed=lambda one: (
+                not self.removed.isdisjoint({one.subject, one.organization, one.credential_id})
+            ),
         )
         self.app = BusinessApp(self.context)
         self._stranger = AsgiClient(self.app)
@@ -79,6 +88,10 @@ class RightsBusiness:
         fields: dict[str, Any] = response.json()
         return fields
 
+    def adopt(self, texts: Mapping[str, str]) -> None:
+        """Decide by other policies from now on."""
+        self.rights.adopt(AccessPolicies(texts, ManualClock()))
+
     async def put(self, *drafts: EntityDraft) -> None:
         """Put entities into the store as they are."""
         async with self.store.transaction() as tx:
@@ -91,9 +104,10 @@ async def open_rights(
     record: Record = record_nothing,
     *,
     models: Models = MODELS,
+    limits: Limits | None = None,
 ) -> RightsBusiness:
     """An application in memory, with policies of the operator beside the shipped ones."""
-    return RightsBusiness(await open_business(models=models), texts or {}, record)
+    return RightsBusiness(await open_business(models=models, limits=limits), texts or {}, record)
 
 
 def few_models(*apis: str) -> Models:

@@ -10,7 +10,7 @@ from hansa.business.models import Models
 from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
-from hansa.core.access import Authenticate, Authorize, authorize_by_role
+from hansa.core.access import Authenticate, Authorize, Caller, authorize_by_role
 from hansa.core.clock import Clock
 from hansa.core.forwarding import LedgerPositions, WriteForwarder
 from hansa.core.http import HttpClient
@@ -48,6 +48,12 @@ def nobody_left(did: str) -> None:
     del did
 
 
+def nobody_removed(caller: Caller) -> bool:
+    """Everybody is let in."""
+    del caller
+    return False
+
+
 def nothing_withheld(entity: Entity) -> None:
     """No condition of the operator keeps anything from the other marketplaces."""
     del entity
@@ -80,6 +86,8 @@ class Context(msgspec.Struct, frozen=True):
     """How the origin of a replica, by its DID, ceased to be a member of the league; None: it is one."""
     withheld_by: Callable[[Entity], str | None] = nothing_withheld
     """Name of the condition by which nothing of an own entity leaves this marketplace; None: none does."""
+    has_removed: Callable[[Caller], bool] = nobody_removed
+    """Whether a caller, the organisation or the credential is kept out, whatever was begun before."""
     authorize: Authorize = authorize_by_role
     """Asked by operations: what a caller may do."""
     organizations: OrganizationAliases | None = None

@@ -11,7 +11,7 @@ from hansa.business.context import Context
 from hansa.business.models import Api, Attribute, Resource
 from hansa.business.representation import Representation, collection_address
 from hansa.business.rights.bound import BoundRule
-from hansa.business.rights.organizations import OrganizationAliases
+from hansa.business.rights.organizations import IDENTIFYING, ORGANIZATION, OrganizationAliases
 from hansa.business.rights.targets import access_target
 from hansa.business.validation.validator import Validator
 from hansa.core.access import Action, Caller, Grant
@@ -39,6 +39,14 @@ class ServedResource:
         self._parent_target = None if self.parent is None else access_target(api, self.parent)
         self._aliases = context.organizations or OrganizationAliases(context.store)
         self._representation = self._new_representation(None) if self.parent is None else None
+
+    @property
+    def deciding_attributes(self) -> tuple[str, ...]:
+        """The attributes of an entity that decisions of the shipped kind depend on."""
+        status = self._target.status_attribute
+        describing = [path[0] for path in IDENTIFYING] if self.resource.collection == ORGANIZATION else []
+        own = ("id", "@type", *self._target.party_attributes, *describing)
+        return own if status is None else (*own, status)
 
     def authorize(self, caller: Caller, action: Action) -> Grant:
         """The grant of an action at this resource; for operations.

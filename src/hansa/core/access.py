@@ -65,6 +65,10 @@ class Caller(msgspec.Struct, frozen=True, cache_hash=True):
     """What the organisation's credential lets the caller do in its name."""
     is_machine: bool = False
     """Whether it is a machine of the organisation that acts, not an employee."""
+    credential_id: str = ""
+    """Of the credential behind the caller; empty when there is none, or it has none."""
+    credential_expires_s: int | None = None
+    """Last second at which that is good, since 1970; None: nothing says."""
 
     @property
     def is_authenticated(self) -> bool:
@@ -145,6 +149,8 @@ class EntityFacts(msgspec.Struct, frozen=True):
     fields: Mapping[str, Any]
     """Its attributes."""
     is_public: bool
+    is_whole: bool = True
+    """Whether these are all of them; not of what was deleted."""
 
 
 class AccessRefusal(msgspec.Struct, frozen=True):

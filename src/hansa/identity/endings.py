@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.access import Caller
 from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Unavailable
 from hansa.identity.principal import Principal
@@ -49,7 +50,7 @@ class Endings:
         self._tokens_max = tokens_max
         self._parties_max = parties_max
         self._tokens: dict[str, int] = {}
-        self._parties: dict[tuple[str, str], RemovedParty] = {}
+        self._parties: dict[tuple[str, str | None], RemovedParty] = {}
 
     async def load(self) -> None:
         """Read what was ended before the start.
@@ -72,6 +73,15 @@ class Endings:
             ("subject", principal.subject) in parties
             or ("organization", principal.organization) in parties
             or ("credential", principal.credential_id) in parties
+        )
+
+    def has_removed_caller(self, caller: Caller) -> bool:
+        """The same of a caller."""
+        parties = self._parties
+        return bool(parties) and (
+            ("subject", caller.subject) in parties
+            or ("organization", caller.organization) in parties
+            or ("credential", caller.credential_id) in parties
         )
 
     def is_removed(self, kind: PartyKind, name: str) -> bool:

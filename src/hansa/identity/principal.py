@@ -130,6 +130,8 @@ def caller_of(principal: Principal) -> Caller:
         organization=principal.organization or None,
         powers=principal.powers,
         is_machine=principal.kind == "machine",
+        credential_id=principal.credential_id,
+        credential_expires_s=principal.credential_expires_s,
     )
 
 

@@ -68,7 +68,7 @@ from hansa.node.ledger_view import LedgerView
 from hansa.node.membership import OwnEndpoints, OwnKey
 from hansa.node.parts.access import AccessParts
 from hansa.node.parts.auditing import Auditing, auditing
-from hansa.node.parts.business import business_context
+from hansa.node.parts.business import business_context, hub_dispatcher
 from hansa.node.parts.development import development
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
@@ -308,7 +308,6 @@ class Marketplace:
 
         # The TM Forum APIs, their jobs and their notifications.
         self.identity = identity = IdentityParts(settings, store, registry, own_key, clock, entropy)
-        authenticate = identity.authenticate
         self.rights = AccessParts(clock, limits)
         self.trust = trust_sources(settings, self.clients.to_issuers, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
@@ -316,7 +315,7 @@ class Marketplace:
         basis = settings, store, bus, registry, to_members, own_key, clock, entropy
         forwards = forwarding(*basis, audit.notes, member_secret(Path()))
         context, job_files = business_context(
-            *(settings, store, models, authenticate, clock, entropy, identifiers, to_listeners, forwards),
+            *(settings, store, models, identity, clock, entropy, identifiers, to_listeners, forwards),
             is_waiting=lambda one: replication.closure.is_waiting(one),  # noqa: PLW0108 - it is made below
             former_status=registry.former_status,
             withheld_by=lambda one: replication.policy.withheld_by(one),  # noqa: PLW0108 - likewise
@@ -325,7 +324,7 @@ class Marketplace:
         business = BusinessApp(context, job_files)
         self.searching = searching = Searching(context, registry, settings.name)
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)
-        hub = HubDispatcher(store, models, to_listeners, clock, entropy, limits, endpoint, context.extensions)
+        hub = hub_dispatcher(context, to_listeners)
         webhooks = ledger_notifier(context, self.bus, registry, to_listeners)
         references = context.rules.references_of
         replication = replication_parts(*basis, models, references, audit.backlog, audit.notes, chain_id)
@@ -346,7 +345,7 @@ class Marketplace:
         )
         checked = did, endpoints.accepted, registry.callers, clock, limits
         caller_check = MemberCallerCheck(*checked, on_request=replication.is_alive)
-        self.callers = Callers(limits, clock.monotonic, authenticate.claimed, caller_check.claimed)
+        self.callers = Callers(limits, clock.monotonic, identity.authenticate.claimed, caller_check.claimed)
         league = league_context(
             *(settings, context, self.bus, self.light, bootstrap_source(settings, access.genesis)),
             *(registry, caller_check, replication, business, forwards.queue),

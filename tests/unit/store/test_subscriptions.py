@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
 from hansa.store.sql import Parameter, Row
+from hansa.store.sqlite.database.onboarding_tables import LISTENER_CALLERS
+from hansa.store.sqlite.database.schema import MIGRATIONS
 from hansa.store.sqlite.store import SqliteStore
 from hansa.store.tables import subscriptions
 from hansa.store.tables.subscriptions import DeadLetter, DeliveryProgress, DeliveryTotals, State
@@ -134,3 +137,33 @@ async def test_the_dead_letters_of_many_registrations_are_counted_by_few_stateme
     counts = await subscriptions.dead_letter_counts(store, ids)
     assert counts == {one: 3 if number % 2 == 0 else 0 for number, one in enumerate(ids)}
     assert len(statements) == 3
+
+
+async def test_registrations_of_an_older_store_go_on(tmp_path: Path) -> None:
+    path, before = tmp_path / "store.db", MIGRATIONS[: MIGRATIONS.index(LISTENER_CALLERS)]
+    older = await SqliteStore.open(path, ManualClock(), Limits(), migrations=before)
+    async with older.transaction() as tx:
+        for id in ("a", "b"):
+            await tx.sql.execute(
+                "INSERT INTO subscription (id, api, topic, callback, query, subscriber, position, secret) "
+                "VALUES (?, 'TMF620', '', ?, '', 'me', 7, 's')",
+                (id, id),
+            )
+        await tx.sql.execute(
+            "INSERT INTO dead_letter (subscription, event_id, event_type, place, time, attempts, problem) "
+            "VALUES ('a', 'e', 't', 1, 'now', 1, 'p')"
+        )
+    seen = await subscriptions.revision(older)
+    await older.close()
+    newer = await SqliteStore.open(path, ManualClock(), Limits())
+    both = await subscriptions.since(newer, 0)
+    assert [(one.id, one.position, one.secret, one.organization) for one in both] == [
+        ("a", 7, "s", ""),
+        ("b", 7, "s", ""),
+    ]
+    async with newer.transaction() as tx:
+        assert await subscriptions.remove(tx, "a")
+    after = await subscriptions.revision(newer)
+    assert (after.revision, after.ended) == (seen.revision + 1, seen.ended + 1)
+    assert await subscriptions.dead_letter_counts(newer, ["a"]) == {"a": 0}
+    await newer.close()

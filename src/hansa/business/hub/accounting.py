@@ -19,6 +19,7 @@ from typing import Final, Literal, Protocol, TypeVar
 import structlog
 
 from hansa.business.hub.events import Event, end_of_row, row_of
+from hansa.business.hub.feed import caller_of
 from hansa.business.hub.listeners import Listener, ListenerGroup
 from hansa.business.hub.sending import Attempt
 from hansa.core.backoff import backoff_s
@@ -95,6 +96,12 @@ class DeliveryAccounts:
         self._count_failure(listener, now)
         return _pause(listener) if self._is_dead(listener, now) else "wait"
 
+    def stop(self, listener: Listener) -> Outcome:
+        """Serve a listener no longer whose registrant may read nothing here any more."""
+        self._unsaved.add(listener)
+        listener.problem, listener.answered = Code.FORBIDDEN, None
+        return _pause(listener)
+
     def _count_failure(self, listener: Listener, now: datetime) -> None:
         listener.failures += 1
         listener.failing_since = listener.failing_since or rfc3339(now)
@@ -113,6 +120,7 @@ class DeliveryAccounts:
         Whether it has something to do now.
         """
         listener.subscription = subscription
+        listener.caller = caller_of(subscription)
         is_resumed = listener.is_paused and not subscription.is_paused
         if is_resumed:
             listener.resume()

@@ -36,7 +36,7 @@ import structlog
 
 from hansa.business.hub.accounting import DeliveryAccounts, Outcome, chunks
 from hansa.business.hub.events import Event, end_of_row, row_of
-from hansa.business.hub.feed import EventFeed
+from hansa.business.hub.feed import EventFeed, VisibleEvents
 from hansa.business.hub.filter_index import ListenerGroups
 from hansa.business.hub.listeners import Listener, ListenerGroup, PendingNotifications
 from hansa.business.hub.registrations import set_aside
@@ -58,6 +58,8 @@ from hansa.store.tables.subscriptions import Revision, State, Subscription
 DELIVERIES_PER_TURN: Final = 16
 GROUPS_PER_STEP: Final = 64
 SAVE_INTERVAL_S: Final = 2.0
+RESTRICTED: Final = "\n"
+"""Before the query of a group whose members see different parts of events; no query begins so."""
 IDLE_ROWS: Final = 10_000
 IDLE_INTERVAL_S: Final = 60.0
 """Rows of the feed, and time, after which the positions of idle listeners are written too."""
@@ -78,7 +80,22 @@ class HubDispatcher:
         limits: Limits,
         endpoint: str,
         extensions: Extensions | None = None,
+        visible: VisibleEvents | None = None,
     ) -> None:
+        """Make one that does not run yet.
+
+        Args:
+            store: Has the feed, and the registrations.
+            models: Of the APIs.
+            http: To the listeners.
+            clock: For all times.
+            entropy: For pauses.
+            limits: For what grows.
+            endpoint: Where this marketplace is reached.
+            extensions: What the operator added to the APIs.
+            visible: Decides what listeners of organisations see; None: they are not served.
+        """
+        self._visible = visible
         self._store = store
         self._apis: dict[str, Api] = {
             api.id: api if extensions is None else extensions.extended(api) for api in models.apis
@@ -256,7 +273,10 @@ class HubDispatcher:
         Raises:
             Refused: The API is not served any more, or the query is none that it takes.
         """
-        key = (subscription.api, subscription.topic, subscription.query)
+        is_restricted = bool(subscription.organization)
+        if is_restricted and self._visible is None:
+            raise Refused(Code.FORBIDDEN, "Nothing here decides what organisations may see.")
+        key = (subscription.api, subscription.topic, f"{RESTRICTED * is_restricted}{subscription.query}")
         group = self._groups.get(key)
         if group is not None:
             return group
@@ -265,8 +285,10 @@ class HubDispatcher:
             raise Refused(Code.NOT_FOUND, f"{subscription.api} is not served here.")
         if subscription.topic:
             topic = await self._store.entity(subscription.topic)
-            return ListenerGroup(key, topic_filter(subscription.query, topic, api, self._limits))
-        return ListenerGroup(key, api_filter(subscription.query, api, self._limits))
+            subscription_filter = topic_filter(subscription.query, topic, api, self._limits)
+        else:
+            subscription_filter = api_filter(subscription.query, api, self._limits)
+        return ListenerGroup(key, subscription_filter, is_restricted=is_restricted)
 
     async def _set_aside(self, subscription: Subscription, problem: str) -> None:
         self._unusable.add(subscription.id)
@@ -323,6 +345,8 @@ class HubDispatcher:
         if listener.has_ended or listener.is_paused:
             listener.is_active = False
             return "stop"
+        if self._visible is not None and not self._visible.is_served(listener.caller):
+            return self._accounts.stop(listener)
         event = await self._next_event(listener)
         if event is not None:
             return self._accounts.settle(listener, event, await self._sender.send(listener, event))
@@ -339,7 +363,7 @@ class HubDispatcher:
         """The next event for a listener; None when there was none as far as was searched."""
         if listener.dead_letters_due:
             letter = listener.dead_letters_due[0]
-            event = await self._event_at(letter.place)
+            event = await self._event_at(letter.place, listener)
             if event is None:
                 log.warning("dead_letter_without_event", id=listener.id, type=letter.event_type)
                 listener.dead_letters_resolved.append(listener.dead_letters_due.popleft().place)
@@ -349,15 +373,20 @@ class HubDispatcher:
             listener.place = searched_to
             return None
         listener.place = max(listener.place, end_of_row(row_of(place) - 1))
-        event = await self._event_at(place)
+        event = await self._event_at(place, listener)
         if event is None:
             listener.place = place
         return event
 
-    async def _event_at(self, place: int) -> Event | None:
+    async def _event_at(self, place: int, listener: Listener) -> Event | None:
+        """The event at a place, as a listener may see it now; None when it may not."""
         change = await self._feed.row(row_of(place), self._head)
         if change is None:
             return None
+        if listener.group.is_restricted:
+            assert self._visible is not None, "without it there is no such group"
+            event = await self._visible.event(listener.caller, change, place)
+            return event if event is not None and listener.group.tested.accepts(event) else None
         return next((one for one in await self._feed.events(change) if one.place == place), None)
 
     async def _wait(self, listener: Listener) -> None:

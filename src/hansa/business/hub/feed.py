@@ -3,18 +3,33 @@
 Listeners are at different places, and many are at about the same. Rows are read a chunk at a time, and
 chunks, like prepared events, are cached; so a thousand listeners that catch up read a chunk once. A chunk
 begins at a multiple of its length, so that all who read it read the same rows.
+
+A listener that people or machines of an organisation registered is sent what they may read, decided when an
+event is sent: on the entity as it is then, by the policies that hold then (`VisibleEvents`). Nothing is sent
+any more once the organisation, its person or the credential was removed, or the credential has expired. Of a
+deleted entity no more is known than its parties and its state; where that is gone, too, it is notified to
+nobody whose rights depend on it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 import structlog
 
+from hansa.business.context import Context
 from hansa.business.hub.events import Event, events_of
 from hansa.business.models import Models
+from hansa.business.rights.organizations import OrganizationAliases
+from hansa.business.rights.reading import EntityReader
+from hansa.business.visibility import PublicParts
+from hansa.core.access import Caller, EntityFacts
 from hansa.core.cache import Cache
-from hansa.store import Change, Store
+from hansa.core.clock import epoch_s
+from hansa.store import Change, Entity, Store
+from hansa.store.tables.subscriptions import Subscription, deletion
 
 CHUNK_ROWS: Final = 256
 """Rows of the feed that are read at a time."""
@@ -87,3 +102,69 @@ class EventFeed:
 
 def _size_bytes(events: tuple[Event, ...]) -> int:
     return sum(len(event.body) + EVENT_OVERHEAD_BYTES for event in events)
+
+
+def caller_of(subscription: Subscription) -> Caller:
+    """Whose rights hold for a registration.
+
+    Raises:
+        msgspec.ValidationError: It was written by another release, in a form that is not understood.
+    """
+    if not subscription.caller:
+        return Caller(subscription.subscriber)
+    return msgspec.json.decode(subscription.caller, type=Caller)
+
+
+class VisibleEvents:
+    """Decides about the events of listeners."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._aliases = context.organizations or OrganizationAliases(context.store)
+        self._parts = PublicParts(context.models)
+
+    def is_served(self, caller: Caller) -> bool:
+        """Whether anything may be sent on behalf of somebody now."""
+        expires_s = caller.credential_expires_s
+        has_expired = expires_s is not None and epoch_s(self._context.clock) > expires_s
+        return not has_expired and not self._context.has_removed(caller)
+
+    async def event(self, caller: Caller, change: Change, place: int) -> Event | None:
+        """An event of a row of the feed, as the caller may see it now; None: not at all."""
+        store = self._context.store
+        entity = None if change.operation == "delete" else await store.entity(change.entity_id)
+        reader = EntityReader(caller, await self._aliases.of(caller.organization), self._context, self._parts)
+        if entity is None:
+            if not await self._may_know_of_deletion(reader, change):
+                return None
+        else:
+            body = await self._shown(reader, entity)
+            if body is None:
+                return None
+            entity = msgspec.structs.replace(entity, body=body)
+        events = events_of(change, entity, self._context.models, self._context.endpoint)
+        return next((one for one in events if one.place == place), None)
+
+    async def may_see_below(self, caller: Caller, entity: Entity) -> bool:
+        """Whether somebody may be notified of what is below an entity, as the events of a topic."""
+        aliases = await self._aliases.of(caller.organization)
+        reader = EntityReader(caller, aliases, self._context, self._parts)
+        return reader.shown(entity) is not None
+
+    async def _shown(self, reader: EntityReader, entity: Entity) -> bytes | None:
+        if entity.parent is None:
+            return reader.shown(entity)
+        parent = await self._context.store.entity(entity.parent)
+        return None if parent is None else reader.shown_below(entity, parent)
+
+    async def _may_know_of_deletion(self, reader: EntityReader, change: Change) -> bool:
+        if change.parent is not None:
+            parent = await self._context.store.entity(change.parent)
+            return parent is not None and reader.sees_all_below(parent)
+        if change.origin is not None and change.type in self._context.models.catalogue_types:
+            return reader.admits(change.type, EntityFacts({"id": change.entity_id}, True, is_whole=False))
+        known = await deletion(self._context.store, change.entity_id)
+        if known is None:
+            return False
+        fields: Mapping[str, Any] = msgspec.json.decode(known.facts)
+        return reader.admits(change.type, EntityFacts(fields, known.was_public, is_whole=False))

@@ -26,7 +26,7 @@ from hansa.business.hub.events import (
     row_of,
     topic_of,
 )
-from hansa.business.hub.feed import CHUNK_ROWS, EventFeed
+from hansa.business.hub.feed import CHUNK_ROWS, EventFeed, caller_of
 from hansa.business.hub.subscription_filter import SubscriptionFilter
 from hansa.business.models import Models
 from hansa.core.cache import Cache
@@ -41,7 +41,7 @@ NAMES_MAX: Final = 4096
 """Combinations of type, operation and state whose event names are cached."""
 
 GroupKey = tuple[str, str, str]
-"""API, topic, query."""
+"""API, topic, query; with a line break before that, of listeners that see different parts of events."""
 
 log = structlog.get_logger()
 
@@ -58,6 +58,7 @@ class Listener:
         self.callback = subscription.callback
         self.host = web_address(subscription.callback).host
         self.group = group
+        self.caller = caller_of(subscription)
         self.place = end_of_row(subscription.position)
         """Up to which every event was delivered, given up, or not accepted by the filter."""
         self.delivered = subscription.delivered
@@ -134,10 +135,21 @@ def signing_secrets(subscription: Subscription, now: datetime) -> list[str]:
 class ListenerGroup:
     """Listeners with the same filter at the same hub."""
 
-    def __init__(self, key: GroupKey, subscription_filter: SubscriptionFilter) -> None:
+    def __init__(
+        self, key: GroupKey, subscription_filter: SubscriptionFilter, *, is_restricted: bool = False
+    ) -> None:
         self.key = key
         self.api, self.topic, _ = key
-        self.filter = subscription_filter
+        self.is_restricted = is_restricted
+        """Its members see different parts of the same events. The conditions are tested on what each sees:
+        what nobody may see decides about nothing."""
+        self.tested = subscription_filter
+        self.filter = (
+            msgspec.structs.replace(subscription_filter, conditions=())
+            if is_restricted
+            else subscription_filter
+        )
+        """What is tested once for all members."""
         self.members = 0
         self.idle: dict[Listener, None] = {}
         """Members with nothing left to deliver up to the head of the feed."""

@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 from typing import Final, TypeGuard
 
+import msgspec
 import structlog
 
 from hansa.business.hub.signatures import new_secret
@@ -38,11 +39,29 @@ def check_writer(caller: Caller) -> None:
         )
 
 
+def check_subscriber(caller: Caller) -> None:
+    """Refuse who may have no events of entities sent: neither a token that may write, nor an organisation.
+
+    Raises:
+        Refused: `Code.FORBIDDEN`.
+    """
+    if caller.organization is None:
+        check_writer(caller)
+
+
+def rights_of(caller: Caller) -> str:
+    """Whose rights hold for a registration, as it is stored; empty for a token of the operator."""
+    return "" if caller.organization is None else msgspec.json.encode(caller).decode()
+
+
 def is_visible(subscription: Subscription | None, api: str, caller: Caller) -> TypeGuard[Subscription]:
     """Whether a registration is one of an API, or of the league, that a caller may see."""
     if subscription is None or subscription.api != api:
         return False
-    return subscription.subscriber == caller.subject or OPERATOR in caller.roles
+    if OPERATOR in caller.roles:
+        return True
+    is_own = subscription.subscriber == caller.subject
+    return is_own and subscription.organization == (caller.organization or "")
 
 
 async def register(
@@ -72,6 +91,8 @@ async def register(
             callback=callback,
             query=query,
             subscriber=caller.subject or "",
+            organization=caller.organization or "",
+            caller=rights_of(caller),
             topic=topic,
             secret=new_secret(entropy),
             position=position,
@@ -111,10 +132,12 @@ async def check_room(tx: Transaction, caller: Caller, limits: Limits) -> None:
         )
     if OPERATOR in caller.roles:
         return
-    if await subscriptions.count(tx, caller.subject) >= limits.subscriptions_per_subject_max:
+    organization = caller.organization or ""
+    if await subscriptions.count(tx, caller.subject, organization) >= limits.subscriptions_per_subject_max:
         raise Unavailable(
             Code.OVERLOADED,
-            f"This token's subject has {limits.subscriptions_per_subject_max} registrations, the most that one may "
+            f"{'Your organisation' if organization else 'The subject of this token'} has "
+            f"{limits.subscriptions_per_subject_max} registrations, the most that one may "
             "have (subscriptions_per_subject_max). End one that is not needed.",
             retry_after_s=FULL_RETRY_AFTER_S,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hansa.business.context import Context
 from hansa.business.operations.forwarding.repeats import Repeats
 from hansa.business.operations.forwarding.sending import WriteSender
@@ -16,7 +18,8 @@ from hansa.business.rights.writing import guarded
 from hansa.business.served_resource import ServedResource
 from hansa.core.access import Action, Caller, Grant
 from hansa.core.errors import Code, Refused
-from hansa.store import Transaction
+from hansa.store import Entity, Transaction
+from hansa.store.tables.subscriptions import note_deletion
 
 
 class DeleteOperation:
@@ -99,8 +102,17 @@ class DeleteOperation:
             if await self._delete_below(tx, entity_id):
                 # Others were let in, and may refer to it since.
                 await self._context.rules.check_delete(tx, self._served.resource, current)
+            await self._note(tx, current)
             await tx.delete(entity_id)
             await self._repeats.record(tx, caller, terms, ())
+
+    async def _note(self, tx: Transaction, entity: Entity) -> None:
+        """Retain what decides who is notified that an entity was deleted."""
+        if self._served.parent is not None:
+            return
+        fields = msgspec.json.decode(entity.body)
+        facts = {name: fields[name] for name in self._served.deciding_attributes if name in fields}
+        await note_deletion(tx, entity.id, msgspec.json.encode(facts), was_public=entity.public)
 
     async def _delete_below(self, tx: Transaction, entity_id: str) -> bool:
         """Delete the sub-resources of an entity, which without it would be at no path.

@@ -37,6 +37,10 @@ class BoundRule(msgspec.Struct, frozen=True):
         if refusal is not None:
             raise Refused(refusal.code, refusal.reason)
 
+    def admits_facts(self, facts: EntityFacts) -> bool:
+        """Whether the caller may do it with an entity of which some is known."""
+        return self.rule.refusal(facts, self.aliases) is None
+
     def admits(self, entity: Entity) -> bool:
         """Whether the caller may do it with an entity."""
         return self.refusal(msgspec.json.decode(entity.body), is_public=entity.public) is None

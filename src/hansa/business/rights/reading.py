@@ -6,7 +6,7 @@ from hansa.business.context import Context
 from hansa.business.rights.bound import BoundRule
 from hansa.business.rights.targets import access_target
 from hansa.business.visibility import PublicParts
-from hansa.core.access import Action, Caller, Decision
+from hansa.core.access import Action, Caller, Decision, EntityFacts
 from hansa.store import Entity
 
 
@@ -45,6 +45,32 @@ class EntityReader:
         if public_part is entity.body or bound.sees_private_part(entity.body):
             return entity.body
         return public_part
+
+    def admits(self, collection: str, facts: EntityFacts) -> bool:
+        """Whether the caller may read an entity of a collection, by what is known of it."""
+        decision, bound = self._decided(collection)
+        if decision.refusal is not None:
+            return False
+        if bound is None:
+            return facts.is_public or not decision.public_only
+        return bound.admits_facts(facts)
+
+    def shown_below(self, entity: Entity, parent: Entity) -> bytes | None:
+        """The part of a sub-resource that the caller may see; None: nothing."""
+        if self.shown(parent) is None:
+            return None
+        if self.sees_all_below(parent):
+            return entity.body
+        return self._parts.body(entity.type, entity.body) if entity.public else None
+
+    def sees_all_below(self, parent: Entity) -> bool:
+        """Whether the caller sees what is below an entity, also if that is not public."""
+        decision, bound = self._decided(parent.type)
+        if decision.refusal is not None:
+            return False
+        if bound is None:
+            return not decision.public_only
+        return bound.admits(parent) and bound.sees_private_part(parent.body)
 
     def _decided(self, collection: str) -> tuple[Decision, BoundRule | None]:
         known = self._decisions.get(collection)

@@ -178,6 +178,8 @@ class AccessRights:
         starlark = self._policies.starlark
         if starlark is None or not verdict.is_allowed or OPERATOR in caller.roles:
             return verdict
+        if not facts.is_whole:  # it may look at anything
+            return PolicyVerdict(False, (FILE_NAME,))
         problem = starlark.problem(caller, action, target, facts, aliases)
         return verdict if problem is None else PolicyVerdict(False, (FILE_NAME,))
 

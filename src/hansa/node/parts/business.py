@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hansa.business.context import Context, Policies
+from hansa.business.hub import HubDispatcher
+from hansa.business.hub.feed import VisibleEvents
 from hansa.business.jobs.files import JobFiles
 from hansa.business.models import Models
 from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
-from hansa.core.access import Authenticate, Authorize
+from hansa.core.access import Authorize
 from hansa.core.clock import Clock
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.node.folder import JOBS, SCHEMAS
 from hansa.node.parts.forwarding import Forwarding
+from hansa.node.parts.identity import IdentityParts
 from hansa.node.settings.loading import Settings
 from hansa.store import Entity, Store
 
@@ -25,7 +28,7 @@ def business_context(
     settings: Settings,
     store: Store,
     models: Models,
-    authenticate: Authenticate,
+    identity: IdentityParts,
     clock: Clock,
     entropy: Entropy,
     identifiers: OwnIdentifiers,
@@ -45,7 +48,7 @@ def business_context(
     context = Context(
         store=store,
         models=models,
-        authenticate=authenticate,
+        authenticate=identity.authenticate,
         clock=clock,
         entropy=entropy,
         limits=settings.limits,
@@ -69,9 +72,19 @@ def business_context(
         former_status=former_status,
         withheld_by=withheld_by,
         authorize=authorize,
+        has_removed=identity.endings.has_removed_caller,
         organizations=OrganizationAliases(store),
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
         forwarder=forwarding.forwarder,
         positions=forwarding.positions,
     )
     return context, job_files
+
+
+def hub_dispatcher(context: Context, to_listeners: HttpClient) -> HubDispatcher:
+    """What sends notifications."""
+    return HubDispatcher(
+        *(context.store, context.models, to_listeners, context.clock, context.entropy, context.limits),
+        *(context.endpoint, context.extensions),
+        visible=VisibleEvents(context),
+    )

@@ -26,6 +26,8 @@ State = Literal["active", "failing", "paused"]
 LEAGUE: Final = "league"
 """In place of an API: registrations for the events of the league, whose positions are those of the ledger."""
 
+DELETIONS_MAX: Final = 10_000
+"""Entities that were deleted, of which is known as much as decides about who is notified of it."""
 COUNTED_AT_ONCE: Final = 100
 """Registrations whose dead letters are counted within one turn of the event loop: a few milliseconds."""
 
@@ -50,6 +52,10 @@ class Subscription(msgspec.Struct, frozen=True):
     """As registered; empty for every event."""
     subscriber: str
     """Subject of the token with which it was made."""
+    organization: str
+    """For which that acts; empty for none."""
+    caller: str
+    """Whose rights hold for it, as JSON; empty for a token of the operator."""
     position: int
     """The last row of the feed that the listener has been served whole."""
     is_behind: bool
@@ -136,12 +142,23 @@ class Revision(msgspec.Struct, frozen=True):
     ended: int
 
 
+_ADDED: Final = (
+    *(
+        "id",
+        "api",
+        "topic",
+        "callback",
+        "query",
+        "subscriber",
+        "organization",
+        "caller",
+        "position",
+        "secret",
+    ),
+)
 _SUBSCRIPTION: Final = RecordColumns(Subscription, dead_letters_dropped="letters_dropped")
 _LETTER: Final = RecordColumns(DeadLetter)
-_ADD: Final = (
-    f"{insert('subscription', ('id', 'api', 'topic', 'callback', 'query', 'subscriber', 'position', 'secret'))} "
-    f"ON CONFLICT DO NOTHING RETURNING {_SUBSCRIPTION.sql}"
-)
+_ADD: Final = f"{insert('subscription', _ADDED)} ON CONFLICT DO NOTHING RETURNING {_SUBSCRIPTION.sql}"
 _SAVE: Final = (
     "UPDATE subscription SET position = ?, is_behind = ?, delivered = ?, failures = ?, refusals = ?, problem = ?, "
     "answered = ?, failing_since = ?, is_paused = ? WHERE id = ? RETURNING id"
@@ -162,6 +179,8 @@ async def add(
     callback: str,
     query: str,
     subscriber: str,
+    organization: str = "",
+    caller: str = "",
     topic: str = "",
     secret: str = "",
     position: int | None = None,
@@ -175,13 +194,16 @@ async def add(
         callback: Where events are sent.
         query: Which ones.
         subscriber: Whose it is.
+        organization: For which that one acts.
+        caller: See `Subscription`.
         topic: At whose hub.
         secret: With which they are signed.
         position: After which it is served; None: from the next row of the feed on.
     """
     if position is None:
         position = await tx.feed_end()
-    rows = await tx.sql.execute(_ADD, (id, api, topic, callback, query, subscriber, position, secret))
+    whose = subscriber, organization, caller
+    rows = await tx.sql.execute(_ADD, (id, api, topic, callback, query, *whose, position, secret))
     return _SUBSCRIPTION.record(rows[0]) if rows else None
 
 
@@ -190,8 +212,16 @@ async def remove(tx: Transaction, id: str) -> bool:
     return bool(await tx.sql.execute("DELETE FROM subscription WHERE id = ? RETURNING id", (id,)))
 
 
-async def resume(tx: Transaction, id: str) -> None:
-    """Let a paused listener be served again, as if it had never failed."""
+async def resume(tx: Transaction, id: str, caller: str = "") -> None:
+    """Let a paused listener be served again, as if it had never failed.
+
+    Args:
+        tx: In which it is.
+        id: Of the registration.
+        caller: Whose rights hold for it from now on, as JSON; empty: whose they were.
+    """
+    if caller:
+        await tx.sql.execute("UPDATE subscription SET caller = ? WHERE id = ?", (caller, id))
     await tx.sql.execute(
         "UPDATE subscription SET is_paused = 0, failures = 0, refusals = 0, failing_since = NULL WHERE id = ?",
         (id,),
@@ -303,16 +333,21 @@ async def page(
     api: str,
     *,
     subscriber: str | None,
+    organization: str = "",
     offset: int,
     limit: int,
     topic: str = "",
     state: State | None = None,
 ) -> tuple[tuple[Subscription, ...], int]:
-    """Registrations at a hub (of one subscriber, in one state) in order of age, and how many there are."""
+    """Registrations at a hub in order of age, and how many there are.
+
+    Those of one subscriber who acts for an organisation, or for none; and those in one state.
+    """
     conditions = "api = ? AND topic = ?"
     values: tuple[str, ...] = (api, topic)
     if subscriber is not None:
-        conditions, values = f"{conditions} AND subscriber = ?", (*values, subscriber)
+        conditions = f"{conditions} AND subscriber = ? AND organization = ?"
+        values = (*values, subscriber, organization)
     if state is not None:
         conditions = f"{conditions} AND {_IN_STATE[state]}"
     rows = await store.sql.fetch(
@@ -337,9 +372,13 @@ async def identifiers(store: Store) -> frozenset[str]:
     return frozenset(row[0] for row in await store.sql.fetch("SELECT id FROM subscription"))
 
 
-async def count(tx: Transaction, subscriber: str | None = None) -> int:
-    """How many registrations there are, or how many a subject has."""
-    if subscriber is None:
+async def count(tx: Transaction, subscriber: str | None = None, organization: str = "") -> int:
+    """How many registrations there are, or how many a subject or an organisation has."""
+    if organization:
+        ((total,),) = await tx.sql.fetch(
+            "SELECT count(*) FROM subscription WHERE organization = ?", (organization,)
+        )
+    elif subscriber is None:
         ((total,),) = await tx.sql.fetch("SELECT count(*) FROM subscription")
     else:
         ((total,),) = await tx.sql.fetch(
@@ -397,3 +436,26 @@ async def callbacks(store: Store, after_revision: int = -1) -> frozenset[str]:
         "SELECT DISTINCT callback FROM subscription WHERE revision > ?", (after_revision,)
     )
     return frozenset(callback for (callback,) in rows)
+
+
+class Deletion(msgspec.Struct, frozen=True):
+    """An entity that was deleted."""
+
+    was_public: bool
+    facts: bytes
+    """Some of its attributes, as JSON."""
+
+
+async def note_deletion(tx: Transaction, entity_id: str, facts: bytes, *, was_public: bool) -> None:
+    """An entity is deleted in this transaction."""
+    rows = await tx.sql.execute(
+        "INSERT INTO deletion (entity_id, was_public, facts) VALUES (?, ?, ?) RETURNING serial",
+        (entity_id, was_public, facts),
+    )
+    await tx.sql.execute("DELETE FROM deletion WHERE serial <= ?", (int(rows[0][0]) - DELETIONS_MAX,))
+
+
+async def deletion(store: Store, entity_id: str) -> Deletion | None:
+    """What is known of the last entity with an identifier that was deleted."""
+    rows = await store.sql.fetch("SELECT was_public, facts FROM deletion WHERE entity_id = ?", (entity_id,))
+    return Deletion(bool(rows[0][0]), bytes(rows[0][1])) if rows else None

@@ -14,7 +14,7 @@ from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL, SEALED
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
 from hansa.store.sqlite.database.issuing_tables import ISSUING
 from hansa.store.sqlite.database.login_tables import LOGINS
-from hansa.store.sqlite.database.onboarding_tables import ONBOARDING
+from hansa.store.sqlite.database.onboarding_tables import LISTENER_CALLERS, ONBOARDING
 from hansa.store.sqlite.database.replica_schema import (
     ANNOUNCED_PARTS,
     EVIDENCE_PROOFS,
@@ -491,5 +491,6 @@ MIGRATIONS: Final = (
     LOGINS,
     ISSUING,
     ONBOARDING,
+    LISTENER_CALLERS,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -20,6 +20,7 @@ from hansa.business.http.routing import Route, route
 from hansa.business.http.shared_headers import Header
 from hansa.business.hub import registrations
 from hansa.business.hub.events import TOPIC
+from hansa.business.hub.feed import VisibleEvents
 from hansa.business.hub.subscription_filter import api_filter, topic_filter
 from hansa.business.hub.test_events import TestEvents
 from hansa.business.models import Api
@@ -46,6 +47,7 @@ class HubHandler:
         self._context = context
         self._store = context.store
         self._tests = TestEvents(context.to_listeners, context.clock, context.entropy, context.limits)
+        self._visible_events = VisibleEvents(context)
         self._topics = next((one.collection for one in api.resources if one.path == TOPIC), None)
 
     @property
@@ -75,7 +77,7 @@ class HubHandler:
         request.check_no_parameters()
         request.accept_json()
         body = await request.json(JSON_TYPES)
-        topic = await self._topic(request)
+        topic = await self._topic(request, caller)
         callback, query = self._checked(body, request.limits, is_topic=topic is not None)
         added = await registrations.register(
             self._store,
@@ -94,7 +96,7 @@ class HubHandler:
         """GET of the collection: 200, 206, 400, 401 or 404."""
         caller = self._subscriber(request)
         request.accept_json()
-        topic = await self._topic(request)
+        topic = await self._topic(request, caller)
         parameters = _parameters(request, {"offset", "limit", "state", "fields"})
         page = paging(parameters.get("offset"), parameters.get("limit"), None, request.limits)
         matches, total = await subscriptions.page(
@@ -102,6 +104,7 @@ class HubHandler:
             self._api.id,
             topic=topic.id if topic is not None else "",
             subscriber=None if OPERATOR in caller.roles else caller.subject,
+            organization=caller.organization or "",
             state=_state(parameters.get("state")),
             offset=page.offset,
             limit=page.limit,
@@ -166,13 +169,18 @@ class HubHandler:
         return await self._current(202, subscription)
 
     async def resume(self, request: Request, _: str) -> Response:
-        """POST: a paused listener is served again, from where it stopped: 200, 401, 403 or 404."""
-        self._writer(request)
+        """POST: a paused listener is served again, from where it stopped: 200, 401, 403 or 404.
+
+        Whoever registered it gives it the rights of the credential of this request.
+        """
+        caller = self._writer(request)
         request.accept_json()
         request.check_no_parameters()
         subscription = await self._visible(request, request.parent_id or "")
         async with self._store.transaction() as tx:
-            await subscriptions.resume(tx, subscription.id)
+            is_own = subscription.subscriber == caller.subject
+            rights = registrations.rights_of(caller) if is_own and subscription.organization else ""
+            await subscriptions.resume(tx, subscription.id, rights)
         return await self._current(200, subscription)
 
     async def retrieve_secret(self, request: Request, _: str) -> Response:
@@ -240,21 +248,24 @@ class HubHandler:
         caller = self._context.authenticate(request.headers)
         if not caller.is_authenticated:
             raise Refused(Code.UNAUTHENTICATED, "The hub needs a bearer token.")
-        if not caller.may_read:
+        if not caller.may_read and caller.organization is None:
             raise Refused(Code.FORBIDDEN, "The roles of this token give no right to read registrations.")
         return caller
 
     def _writer(self, request: Request) -> Caller:
         """The caller, who may register listeners and have events sent to them."""
         caller = self._subscriber(request)
-        registrations.check_writer(caller)
+        registrations.check_subscriber(caller)
         return caller
 
-    async def _topic(self, request: Request) -> Entity | None:
+    async def _topic(self, request: Request, caller: Caller) -> Entity | None:
         """The topic at whose hub a request is; None at the hub of the API."""
         if request.parent_id is None:
             return None
         topic = await self._store.entity(request.parent_id)
+        if topic is not None and caller.organization is not None:
+            is_seen = await self._visible_events.may_see_below(caller, topic)
+            topic = topic if is_seen else None
         if topic is None or topic.type != self._topics:
             raise Refused(Code.NOT_FOUND, f"There is no {TOPIC} {request.parent_id[:300]!r}.")
         return topic
@@ -288,6 +299,9 @@ class HubHandler:
 
 def _body(subscription: Subscription, dead_letters: int, head: int) -> dict[str, Any]:
     """A registration with the state of its delivery, when that is the last row of the feed."""
+    pending: int | None = max(0, head - subscription.position) if subscription.is_behind else 0
+    if subscription.organization:
+        pending = None  # it counts what others do, too
     delivery = {
         "state": subscription.state,
         "delivered": subscription.delivered,
@@ -295,7 +309,7 @@ def _body(subscription: Subscription, dead_letters: int, head: int) -> dict[str,
         "failingSince": subscription.failing_since,
         "problem": subscription.problem,
         "answered": subscription.answered,
-        "pending": max(0, head - subscription.position) if subscription.is_behind else 0,
+        "pending": pending,
         "deadLetters": dead_letters,
         "deadLettersDropped": subscription.dead_letters_dropped,
     }
