@@ -234,8 +234,7 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
     ),
     ConditionCode.MEMBER_SUSPENDED: (
         "The members have suspended this marketplace: it publishes nothing. It follows, and votes, as before.",
-        "Ask the other members. A vote makes it active again; an emergency suspension ends by itself. "
-        "After a vote to remove it, its membership ends two blocks later.",
+        "Ask the other members. A vote makes it active again; an emergency suspension ends by itself.",
     ),
     ConditionCode.KEY_UNREGISTERED: (
         "The league does not know the key that signs here, so the others take nothing of this marketplace.",
