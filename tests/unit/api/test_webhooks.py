@@ -42,11 +42,11 @@ class BeginsLater:
         self._bus = bus
         self.refusals = refusals
 
-    async def search(self, *arguments: Any) -> Any:
+    async def search(self, *arguments: Any, **named: Any) -> Any:
         if self.refusals:
             self.refusals -= 1
             raise Unavailable(Code.UNAVAILABLE, "The ledger has not begun yet.")
-        return await self._bus.search(*arguments)
+        return await self._bus.search(*arguments, **named)
 
     def follow(self, after: int) -> Any:
         return self._bus.follow(after)
