@@ -125,7 +125,7 @@ def banned_names(source: Source) -> Iterator[Violation]:
     """References to what a ban names, through whatever import they come."""
     bans = [ban for ban in BANS if source.area in ban.areas]
     harmless = _harmless_references(source)
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Name | ast.Attribute) or id(node) in harmless:
             continue
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -146,7 +146,7 @@ def _harmless_references(source: Source) -> set[int]:
     `random.Random(seed)` is repeatable, and an annotation draws nothing.
     """
     harmless: set[int] = set()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call):
             dotted = source.dotted(node.func)
             first = node.args[0] if node.args else None
@@ -171,7 +171,7 @@ def module_length(source: Source) -> Iterator[Violation]:
 
 def function_length(source: Source) -> Iterator[Violation]:
     """A function that does not fit on a screen."""
-    for function in functions(source.tree):
+    for function in functions(source):
         count = (function.end_lineno or function.lineno) - function.lineno + 1
         if count > FUNCTION_LINES_MAX:
             yield source.wrong(
@@ -204,7 +204,7 @@ def module_state(source: Source) -> Iterator[Violation]:
     """State that two leagues in one process would share."""
     if source.area != "src":
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Global):
             yield source.wrong(
                 "module-state", node.lineno, "`global`: put the state into an object that node makes"
@@ -242,7 +242,7 @@ def unit_last(source: Source) -> Iterator[Violation]:
     """A quantity of ours whose name does not say its unit."""
     if source.area != "src":
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.arg):
             name = node.arg
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -257,13 +257,13 @@ def test_asserts(source: Source) -> Iterator[Violation]:
     """A test that cannot fail."""
     if not _holds_tests(source):
         return
-    local = {function.name: function for function in functions(source.tree)}
+    local = {function.name: function for function in functions(source)}
     for function in local.values():
         if not function.name.startswith("test_"):
             continue
         if not _asserts(function, local, frozenset()):
             yield source.wrong("test-asserts", function.lineno, f"{function.name} asserts nothing")
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Assert) and isinstance(node.test, ast.Constant) and node.test.value:
             yield source.wrong("test-asserts", node.lineno, "this assertion always holds")
 
@@ -289,7 +289,7 @@ def test_name(source: Source) -> Iterator[Violation]:
     """A test whose name is not a sentence."""
     if not _holds_tests(source):
         return
-    for function in functions(source.tree):
+    for function in functions(source):
         words = function.name.removeprefix("test_").strip("_").split("_")
         if function.name.startswith("test_") and len(words) < 3:
             yield source.wrong(
@@ -301,9 +301,9 @@ def _holds_tests(source: Source) -> bool:
     return source.area == "tests" and source.path.rpartition("/")[2].startswith("test_")
 
 
-def functions(tree: ast.Module) -> Iterator[Function]:
+def functions(source: Source) -> Iterator[Function]:
     """Every function of a module, methods and inner ones too."""
-    return (node for node in ast.walk(tree) if isinstance(node, Function))
+    return (node for node in source.nodes if isinstance(node, Function))
 
 
 def package_size(sources: list[Source]) -> Iterator[Violation]:
@@ -344,7 +344,7 @@ def _module_of(path: str) -> str:
 def _imported(source: Source, name: str) -> Iterator[str]:
     """Names of modules that a module imports; what it imports from a package may be a module of it."""
     package = name if source.path.endswith("__init__.py") else name.rpartition(".")[0]
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -366,7 +366,7 @@ def undecoded(source: Source) -> Iterator[Violation]:
     """A list of what decoding JSON raises, which is easily one name short."""
     if source.area != "src":
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Tuple):
             names = {ast.unparse(each) for each in node.type.elts}
             if len(names & UNDECODED) > 1:

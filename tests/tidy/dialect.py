@@ -10,6 +10,7 @@ quotation marks is refused as a whole name alone, in exactly this spelling.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -87,6 +88,7 @@ def _contains(words: tuple[str, ...], run: str) -> bool:
     return any(words[at : at + len(part)] == part for at in range(len(words) - len(part) + 1))
 
 
+@cache
 def replacement(name: str) -> tuple[str, str] | None:
     """The old word in a name and what to say instead; None when it has none."""
     words = words_of(name)

@@ -48,7 +48,7 @@ def dialect(source: Source) -> Iterator[Violation]:
     if source.area not in SHIPPED:
         return
     module = source.path.removesuffix(".py").rpartition("/")[2]
-    for name, line in ((module, 1), *_named(source.tree)):
+    for name, line in ((module, 1), *_named(source)):
         refused = replacement(name)
         if refused is not None:
             old, say = refused
@@ -57,9 +57,9 @@ def dialect(source: Source) -> Iterator[Violation]:
             )
 
 
-def _named(tree: ast.Module) -> Iterator[tuple[str, int]]:
+def _named(source: Source) -> Iterator[tuple[str, int]]:
     """Names that are given here: of functions, classes, parameters, variables and attributes."""
-    for node in ast.walk(tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name, node.lineno
         elif isinstance(node, ast.arg):
@@ -77,7 +77,7 @@ def log_events(source: Source) -> Iterator[Violation]:
     """
     if source.area != "src":
         return
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
             continue
         receiver = node.func.value
@@ -110,7 +110,7 @@ def unused_definitions(sources: Iterable[Source], templates: Iterable[str] = ())
     shipped = [s for s in sources if s.is_python and (s.area in SHIPPED or not s.area)]
     used: dict[str, list[tuple[str, int]]] = {}
     for source in shipped:
-        for name, line in _read(source.tree):
+        for name, line in _read(source):
             used.setdefault(name, []).append((source.path, line))
     template_words = {word for text in templates for word in re.findall(r"\w+", text)}
     for source in shipped:
@@ -127,8 +127,8 @@ def unused_definitions(sources: Iterable[Source], templates: Iterable[str] = ())
                 )
 
 
-def _read(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(tree):
+def _read(source: Source) -> Iterator[tuple[str, int]]:
+    for node in source.nodes:
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
             yield node.id, node.lineno
         elif isinstance(node, ast.Attribute):

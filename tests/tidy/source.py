@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +32,11 @@ IGNORED_PATHS: Final = frozenset(
     {"league", "src/hansa/pubsub/engine/bin", "src/hansa/pubsub/ledger/abci.binpb"}
 )
 """The same for single places: what the demo and the build leave."""
+
+STRUCTURE: Final = frozenset(
+    {tokenize.NL, tokenize.COMMENT, tokenize.ENCODING, tokenize.INDENT, tokenize.DEDENT}
+)
+"""Tokens that begin and end no statement."""
 
 
 class Violation(msgspec.Struct, frozen=True, order=True):
@@ -92,10 +99,15 @@ class Source:
         return ast.parse(self.text or "", self.path)
 
     @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All nodes of its syntax tree, those above before those below."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
     def imports(self) -> dict[str, str]:
         """Local name to dotted name, for everything that the module imports anywhere."""
         names: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     names[alias.asname or alias.name.partition(".")[0]] = (
@@ -105,6 +117,21 @@ class Source:
                 for alias in node.names:
                     names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         return names
+
+    @cached_property
+    def prose(self) -> tuple[tuple[int, str], ...]:
+        """Numbered lines of comments and of strings that stand as statements, as docstrings do."""
+        assert self.is_python
+        lines: list[tuple[int, str]] = []
+        previous = tokenize.NEWLINE
+        for token in tokenize.generate_tokens(io.StringIO(self.text or "").readline):
+            if token.type == tokenize.COMMENT:
+                lines.append((token.start[0], token.string))
+            elif token.type == tokenize.STRING and previous == tokenize.NEWLINE:
+                lines.extend(enumerate(token.string.splitlines(), token.start[0]))
+            if token.type not in STRUCTURE:
+                previous = token.type
+        return tuple(lines)
 
     def dotted(self, node: ast.expr) -> str | None:
         """The full name that an expression refers to, through the module's imports.

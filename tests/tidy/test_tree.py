@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 
+from hansa.core.interpreter import loading
 from tests.conftest import CHECKOUT
 from tests.tidy.code_rules import CODE_RULES, package_size, unused_modules
 from tests.tidy.exemptions import EXEMPTIONS, RATCHETS, Ratchet
@@ -41,17 +42,18 @@ def violations() -> tuple[Violation, ...]:
     """Everything that some rule does not allow, exempted or not."""
     avoided = words_to_avoid((CHECKOUT / "docs" / "glossary.md").read_text())
     broken_rules: list[Violation] = []
-    for source in files():
-        for text_rule in TEXT_RULES:
-            broken_rules.extend(text_rule(source))
-        broken_rules.extend(avoided_words(source, avoided))
-        if source.is_python:
-            for code_rule in (*CODE_RULES, *NAME_RULES):
-                broken_rules.extend(code_rule(source))
-    broken_rules.extend(unused_modules(list(files()), entry_points()))
-    broken_rules.extend(package_size(list(files())))
-    broken_rules.extend(repeated_classes(files()))
-    broken_rules.extend(unused_definitions(files(), page_templates()))
+    with loading():
+        for source in files():
+            for text_rule in TEXT_RULES:
+                broken_rules.extend(text_rule(source))
+            broken_rules.extend(avoided_words(source, avoided))
+            if source.is_python:
+                for code_rule in (*CODE_RULES, *NAME_RULES):
+                    broken_rules.extend(code_rule(source))
+        broken_rules.extend(unused_modules(list(files()), entry_points()))
+        broken_rules.extend(package_size(list(files())))
+        broken_rules.extend(repeated_classes(files()))
+        broken_rules.extend(unused_definitions(files(), page_templates()))
     return tuple(sorted(broken_rules))
 
 

@@ -5,10 +5,8 @@ Each takes one file and yields what it does not allow.
 
 from __future__ import annotations
 
-import io
 import re
-import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from tests.tidy.source import Source, Violation
@@ -126,10 +124,11 @@ def avoided_words(source: Source, avoided: Mapping[str, str]) -> Iterator[Violat
     if source.path == "docs/glossary.md" or not avoided:
         return
     pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, avoided)) + r")\b", re.IGNORECASE)
+    prose: Iterable[tuple[int, str]]
     if source.is_markdown:
         prose = prose_lines(source)
     elif source.is_python:
-        prose = written_in_code(source)
+        prose = source.prose
     else:
         return
     for number, line in prose:
@@ -145,7 +144,7 @@ def prose_length(source: Source) -> Iterator[Violation]:
     """
     if not source.is_python:
         return
-    for number, text in written_in_code(source):
+    for number, text in source.prose:
         if TOOL_NOTE.match(text):
             continue
         line = TOOL_NOTE.sub("", source.lines[number - 1])
@@ -155,19 +154,6 @@ def prose_length(source: Source) -> Iterator[Violation]:
             yield source.wrong(
                 "prose-length", number, f"{len(line)} columns, {PROSE_COLUMNS_MAX} at most: break the line"
             )
-
-
-def written_in_code(source: Source) -> Iterator[tuple[int, str]]:
-    """Numbered lines of comments and of strings that stand as statements, which is what docstrings are."""
-    previous = tokenize.NEWLINE
-    structure = {tokenize.NL, tokenize.COMMENT, tokenize.ENCODING, tokenize.INDENT, tokenize.DEDENT}
-    for token in tokenize.generate_tokens(io.StringIO(source.text or "").readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
-        elif token.type == tokenize.STRING and previous == tokenize.NEWLINE:
-            yield from enumerate(token.string.splitlines(), token.start[0])
-        if token.type not in structure:
-            previous = token.type
 
 
 TEXT_RULES: Final = (
