@@ -20,10 +20,12 @@ import aiohttp
 import msgspec
 
 from hansa.core.clock import SystemClock
-from hansa.node.folder import LEDGER
+from hansa.core.files import write_file
+from hansa.node.folder import LEDGER, PROVIDER_KEYS
 from hansa.node.folder.demo_league import HOST, create_or_resume_league
 from hansa.node.settings.setting import Value
 from hansa.pubsub.engine import RPC_SOCKET, SocketFolder
+from tests.support.provider_keys import provider_key_file
 
 CLOCK: Final = SystemClock()
 SERVE: Final = (sys.executable, "-m", "hansa.cli", "serve")
@@ -393,6 +395,8 @@ async def league(
     """A new league, running unless told otherwise; everything is stopped at the end of the block."""
     base_port = free_base_port(members)
     folders = create_or_resume_league(folder, members, base_port, CLOCK, os.urandom, settings)
+    for each in folders:
+        write_file(each / PROVIDER_KEYS, provider_key_file())
     timeout = aiohttp.ClientTimeout(total=15)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         made = League([RunningMember(each, base_port + k, session) for k, each in enumerate(folders, 1)])

@@ -6,9 +6,7 @@ import base64
 import hashlib
 import itertools
 import json
-import tempfile
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -51,7 +49,7 @@ from hansa.identity.provider.tokens.access_tokens import AccessTokens
 from hansa.identity.provider.tokens.families import TokenFamilies
 from hansa.identity.provider.tokens.id_tokens import IdTokens
 from hansa.identity.provider.tokens.proofs import Proofs
-from hansa.identity.provider.tokens.signing_keys import SigningKeys, prepare_signing_keys
+from hansa.identity.provider.tokens.signing_keys import SigningKeys
 from hansa.identity.sessions import SessionAuthenticate
 from hansa.identity.statements import StatementCheck, StatementSigner
 from hansa.identity.verifying_keys import VerifyingKeys
@@ -60,6 +58,7 @@ from tests.support.asgi import AsgiClient, Response
 from tests.support.certificates import NOW, new_key
 from tests.support.credentials import ROOT, Web, did_key, jwk, jwt
 from tests.support.logins import ANA, DID, ENDPOINT, LoggingIn, seeded
+from tests.support.provider_keys import provider_key_file
 
 TOKEN_KEY: Final = SigningKey.generate()
 MEMBER_KEY: Final = SigningKey.generate()
@@ -97,15 +96,6 @@ CONFIDENTIAL: Final = ClientRecord(
 REMOTE: Final = ClientRecord("shop", redirect_uris=(BACK,), scopes=EVERY_SCOPE, jwks_uri=SHOP)
 
 
-@cache
-def _key_file() -> bytes:
-    """Keys of an OpenID Provider; making an RSA key takes a while."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "provider.json")
-        prepare_signing_keys(path, 0, rsa_size_bits=2048)
-        return path.read_bytes()
-
-
 class Provided:
     """An OpenID Provider, and what is behind it."""
 
@@ -124,7 +114,7 @@ class Provided:
         self.folder, self.clock, self.issuer, self.did = folder, clock or ManualClock(NOW), issuer, did
         folder.mkdir(exist_ok=True)
         self.keys_path, self.clients_path = folder / "provider.json", folder / "clients.json"
-        self.keys_path.write_bytes(_key_file())
+        self.keys_path.write_bytes(provider_key_file())
         write_clients(self.clients_path, clients or (PUBLIC, CONFIDENTIAL, REMOTE))
         self.web, self.limits = Web(), Limits(**limits)
         self.here = LoggingIn(clock=self.clock, **limits)

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 def main() -> int:
     """Run the command that the arguments name; the exit status of what ended it from outside."""
-    from hansa.cli.app import app
-    from hansa.cli.reporting import INTERRUPTED, report_os_error
+    from hansa.core.interpreter import loading
+
+    with loading():
+        from hansa.cli.app import app
+        from hansa.cli.reporting import INTERRUPTED, report_os_error
 
     try:
         app()

@@ -12,6 +12,7 @@ lock is the kernel's, children end with this process, and stale sockets are repl
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -84,6 +85,7 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
         raise Fatal(Code.SETTINGS_INVALID, f"{shown} cannot be entered: {error.strerror}.") from error
     clock = clock or SystemClock()
     configure_logs(settings.log_level, settings.log_format, clock, os.urandom)
+    gc.disable()  # until all has been made: see `tune_interpreter`
     try:
         check_usable(Path())
         with FolderLock(LOCK, shown):
@@ -92,6 +94,8 @@ def serve(folder: Path, environment: Mapping[str, str] = os.environ, clock: Cloc
             uvloop.run(_serve(settings, shown, environment, clock))
     except Fatal as error:
         raise of_folder(error, shown) from error
+    finally:
+        gc.enable()
 
 
 def of_folder(error: Fatal, shown: str) -> Fatal:

@@ -11,6 +11,7 @@ import typer
 from hansa.cli.commands import command
 from hansa.cli.options import AsJson, Country, Folder, ListenHost, ListenPort, P2pHost, P2pPort
 from hansa.core.errors import Code, Refused
+from hansa.core.interpreter import loading
 
 if TYPE_CHECKING:
     from hansa.cli.output import Output
@@ -107,7 +108,9 @@ def serve(folder: Folder, as_json: AsJson = False) -> None:
     Logs go to stderr; --json writes them as JSON lines on a terminal too.
     """
     from hansa.cli.local import ENVIRONMENT
-    from hansa.node.serve import serve as serve_folder
+
+    with loading():
+        from hansa.node.serve import serve as serve_folder
 
     serve_folder(folder, {**ENVIRONMENT, "HANSA_LOG_FORMAT": "json"} if as_json else ENVIRONMENT)
 

@@ -6,7 +6,12 @@ import base64
 import json
 from pathlib import Path
 
-from hansa.identity.provider.tokens.signing_keys import rotate_signing_keys
+import pytest
+
+from hansa.core.base64url import from_base64url, to_base64url
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, Fatal
+from hansa.identity.provider.tokens.signing_keys import SigningKeys, rotate_signing_keys
 from tests.support.credentials import encoded, jwk, jwt, signed_jwt
 from tests.support.logins import ENDPOINT
 from tests.support.provider import (
@@ -15,6 +20,7 @@ from tests.support.provider import (
     payload_of,
     query_of,
 )
+from tests.support.provider_keys import provider_key_file
 
 
 def _kid(token: str) -> str:
@@ -84,3 +90,16 @@ async def test_the_key_set_has_nothing_private(op: Provided) -> None:
     assert {one["alg"] for one in keys} == {"ES256", "RS256"}
     assert not any({"d", "p", "q", "dp", "dq", "qi", "k"} & one.keys() for one in keys)
     assert op.keys_path.stat().st_mode & 0o077 == 0 or op.keys_path.stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", ["n", "e", "d", "p", "q", "dp", "dq", "qi"])
+def test_an_rsa_key_whose_numbers_do_not_belong_together_is_none(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "provider.json"
+    held = json.loads(provider_key_file())
+    jwk_of_rsa = next(one["jwk"] for one in held["keys"] if one["alg"] == "RS256")
+    number = int.from_bytes(from_base64url(jwk_of_rsa[name])) + 2
+    jwk_of_rsa[name] = to_base64url(number.to_bytes((number.bit_length() + 7) // 8))
+    path.write_text(json.dumps(held))
+    with pytest.raises(Fatal) as refused:
+        SigningKeys(path, ManualClock())
+    assert refused.value.code is Code.SETTINGS_INVALID

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers, RSAPublicNumbers
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from hansa.core.base64url import from_base64url
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.certificates.algorithms import CertifiedKey
 from hansa.core.clock import Clock, epoch_s
@@ -58,7 +60,7 @@ class _Key:
 
     def __init__(self, record: _KeyRecord) -> None:
         self.record = record
-        self.private = (ECKey if record.alg == "ES256" else RSAKey).import_key(dict(record.jwk))
+        self.private = ECKey.import_key(dict(record.jwk)) if record.alg == "ES256" else _rsa_key(record.jwk)
         public = {name: str(value) for name, value in self.private.as_dict(private=False).items()}
         self.public = {**public, "kid": record.kid, "alg": record.alg, "use": "sig"}
         self.verifying: CertifiedKey = key_of_jwk(self.public)
@@ -200,6 +202,28 @@ def _read(path: Path) -> tuple[_Key, ...]:
     if {one.record.alg for one in keys} != set(ALGORITHMS):
         raise Fatal(Code.SETTINGS_INVALID, f"{path} lacks a key for one of {', '.join(ALGORITHMS)}.")
     return keys
+
+
+def _rsa_key(jwk: Mapping[str, str]) -> RSAKey:
+    """The private key of a file of ours.
+
+    That its numbers belong together is checked, that they are prime is not: whoever made the key chose them
+    so, and to see it again is a tenth of a second of each start.
+
+    Raises:
+        ValueError: They do not belong together, or are no numbers.
+        KeyError: One is missing.
+    """
+    n, e, d, p, q, dp, dq, qi = (
+        int.from_bytes(from_base64url(jwk[name])) for name in ("n", "e", "d", "p", "q", "dp", "dq", "qi")
+    )
+    whole = p * q == n and min(p, q) > 1 and 1 < e < n
+    if not (whole and dp == d % (p - 1) and dq == d % (q - 1)):
+        raise ValueError("the numbers of an RSA key do not belong together")
+    if not e * dp % (p - 1) == e * dq % (q - 1) == qi * q % p == 1:
+        raise ValueError("the exponents of an RSA key do not belong together")
+    numbers = RSAPrivateNumbers(p, q, d, dp, dq, qi, RSAPublicNumbers(e, n))
+    return RSAKey.import_key(numbers.private_key(unsafe_skip_rsa_key_validation=True))
 
 
 def _write(path: Path, records: tuple[_KeyRecord, ...], now_s: int) -> None:
