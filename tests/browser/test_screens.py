@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import html5lib
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import PSEUDO
+from tests.support.league_pages import RIGA
 from tests.support.people import OPERATOR, PROVIDER, as_person
 from tests.support.recorded_offers import DRAFT, ORDER, READY, SOLD
 from tests.support.site import CATEGORY, OFFERING, REPLICA
@@ -40,6 +43,9 @@ SCREENS = {
     "my-orders": "/provider/orders",
     "my-order": f"/provider/orders/{ORDER}",
     "my-order-next": f"/provider/orders/{ORDER}?to=completed",
+    "members": "/operator/members",
+    "member": f"/operator/members/{quote(RIGA)}",
+    "replication": "/operator/replication",
 }
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+from starlette.routing import Route
+
 from hansa.core.access import Caller
-from hansa.portal import Frame
+from hansa.node.http.application import rest_application
+from hansa.portal import Branding, Frame
 from hansa.portal.frame.acts import Act
-from hansa.portal.frame.people import People
+from hansa.portal.frame.people import FORM, People
+from hansa.portal.operators import OperatorFrame
 from hansa.portal.operators.league import PATHS, LeaguePages, LeagueSources
+from hansa.portal.operators.league.members import (
+    MemberDetails,
+    MemberEndpoint,
+    MemberKey,
+    MemberRow,
+    ProgressThere,
+    WrongAnswer,
+)
+from hansa.portal.operators.league.replication import ReplicaPage, ReplicaState
 from hansa.portal.operators.league.start import (
     Figures,
     FollowedEndpoint,
@@ -18,6 +33,8 @@ from hansa.portal.operators.league.start import (
     Wrong,
     WrongAnswers,
 )
+from tests.support.asgi import AsgiClient, Response
+from tests.support.people import CSRF, OPERATOR, PEOPLE, as_person
 
 FIGURES = Figures(
     height=812,
@@ -68,6 +85,89 @@ STATE = MarketplaceState(
 )
 
 
+OWN = "did:web:lubeck.example"
+RIGA = "did:web:riga.example%3A8443"
+ROWS = (
+    MemberRow(
+        did=OWN,
+        name="lubeck",
+        endpoint="https://lubeck.example",
+        status="active",
+        is_own=True,
+        power=10,
+        condition="well",
+    ),
+    MemberRow(
+        did=RIGA,
+        name="riga",
+        endpoint="https://riga.example:8443",
+        status="active",
+        is_own=False,
+        power=10,
+        condition="failing",
+        lag=12,
+        heads=171,
+        stored=150,
+        pending=20,
+        failed=3,
+        rejected=1,
+        wrong=2,
+        proved=1,
+        share=0.95,
+        latency_p50_ms=12,
+        latency_p95_ms=80,
+        failing_since="2026-11-30T12:00:00.000Z",
+        problem="member-unreachable",
+    ),
+)
+DETAILS = MemberDetails(
+    row=ROWS[1],
+    country="LV",
+    prefixes=("urn:riga:",),
+    validator_key="ab" * 32,
+    node_ids=("cd" * 20,),
+    keys=(
+        MemberKey("key-1", 1, 500, None, "revoked", "2027-01-01T00:00:00.000Z"),
+        MemberKey("key-2", 501, None, None, "", None),
+    ),
+    endpoints=(MemberEndpoint(1, "https://old.riga.example"), MemberEndpoint(400, ROWS[1].endpoint)),
+    attempts=4,
+    next_attempt="2026-11-30T12:10:00.000Z",
+    bound="entities",
+    skipped=5,
+    deleted=2,
+    stored_bytes=123_456,
+    follower=ProgressThere(1230, 172, 160, 4, 8, 0),
+    follower_problem=None,
+    evidence=(
+        WrongAnswer(
+            "hash-mismatch",
+            "other bytes",
+            3,
+            "2026-11-29T12:00:00.000Z",
+            "2026-11-30T12:00:00.000Z",
+            True,
+        ),
+    ),
+    note=None,
+    is_ledger_silent=False,
+)
+REPLICA = ReplicaState(
+    issuer=RIGA,
+    issuer_name="riga",
+    key="ef" * 32,
+    entity_id="",
+    type="ProductOffering",
+    state="failed",
+    version=3,
+    position=1200,
+    attempts=2,
+    next_attempt="2026-11-30T12:10:00.000Z",
+    code="member-unreachable",
+    reason="no answer in time",
+)
+
+
 class RecordedState:
     """A state that is what it is."""
 
@@ -88,17 +188,93 @@ class RecordedNotes:
         self.notes.append((caller.subject or "", act.name, act.about, code))
 
 
+class RecordedMembers:
+    """Two members, and what was done about them."""
+
+    def __init__(self) -> None:
+        self.rows: tuple[MemberRow, ...] = ROWS
+        self.details = DETAILS
+        self.done: list[tuple[str, ...]] = []
+
+    async def members(self) -> tuple[MemberRow, ...]:
+        return self.rows
+
+    async def member(self, did: str) -> MemberDetails | None:
+        return self.details if did == self.details.row.did else None
+
+    async def pause(self, did: str) -> None:
+        self.done.append(("pause", did))
+
+    async def resume(self, did: str) -> None:
+        self.done.append(("resume", did))
+
+    async def retry(self, did: str) -> int:
+        self.done.append(("retry", did))
+        return 3
+
+    async def write_note(self, did: str, text: str) -> None:
+        self.done.append(("note", did, text))
+
+
+class RecordedReplicas:
+    """One entity that is not here."""
+
+    def __init__(self) -> None:
+        self.shown = ReplicaPage((REPLICA,), 1200)
+        self.asked: list[tuple[object, ...]] = []
+
+    async def page(self, state: str, origin: str | None, after: int, limit: int) -> ReplicaPage:
+        self.asked.append(("page", state, origin, after, limit))
+        return self.shown
+
+    async def why(self, entity: str) -> tuple[ReplicaState, ...]:
+        self.asked.append(("why", entity))
+        return self.shown.replicas
+
+    async def retry(self, states: tuple[str, ...], origin: str | None, entity: str | None) -> int:
+        self.asked.append(("retry", states, origin, entity))
+        return 7
+
+    def origins(self) -> tuple[tuple[str, str], ...]:
+        return ((RIGA, "riga"),)
+
+
 class RecordedLeague:
     """What the pages show."""
 
     def __init__(self) -> None:
         self.state = RecordedState()
         self.acts = RecordedNotes()
+        self.members = RecordedMembers()
+        self.replicas = RecordedReplicas()
 
     def sources(self) -> LeagueSources:
-        return LeagueSources(self.state, self.acts)
+        return LeagueSources(self.state, self.members, self.replicas)
 
 
 def league_pages(frame: Frame, people: People, league: RecordedLeague | None = None) -> LeaguePages:
     """The pages, with no other pages for operators."""
-    return LeaguePages(frame, people, (league or RecordedLeague()).sources(), PATHS)
+    shown = league or RecordedLeague()
+    return LeaguePages(OperatorFrame(frame, people, shown.acts, PATHS), shown.sources())
+
+
+class LeagueSite:
+    """The pages as an application, and what they show."""
+
+    def __init__(self) -> None:
+        self.league = RecordedLeague()
+        frame = Frame(Branding("Lübeck Market"), people=PEOPLE)
+        routes = league_pages(frame, PEOPLE, self.league).routes()
+        self.routes = [one for one in routes if isinstance(one, Route)]
+        self.client = AsgiClient(rest_application(self.routes))
+
+    async def text(self, path: str) -> str:
+        """A page for the operator."""
+        answer = await self.client.get(path, headers={**as_person(OPERATOR), "accept": "text/html"})
+        assert answer.status == 200, answer.body
+        return answer.body.decode()
+
+    async def post(self, path: str, fields: dict[str, str]) -> Response:
+        """A form of the operator."""
+        body = urlencode({**fields, "csrf": CSRF}).encode()
+        return await self.client.post(path, body=body, headers={**as_person(OPERATOR), "content-type": FORM})

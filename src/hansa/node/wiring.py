@@ -343,6 +343,7 @@ class Marketplace:
             policies_problem=lambda: self.rights.watch.problem,
             trust_problem=lambda: self.trust.problem,
         )
+        self.operated = Operated(did, store, bus.for_strangers, registry, reporter, replication, clock)
         checked = did, endpoints.accepted, registry.callers, clock, limits
         caller_check = MemberCallerCheck(*checked, on_request=replication.is_alive)
         self.callers = Callers(limits, clock.monotonic, identity.authenticate.claimed, caller_check.claimed)
@@ -375,9 +376,8 @@ class Marketplace:
     ) -> tuple[Starlette, Starlette]:
         """What serves the figures alone, and what serves all but the TM Forum APIs."""
         described = LeagueDescriptions(settings.endpoint)
-        operated = Operated(self.store, registry, reporter)
         served_to = self.identity.people, business, self.searching, self.bus.for_strangers, registry
-        shown = *served_to, operated, replication
+        shown = *served_to, self.operated, replication
         pages = portal(settings, context, reporter.overview, described, *shown)
         from_wallets = self.bus, self.clients.to_issuers, self.trust, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)

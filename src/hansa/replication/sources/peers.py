@@ -7,6 +7,7 @@ what it has of its own entities (`own_progress`), and of nobody else's.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -101,10 +102,11 @@ class PeerView:
         self._signer = signer
         self._did = did
 
-    async def peers(self) -> tuple[Peer, ...]:
+    async def peers(self, dids: Collection[str] | None = None) -> tuple[Peer, ...]:
         """All other members, in the order of the registry; each is asked how far it is, all at once.
 
-        Those that are paused are not asked.
+        Args:
+            dids: Of those that are asked; None: all are. Those that are paused never are.
         """
         members = [one for one in self._registry.known() if one.did != self._did]
         progress = await self._view.progress(members, None)
@@ -113,7 +115,11 @@ class PeerView:
         proofs = await evidence.proof_counts(self._store)
         figures = {one.did: one for one in self._ranking.figures([one.did for one in members])}
         paused = await origins.paused(self._store)
-        requested = [one for one in members if one.is_current and one.did not in paused]
+        requested = [
+            one
+            for one in members
+            if one.is_current and one.did not in paused and (dids is None or one.did in dids)
+        ]
         answers = await asyncio.gather(*(self._progress(one) for one in requested))
         said = dict(zip([one.did for one in requested], answers, strict=True))
         peers: list[Peer] = []

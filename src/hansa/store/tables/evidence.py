@@ -61,6 +61,15 @@ async def records(store: Store, limit: int) -> tuple[Evidence, ...]:
     return tuple(map(_EVIDENCE.record, rows))
 
 
+async def records_of(store: Store, issuer: str, limit: int) -> tuple[Evidence, ...]:
+    """Evidence against a member, newest first."""
+    rows = await store.sql.fetch(
+        f"SELECT {_EVIDENCE.sql} FROM evidence WHERE issuer = ? ORDER BY seq DESC LIMIT ?",  # noqa: S608 - a constant
+        (issuer, limit),
+    )
+    return tuple(map(_EVIDENCE.record, rows))
+
+
 async def proofs(store: Store, issuer: str) -> tuple[tuple[Evidence, bytes], ...]:
     """Evidence against a member of which others can be shown that it is so, newest first, with its proofs."""
     rows = await store.sql.fetch(

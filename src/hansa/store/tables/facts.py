@@ -11,6 +11,7 @@ restored             since when newer versions are taken from the league (`repli
 confidential_scan    that entities stored by earlier releases were looked at for whom they are
 addressed_rule       digest of the conditions by which confidential entities of others were last decided about
 audit_anchor         the newest anchor of the audit log (`hansa.replication.auditing`)
+member_notes         what operators noted about other members (`hansa.node.parts.pages.league.notes`)
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ Name = Literal[
     "confidential_scan",
     "addressed_rule",
     "audit_anchor",
+    "member_notes",
 ]
 
 _SET: Final = upsert("fact", ("name", "value"), ("name",))

@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from starlette.routing import Route
 
-from hansa.node.http.application import rest_application
-from hansa.portal import Branding, Frame
 from hansa.portal.operators.league.start import Wrong
-from tests.support.asgi import AsgiClient
-from tests.support.league_pages import STATE, RecordedLeague, league_pages
-from tests.support.people import CUSTOMER, OPERATOR, PEOPLE, PROVIDER, as_person
+from tests.support.league_pages import STATE, LeagueSite
+from tests.support.people import CUSTOMER, OPERATOR, PROVIDER, as_person
 
 HOSTILE = "</p><script>alert(1)</script>\u202e\x00"
 
 
-class Pages:
-    """The pages, and what they show."""
-
-    def __init__(self) -> None:
-        self.league = RecordedLeague()
-        pages = league_pages(Frame(Branding("Lübeck Market"), people=PEOPLE), PEOPLE, self.league)
-        self.routes = [one for one in pages.routes() if isinstance(one, Route)]
-        self.client = AsgiClient(rest_application(self.routes))
-
-    async def text(self, path: str) -> str:
-        """A page for the operator."""
-        answer = await self.client.get(path, headers={**as_person(OPERATOR), "accept": "text/html"})
-        assert answer.status == 200, answer.body
-        return answer.body.decode()
-
-
 @pytest.fixture
-def pages() -> Pages:
-    return Pages()
+def pages() -> LeagueSite:
+    return LeagueSite()
 
 
-async def test_every_page_is_for_operators_alone(pages: Pages) -> None:
+async def test_every_page_is_for_operators_alone(pages: LeagueSite) -> None:
     seen: dict[tuple[str, ...], int] = {}
     for route in pages.routes:
         path = route.path.replace("{did}", "x").replace("{position}", "1").replace("{hash}", "ab")
@@ -51,14 +31,14 @@ async def test_every_page_is_for_operators_alone(pages: Pages) -> None:
     assert set(seen.values()) == {303, 403}
 
 
-async def test_the_state_is_one_sentence_and_what_to_do(pages: Pages) -> None:
+async def test_the_state_is_one_sentence_and_what_to_do(pages: LeagueSite) -> None:
     text = await pages.text("/operator")
     assert "The marketplace serves, and one thing has to be looked at." in text
     assert "retrievals from bruges fail" in text
     assert "Ask that member&#39;s operator." in text
 
 
-async def test_a_marketplace_that_does_not_serve_says_why(pages: Pages) -> None:
+async def test_a_marketplace_that_does_not_serve_says_why(pages: LeagueSite) -> None:
     wrong = (Wrong("not-ready", "the ledger does not answer: no file", "", "", False),)
     figures = msgspec.structs.replace(STATE.figures, height=None, position=None, lag=None)
     pages.league.state.now = msgspec.structs.replace(STATE, status="not ready", wrong=wrong, figures=figures)
@@ -68,7 +48,7 @@ async def test_a_marketplace_that_does_not_serve_says_why(pages: Pages) -> None:
     assert "unknown" in text
 
 
-async def test_only_pages_that_there_are_are_linked(pages: Pages) -> None:
+async def test_only_pages_that_there_are_are_linked(pages: LeagueSite) -> None:
     text = await pages.text("/operator")
     navigation = text.partition('<nav class="places"')[2].partition("</nav>")[0]
     paths = {route.path for route in pages.routes}
@@ -77,14 +57,14 @@ async def test_only_pages_that_there_are_are_linked(pages: Pages) -> None:
     assert linked <= paths
 
 
-async def test_the_state_is_there_as_json(pages: Pages) -> None:
+async def test_the_state_is_there_as_json(pages: LeagueSite) -> None:
     answer = await pages.client.get(
         "/operator", headers={**as_person(OPERATOR), "accept": "application/json"}
     )
     assert answer.json()["state"]["figures"]["height"] == 812
 
 
-async def test_what_others_say_is_shown_as_text(pages: Pages) -> None:
+async def test_what_others_say_is_shown_as_text(pages: LeagueSite) -> None:
     wrong = msgspec.structs.replace(STATE.wrong[0], message=HOSTILE)
     answers = (msgspec.structs.replace(STATE.wrong_answers[0], name=HOSTILE, reason=HOSTILE),)
     pages.league.state.now = msgspec.structs.replace(STATE, wrong=(wrong,), wrong_answers=answers)

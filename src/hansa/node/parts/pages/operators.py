@@ -7,14 +7,19 @@ from typing import Final
 import msgspec
 from starlette.routing import BaseRoute
 
+from hansa.core.clock import Clock
+from hansa.node.parts.pages.league.members import LeagueMembers
+from hansa.node.parts.pages.league.replicas import ReplicaStates
 from hansa.node.parts.pages.league.state import ReportedState
+from hansa.node.parts.replication import Replication
 from hansa.node.status import StatusReporter
 from hansa.portal import Frame
 from hansa.portal.frame.acts import Acts
 from hansa.portal.frame.people import People
-from hansa.portal.operators import Places
+from hansa.portal.operators import OperatorFrame, Places
 from hansa.portal.operators.league import PATHS as LEAGUE_PATHS
 from hansa.portal.operators.league import LeaguePages, LeagueSources
+from hansa.pubsub.bus import BusReads
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 
@@ -25,13 +30,28 @@ PLACES: Final[Places] = (*LEAGUE_PATHS,)
 class Operated(msgspec.Struct, frozen=True):
     """The parts of the marketplace that these pages show and operate."""
 
+    did: str
     store: Store
+    bus: BusReads
+    """As strangers read it: beside its writer, and bounded."""
     registry: MemberRegistry
     reporter: StatusReporter
+    replication: Replication
+    clock: Clock
 
 
 def operator_pages(frame: Frame, people: People, acts: Acts, operated: Operated) -> list[BaseRoute]:
     """All routes of these pages."""
-    sources = LeagueSources(ReportedState(operated.reporter, operated.registry), acts)
-    league = LeaguePages(frame, people, sources, PLACES)
-    return league.routes()
+    shared = OperatorFrame(frame, people, acts, PLACES)
+    return LeaguePages(shared, league_sources(operated)).routes()
+
+
+def league_sources(operated: Operated) -> LeagueSources:
+    """What the pages about the league show."""
+    did, registry, control = operated.did, operated.registry, operated.replication.control
+    peers = operated.replication.peers
+    return LeagueSources(
+        state=ReportedState(operated.reporter, registry),
+        members=LeagueMembers(*(did, operated.store, operated.bus, registry, peers, control, operated.clock)),
+        replicas=ReplicaStates(did, control, registry),
+    )

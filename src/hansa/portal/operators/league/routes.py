@@ -1,6 +1,8 @@
 """All paths of the pages about the league.
 
-/operator   the state of the marketplace
+/operator             the state of the marketplace
+/operator/members     the members, and one of them
+/operator/replication what of other members is not here, and why
 """
 
 from __future__ import annotations
@@ -11,44 +13,44 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hansa.portal.frame import Frame
-from hansa.portal.frame.acts import Acts
-from hansa.portal.frame.people import People, Role, Visit, page_for
+from hansa.portal.frame.people import Visit
+from hansa.portal.operators.league.members import MEMBERS_PATH, MemberReads, MembersPages
+from hansa.portal.operators.league.replication import REPLICATION_PATH, ReplicaReads, ReplicationPages
 from hansa.portal.operators.league.start import OperationPage, StateReads
+from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import Places
 
-PATHS: Final[Places] = ("/operator",)
+PATHS: Final[Places] = ("/operator", MEMBERS_PATH, REPLICATION_PATH)
 """Those that the navigation leads to."""
 
 
 class LeagueSources(msgspec.Struct, frozen=True):
-    """What knows what these pages show."""
+    """What knows what these pages show, and does what operators decide."""
 
     state: StateReads
-    acts: Acts
+    members: MemberReads
+    replicas: ReplicaReads
 
 
 class LeaguePages:
     """The handlers of these paths.
 
     Args:
-        frame: Makes pages.
-        people: Knows who is logged in.
+        frame: Of pages for operators.
         sources: What they show.
-        places: Of the navigation.
     """
 
-    def __init__(self, frame: Frame, people: People, sources: LeagueSources, places: Places) -> None:
+    def __init__(self, frame: OperatorFrame, sources: LeagueSources) -> None:
         self._frame = frame
-        self._people = people
-        self._sources = sources
-        self._places = places
+        self._state = sources.state
+        self._parts = (MembersPages(frame, sources.members), ReplicationPages(frame, sources.replicas))
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
-        return [Route("/operator", page_for(self._people, Role.OPERATOR, self.start))]
+        further = [route for part in self._parts for route in part.routes()]
+        return [Route("/operator", self._frame.guarded(self.start)), *further]
 
     async def start(self, visit: Visit) -> Response:
         """`GET /operator`."""
-        page = OperationPage(places=self._places, state=await self._sources.state.state())
-        return self._frame.negotiated(visit.request, "league/start.html", page)
+        page = OperationPage(places=self._frame.places, state=await self._state.state())
+        return self._frame.page(visit, "league/start.html", page)
