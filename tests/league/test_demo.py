@@ -140,7 +140,8 @@ async def test_a_demo_is_made_used_stopped_and_resumed(tmp_path: Path) -> None:
 async def test_people_of_a_demo_log_in_at_any_member(tmp_path: Path) -> None:
     folder = tmp_path / "league"
     async with demo(folder, free_base_port(2), "--empty") as made, aiohttp.ClientSession() as session:
-        for url, person in zip(made.urls, ("ana", "carla"), strict=True):
+        one, two = made.urls
+        for url, person, status in ((one, "ana", 403), (two, "carla", 403), (two, "otto", 200)):
             headers = {"accept": "application/json"}
             async with session.post(f"{url}/login", json={"return_to": "/docs"}, headers=headers) as response:
                 begun = await response.json()
@@ -151,6 +152,10 @@ async def test_people_of_a_demo_log_in_at_any_member(tmp_path: Path) -> None:
             headers |= {"cookie": cookie}
             async with session.get(presented.out.strip(), headers=headers) as response:
                 assert (await response.json()) == {"state": "completed", "location": "/docs"}
+                made_cookies = [one.partition(";")[0] for one in response.headers.getall("set-cookie")]
+            headers["cookie"] = "; ".join(made_cookies)
+            async with session.get(f"{url}/operator", headers=headers) as response:
+                assert response.status == status, f"{person} operates nothing" if status == 403 else person
         assert await made.end(signal.SIGINT) == 0
 
 

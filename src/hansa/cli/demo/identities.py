@@ -1,4 +1,4 @@
-"""The people of a demo: two who offer something and one who buys, each with credentials in a wallet.
+"""The people of a demo, each with credentials in a wallet: two who offer, one who buys, and who operates it.
 
 They get them as everybody else does: the first member offers, and the development wallet accepts. Whoever has
 a wallet in the folder already keeps it.
@@ -20,7 +20,7 @@ from hansa.core.identifiers import Entropy
 from hansa.identity.issuing import MandateOrder, OrderedPower
 from hansa.identity.wallet import OfferAcceptance, WalletFolder, read_offer
 from hansa.node.folder import ISSUING
-from hansa.node.folder.demo_league import WALLETS
+from hansa.node.folder.demo_league import OPERATOR_ORGANIZATION, WALLETS
 from hansa.node.outbound import OutboundClient
 
 OFFERS_PATH: Final = "/oid4vci/offers"
@@ -48,6 +48,11 @@ PEOPLE: Final = {
         "employee",
         *("VATIT-01234567890", "Officine Carla", "IT", _ORDERING),
         *("Carla Esempio", "carla@officine.example"),
+    ),
+    "otto": MandateOrder(
+        "employee",
+        *(OPERATOR_ORGANIZATION, "Hansekontor", "DE", (_ONBOARDING,)),
+        *("Otto Muster", "otto@hansekontor.example"),
     ),
 }
 """By the names of their wallets."""

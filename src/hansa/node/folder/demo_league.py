@@ -46,6 +46,8 @@ HOST: Final = "127.0.0.1"
 P2P_PORTS_ABOVE: Final = 1000
 """The search for the engines' ports begins this far above the base port."""
 LEAGUE: Final = "league.json"
+OPERATOR_ORGANIZATION: Final = "VATDE-987654321"
+"""Whose employees operate the members."""
 WALLETS: Final = "wallet"
 """Folder of the wallets, in that of the league."""
 TOKEN_EXPIRES_IN_S: Final = 30 * 86_400.0
@@ -168,6 +170,7 @@ def _identity_settings(endpoint: str, *, is_issuer: bool) -> dict[str, Value]:
         "web_wallets": (f"{endpoint}/wallet",),
         "credential_trust": "anchors",
         "onboarding_terms": "demo-1",
+        "operator_organizations": (OPERATOR_ORGANIZATION,),
     }
 
 
