@@ -16,6 +16,16 @@ from tests.support.recorded_offers import DRAFT, ORDER, READY, SOLD
 from tests.support.site import CATEGORY, OFFERING, REPLICA
 from tests.support.site import PROVIDER as PROVIDER_ID
 
+OPERATING = {
+    "organizations": "/operator/organizations",
+    "organization": "/operator/organizations/VATES-12345678",
+    "organization-question": "/operator/organizations/VATES-12345678/remove",
+    "excluded": "/operator/organizations/excluded",
+    "credentials": "/operator/organizations/credentials",
+    "policies": "/operator/policies",
+    "why": "/operator/policies/why?id=x",
+    "decisions": "/operator/policies/decisions",
+}
 SCREENS = {
     "home": "/",
     "search": "/search?q=machine",
@@ -43,9 +53,13 @@ SCREENS = {
     "my-orders": "/provider/orders",
     "my-order": f"/provider/orders/{ORDER}",
     "my-order-next": f"/provider/orders/{ORDER}?to=completed",
+<<<<<<< HEAD
     "members": "/operator/members",
     "member": f"/operator/members/{quote(RIGA)}",
     "replication": "/operator/replication",
+=======
+    **OPERATING,
+>>>>>>> 0523ffd8 (Let operators decide about organisations and ask the policies why, on pages)
 }
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)

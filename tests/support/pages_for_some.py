@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
+from hansa.node.parts.pages.operators import PLACES
 from hansa.portal import Frame
 from hansa.portal.frame.people import People
 from tests.support.league_pages import league_pages
+from tests.support.operating_site import operating_routes
 from tests.support.recorded_offers import recorded_offers
 
 
 def pages_for_some(frame: Frame, people: People) -> list[BaseRoute]:
     """Their routes."""
-    return [*league_pages(frame, people).routes(), *recorded_offers(frame, people).routes()]
+    return [
+        *league_pages(frame, people).routes(),
+        *recorded_offers(frame, people).routes(),
+        *operating_routes(frame, people, PLACES),
+    ]

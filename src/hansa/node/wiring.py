@@ -72,7 +72,8 @@ from hansa.node.parts.business import business_context, hub_dispatcher
 from hansa.node.parts.development import development
 from hansa.node.parts.forwarding import forwarding, received_writes
 from hansa.node.parts.identity import IdentityParts
-from hansa.node.parts.onboarding import onboarding_routes
+from hansa.node.parts.onboarding import onboarding_of, onboarding_routes
+from hansa.node.parts.pages.marketplace.assembly import MarketplaceParts, marketplace_pages
 from hansa.node.parts.pages.operators import Operated
 from hansa.node.parts.pages.portal import portal
 from hansa.node.parts.replication import Replication, replication_parts
@@ -305,7 +306,6 @@ class Marketplace:
         self.clients = Clients(settings, store, registry)
         to_members, to_listeners = self.clients.to_members, self.clients.to_listeners
         self.light = access.light_blocks(to_members, registry)
-
         # The TM Forum APIs, their jobs and their notifications.
         self.identity = identity = IdentityParts(settings, store, registry, own_key, clock, entropy)
         self.rights = AccessParts(clock, limits)
@@ -326,15 +326,15 @@ class Marketplace:
         jobs = JobRunner(context, job_files, business.operations, self.clients.to_files)
         hub = hub_dispatcher(context, to_listeners)
         webhooks = ledger_notifier(context, self.bus, registry, to_listeners)
-        references = context.rules.references_of
-        replication = replication_parts(*basis, models, references, audit.backlog, audit.notes, chain_id)
+        replicated = models, context.rules.references_of, audit.backlog, audit.notes, chain_id
+        self.replication = replication = replication_parts(*basis, *replicated)
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         access.add_tasks(self.tasks, to_members)
-        own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
-        groups = replication.tasks(), audit.tasks(), identity.tasks(), searching.tasks(), self.rights.tasks()
         self.tasks.add("trust anchors", self.trust.run)
-        self._add_tasks(*own_tasks, *groups)
+        own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
+        groups = replication, audit, identity, searching, self.rights
+        self._add_tasks(*own_tasks, *(one.tasks() for one in groups))
         # What is served.
         self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
@@ -389,9 +389,12 @@ class Marketplace:
         served = self.store, reporter, ledger, traffic, hub, tuple(caches)
         own = OwnRoutes(*served, self.store.commit_times, self.identity.authenticate, described)
         oidc = self.identity.routes(pages.frame, wallets.credentials)
-        onboarded = self.store, self.identity, business.operations, pages.frame, context.clock
-        oidc = [*oidc, *onboarding_routes(settings, *onboarded, trial.issuer), *trial.routes]
-        rest = pages.application([*own.routes(), *others, *wallets.routes, *oidc])
+        basis = settings, self.store, self.identity
+        onboarding = onboarding_of(*basis, business.operations, context.clock)
+        oidc += *onboarding_routes(*basis, pages.frame, onboarding, trial.issuer), *trial.routes
+        parts = self.rights, replication, onboarding, trial.issuer
+        own_pages = marketplace_pages(pages, MarketplaceParts(settings, context, self.identity, *parts))
+        rest = pages.application([*own.routes(), *others, *wallets.routes, *oidc, *own_pages])
         return own.metrics_application(), rest
 
     def _add_tasks(

@@ -5,6 +5,7 @@ Callers ask about themselves, and about entities that they may read; operators a
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
@@ -81,23 +82,39 @@ class ExplainApi:
         aliases = await self._aliases.of(asker.organization)
         reader = EntityReader(asker, aliases, self._context, self._parts)
         if entity is None or reader.shown(entity) is None:
-            raise Refused(Code.NOT_FOUND, f"There is no entity {entity_id[:300]!r}.")
+            raise _absent(entity_id)
+        decided = await self.decision(caller, entity_id, action)
+        if OPERATOR not in asker.roles:
+            applying = tuple(one for one in decided.policies if one.applies)
+            decided = msgspec.structs.replace(decided, policies=applying)
+        return json_response(decided, headers=NO_STORE)
+
+    async def decision(self, caller: Caller, entity_id: str, action: str) -> ExplainedDecision:
+        """What is decided about somebody and an entity, with all policies.
+
+        Args:
+            caller: About whom the question is.
+            entity_id: Of the entity.
+            action: As `create`.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        entity = await self._context.store.entity(entity_id)
+        if entity is None:
+            raise _absent(entity_id)
         target = access_target(*self._context.models.served(entity.type))
         facts = EntityFacts(msgspec.json.decode(entity.body), entity.public)
-        of_caller = await self._aliases.of(caller.organization)
-        refusal, policies = self._rights.explain(caller, _ACTIONS[action], target, facts, of_caller)
-        is_operator = OPERATOR in asker.roles
-        return json_response(
-            ExplainedDecision(
-                entity.id,
-                entity.type,
-                action,
-                refusal is None,
-                None if refusal is None else str(refusal.code),
-                None if refusal is None else refusal.reason,
-                tuple(one for one in policies if is_operator or one.applies),
-            ),
-            headers=NO_STORE,
+        aliases = await self._aliases.of(caller.organization)
+        refusal, policies = self._rights.explain(caller, _ACTIONS[action], target, facts, aliases)
+        return ExplainedDecision(
+            entity.id,
+            entity.type,
+            action,
+            refusal is None,
+            None if refusal is None else str(refusal.code),
+            None if refusal is None else refusal.reason,
+            policies,
         )
 
     def _subject(self, asker: Caller, parameters: Parameters) -> Caller:
@@ -108,18 +125,27 @@ class ExplainApi:
             return asker
         if OPERATOR not in asker.roles:
             raise Refused(Code.FORBIDDEN, "Only operators ask about others.")
-        if organization is not None:
-            organization = read_organization(organization)
-            if organization is None:
-                raise Refused(Code.INVALID, "organization is an identifier as VATES-12345678.")
-        if not READERS.issuperset(roles):
-            raise Refused(Code.INVALID, f"role is one of {', '.join(sorted(READERS))}.")
-        return Caller(
-            "explained",
-            frozenset(roles),
-            organization=organization,
-            powers=tuple(map(_power, powers)),
-        )
+        return caller_in_question(organization, powers, roles)
+
+
+def caller_in_question(organization: str | None, powers: Iterable[str], roles: Collection[str]) -> Caller:
+    """Somebody about whom a question is.
+
+    Args:
+        organization: As `VATES-12345678`; None: of none.
+        powers: As `DOME/ProductOffering/Create`.
+        roles: Of a token.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    if organization is not None:
+        organization = read_organization(organization)
+        if organization is None:
+            raise Refused(Code.INVALID, "organization is an identifier as VATES-12345678.")
+    if not READERS.issuperset(roles):
+        raise Refused(Code.INVALID, f"role is one of {', '.join(sorted(READERS))}.")
+    return Caller("explained", frozenset(roles), organization=organization, powers=tuple(map(_power, powers)))
 
 
 def _power(text: str) -> Power:
@@ -127,3 +153,7 @@ def _power(text: str) -> Power:
     if len(parts) != 3 or not all(parts):
         raise Refused(Code.INVALID, "power has the form DOME/ProductOffering/Create.")
     return Power(parts[0].upper(), parts[1], (parts[2],))
+
+
+def _absent(entity_id: str) -> Refused:
+    return Refused(Code.NOT_FOUND, f"There is no entity {entity_id[:300]!r}.")

@@ -153,6 +153,11 @@ class AccessPolicies:
         """How many policies there are."""
         return len(self._described)
 
+    @property
+    def effects(self) -> tuple[tuple[str, str], ...]:
+        """Name and effect of each policy."""
+        return tuple((name, one["effect"]) for name, one in self._described.items())
+
     def decide(
         self, action: str, caller: dict[str, Any], resource: dict[str, Any], context: dict[str, Any]
     ) -> PolicyVerdict:

@@ -7,6 +7,7 @@ reported (`problem`), and the policies stay as they are; a start with such files
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,17 @@ class AccessWatch:
         self._texts: dict[str, str] | None = texts
         self._clock = clock
         self._problem: str | None = None
+        self._since = clock.now()
+
+    @property
+    def policies(self) -> AccessPolicies:
+        """Those in force."""
+        return self._rights.policies
+
+    @property
+    def since(self) -> datetime:
+        """When they were adopted."""
+        return self._since
 
     @property
     def problem(self) -> str | None:
@@ -57,7 +69,7 @@ class AccessWatch:
             if texts != self._texts:
                 policies = await asyncio.to_thread(AccessPolicies, texts, self._clock)
                 self._rights.adopt(policies)
-                self._texts = texts
+                self._texts, self._since = texts, self._clock.now()
                 log.info("access_policies_adopted", files=list(policies.files), policies=len(policies))
             self._problem = None
         except Fatal as error:

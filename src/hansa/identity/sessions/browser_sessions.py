@@ -13,6 +13,7 @@ refused: a crowd locks nobody out who is logged in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -174,6 +175,13 @@ class BrowserSessions:
     def count(self) -> int:
         """How many there are, those included that are over and not yet removed."""
         return len(self._sessions)
+
+    def principals(self) -> Iterator[Principal]:
+        """Who is logged in, once for each session; the newest first."""
+        now_s = epoch_s(self._clock)
+        for name in reversed(tuple(self._sessions)):
+            if self._is_good(name, now_s):
+                yield self._sessions[name].principal
 
     async def _end(self, names: list[bytes] | tuple[bytes, ...]) -> None:
         """End sessions: here at once, and then in the store."""

@@ -27,25 +27,34 @@ OURSELVES: Final = Caller(subject="onboarding", roles=frozenset({OPERATOR}))
 """Who makes the entities: the marketplace, for its operator."""
 
 
-def onboarding_routes(
+def onboarding_of(
     settings: Settings,
     store: Store,
     identity: IdentityParts,
     operations: Mapping[str, ApiOperations],
-    frame: Frame,
     clock: Clock,
-    issuer: CredentialIssuer | None = None,
-) -> list[Route]:
-    """What is served of it; nothing without terms."""
+) -> Onboarding | None:
+    """What registers organisations; None without terms."""
     if not settings.onboarding_terms:
-        return []
+        return None
 
     async def publish(one: Registration) -> str:
         return await _published(operations, one)
 
-    onboarding = Onboarding(
-        store, identity.endings, publish, identity.rules, settings.onboarding_terms, clock
-    )
+    return Onboarding(store, identity.endings, publish, identity.rules, settings.onboarding_terms, clock)
+
+
+def onboarding_routes(
+    settings: Settings,
+    store: Store,
+    identity: IdentityParts,
+    frame: Frame,
+    onboarding: Onboarding | None,
+    issuer: CredentialIssuer | None = None,
+) -> list[Route]:
+    """What is served of it; nothing without terms."""
+    if onboarding is None:
+        return []
     pages = RegistrationPages(frame)
     served = store, identity.sessions, identity.authenticate, pages, settings.limits
     routes = OnboardingApi(onboarding, *served).routes()

@@ -115,6 +115,11 @@ class PolicyFile:
         """How many policies there are."""
         return len(self._described)
 
+    @property
+    def effects(self) -> tuple[tuple[str, str], ...]:
+        """Name and effect of each policy."""
+        return tuple((name, one["effect"]) for name, one in self._described.items())
+
     def decide(self, action: Action, issuer: str, type_name: str, subject: Subject) -> Unmet | None:
         """The condition that a subject does not meet; None: the policies permit it.
 

@@ -23,6 +23,7 @@ import msgspec
 from hansa.core.distribution import WHOLE_ENTITIES, Distribution
 from hansa.core.events import LifecycleEvent
 from hansa.core.visibility import FOR_EVERYONE, visibility_of
+from hansa.replication.conditions.cedar import Action, PolicyFile, PolicyOutcome
 from hansa.replication.conditions.files import Conditions
 from hansa.replication.conditions.unmet import Unmet
 from hansa.store import Entity, EntityDraft
@@ -159,6 +160,30 @@ class DistributionPolicy:
         if self._conditions is None or entity.type not in self.types:
             return None
         return self._conditions.of_entity(("retrieve", "store"), entity.origin, entity.type, entity.body)
+
+    @property
+    def files(self) -> tuple[PolicyFile, ...]:
+        """The operator's conditions in force, by file."""
+        return self._conditions.policies if self._conditions is not None else ()
+
+    def explain(self, action: Action, entity: Entity) -> tuple[Unmet | None, tuple[PolicyOutcome, ...]]:
+        """The condition that an entity does not meet, and each policy with whether it applies.
+
+        Args:
+            action: `publish`, of an own entity; `retrieve` or `store`, of a replica.
+            entity: As it is here.
+        """
+        issuer, unmet = entity.origin or self.did, None
+        if action == "publish":
+            published = self.publishes(entity)
+            unmet = published if isinstance(published, Unmet) else None
+        elif action == "store":
+            unmet = self.accepts(entity)
+        elif self._conditions is not None:
+            unmet = self._conditions.of_entity((action,), issuer, entity.type, entity.body)
+        if self._conditions is None:
+            return unmet, ()
+        return unmet, self._conditions.explain(action, issuer, entity.type, entity.body)
 
     def may_retrieve(self, member: str | None, entity: Entity) -> Entity | None:
         """What of an entity that is here a member may have; None: nothing.

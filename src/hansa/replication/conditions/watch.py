@@ -7,6 +7,7 @@ is not valid is reported (`problem`), and the conditions stay as they are; a sta
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -45,8 +46,14 @@ class ConditionsWatch:
         self.cache: Final = decision_cache()
         self._texts = self._read()
         self._problem: str | None = None
+        self._since = clock.now()
         policy.adopt(read_conditions(folder, clock, self.cache))
         self._rules = self._current_rules()
+
+    @property
+    def since(self) -> datetime:
+        """When the conditions in force were adopted."""
+        return self._since
 
     @property
     def problem(self) -> str | None:
@@ -67,7 +74,7 @@ class ConditionsWatch:
                 conditions = read_conditions(self._folder, self._clock, self.cache)
                 self.cache.clear()
                 self._policy.adopt(conditions)
-                self._texts = texts
+                self._texts, self._since = texts, self._clock.now()
                 log.info(
                     "conditions_adopted", files=[name for name, text in texts.items() if text is not None]
                 )

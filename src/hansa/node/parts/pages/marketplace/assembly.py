@@ -1,0 +1,65 @@
+"""The operators' pages about the marketplace itself, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from starlette.routing import BaseRoute
+
+from hansa.api.access.explaining import ExplainApi
+from hansa.business.context import Context
+from hansa.identity.issuing import CredentialIssuer
+from hansa.identity.onboarding import Onboarding
+from hansa.node.folder import DECISIONS
+from hansa.node.parts.access import AccessParts
+from hansa.node.parts.identity import IdentityParts
+from hansa.node.parts.pages.marketplace.organizations import StoredIssuing, StoredOrganizations
+from hansa.node.parts.pages.marketplace.policies import PoliciesInForce
+from hansa.node.parts.pages.operators import PLACES
+from hansa.node.parts.pages.portal import Portal
+from hansa.node.parts.replication import Replication
+from hansa.node.settings.loading import Settings
+from hansa.portal.operators.marketplace import Acting
+from hansa.portal.operators.marketplace.issuing import IssuingPages
+from hansa.portal.operators.marketplace.organizations import OrganizationPages
+from hansa.portal.operators.marketplace.policies import PolicyPages
+
+
+class MarketplaceParts(msgspec.Struct, frozen=True):
+    """What these pages show and operate."""
+
+    settings: Settings
+    context: Context
+    identity: IdentityParts
+    rights: AccessParts
+    replication: Replication
+    onboarding: Onboarding | None
+    """None: no organisations register here."""
+    issuer: CredentialIssuer | None
+    """None: no credentials are issued here."""
+
+
+def marketplace_pages(pages: Portal, parts: MarketplaceParts) -> list[BaseRoute]:
+    """Their routes.
+
+    Args:
+        pages: Makes pages, and records what people do on them.
+        parts: Of the marketplace.
+    """
+    settings, store, identity, replication = (
+        *(parts.settings, parts.context.store),
+        *(parts.identity, parts.replication),
+    )
+    acting = Acting(pages.frame, identity.people, pages.acts, PLACES)
+    organizations = StoredOrganizations(store, parts.onboarding, identity.endings, identity.sessions)
+    explaining = ExplainApi(parts.context, parts.rights.rights)
+    distribution = replication.policy, replication.watch
+    policies = PoliciesInForce(
+        *(store, explaining, parts.rights.watch, *distribution, identity.sessions), Path(DECISIONS)
+    )
+    return [
+        *IssuingPages(acting, StoredIssuing(store, parts.issuer, settings.endpoint)).routes(),
+        *OrganizationPages(acting, organizations).routes(),
+        *PolicyPages(acting, policies).routes(),
+    ]

@@ -1,0 +1,16 @@
+"""Pages about the operator's own marketplace: who may what, what happened, and how it does.
+
+Each module has the pages of one subject: what they show (frozen structs), the interface by which they read
+and write, and their handlers. `acting` is how they change anything: a page that says what a button does and
+asks once, then a record in the audit log, then the same operation as that of the APIs and the commands.
+"""
+
+from typing import Final
+
+from hansa.portal.operators.marketplace.acting import Acting
+from hansa.portal.operators.places import Places
+
+PATHS: Final[Places] = ("/operator/organizations", "/operator/policies")
+"""Those that the navigation leads to."""
+
+__all__ = ["PATHS", "Acting"]
