@@ -53,13 +53,10 @@ SCREENS = {
     "my-orders": "/provider/orders",
     "my-order": f"/provider/orders/{ORDER}",
     "my-order-next": f"/provider/orders/{ORDER}?to=completed",
-<<<<<<< HEAD
     "members": "/operator/members",
     "member": f"/operator/members/{quote(RIGA)}",
     "replication": "/operator/replication",
-=======
     **OPERATING,
->>>>>>> 0523ffd8 (Let operators decide about organisations and ask the policies why, on pages)
 }
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)

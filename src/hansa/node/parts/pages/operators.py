@@ -19,11 +19,8 @@ from hansa.portal.frame.people import People
 from hansa.portal.operators import OperatorFrame, Places
 from hansa.portal.operators.league import PATHS as LEAGUE_PATHS
 from hansa.portal.operators.league import LeaguePages, LeagueSources
-<<<<<<< HEAD
-from hansa.pubsub.bus import BusReads
-=======
 from hansa.portal.operators.marketplace import PATHS as MARKETPLACE_PATHS
->>>>>>> 0523ffd8 (Let operators decide about organisations and ask the policies why, on pages)
+from hansa.pubsub.bus import BusReads
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 
