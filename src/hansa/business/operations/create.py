@@ -29,7 +29,7 @@ from hansa.business.operations.batching import (
     StageOutcome,
 )
 from hansa.business.operations.defaults import ServerFields
-from hansa.business.operations.draft import IMMUTABLE, DraftBuilder
+from hansa.business.operations.draft import IMMUTABLE, DraftBuilder, check_identifier
 from hansa.business.operations.forwarding.repeats import Repeats
 from hansa.business.operations.forwarding.sending import WriteSender
 from hansa.business.operations.forwarding.terms import PLAIN_TERMS, WriteTerms
@@ -51,7 +51,6 @@ from hansa.core.access import OPERATOR, Action, Caller, Grant
 from hansa.core.bounded_json import read_object
 from hansa.core.canonical import hashlink
 from hansa.core.errors import Code, Refused
-from hansa.core.identifiers import PLAIN_IDENTIFIER
 from hansa.core.thread_work import SMALL_MAX_BYTES, unsuspended
 from hansa.store import Entity, EntityDraft, Transaction
 
@@ -195,11 +194,12 @@ class CreateOperation:
             and (earlier := await self._repeats.earlier(grant.caller, terms)) is not None
         ):
             return present(earlier[0])
-        new = NewEntity(body, parent_id, present, is_operator=OPERATOR in grant.caller.roles, terms=terms)
+        content = await self._looked_into(body)
+        new = NewEntity(content, parent_id, present, is_operator=OPERATOR in grant.caller.roles, terms=terms)
         if grant.rule is not None:
-            new.bound = await self._bound(grant, (body,), parent_id)
-        if self._terms is not None:
-            await self._terms.check(grant.caller, self._fields_of(body))
+            new.bound = await self._bound(grant, (content,), parent_id)
+        if self._terms is not None and isinstance(content, dict):
+            await self._terms.check(grant.caller, content)
         batches = self._batches
         if len(body) > SMALL_MAX_BYTES and isinstance(body, bytes):
             await self._prepare_large(new, len(body))
@@ -322,7 +322,7 @@ class CreateOperation:
             entity["id"], new.nonce = context.identifiers.new(resource.type)
         else:
             new.nonce = None
-            _check_identifier(entity["id"], context.limits.identifier_length_max_chars, violations)
+            check_identifier(entity["id"], context.limits.identifier_length_max_chars, violations)
         type_name = entity["@type"]
         if type_name != resource.type and (
             type(type_name) is not str or type_name in context.models.type_names
@@ -430,12 +430,17 @@ class CreateOperation:
         if task.matches is not None:
             raise Refused(Code.FORBIDDEN, "A task that selects entities by patterns is for tokens alone.")
         for body in bodies:
-            ids = target_ids(task, self._fields_of(body))
+            assert isinstance(body, dict), "what decides stands in the body, which was read"
+            ids = target_ids(task, body)
             await check_targets(self._served, self._context, grant.caller, ids)
         return None
 
-    def _fields_of(self, body: bytes | Fields) -> Fields:
-        return read_object(body, self._context.limits) if isinstance(body, bytes) else body
+    async def _looked_into(self, body: bytes | Fields) -> bytes | Fields:
+        """A body, read when the rights or the terms depend on what is in it."""
+        if isinstance(body, dict) or (self._terms is None and self._resource.task is None):
+            return body
+        run, limits = self._context.large_work.run, self._context.limits
+        return await run(len(body), lambda: read_object(body, limits))
 
     async def _matched_ids(self, new: NewEntity[Any]) -> tuple[str, ...]:
         """Identifiers of what the patterns of a task select."""
@@ -483,16 +488,3 @@ class CreateOperation:
         nonce = await tx.nonce(draft.id) or recalled
         self._context.identifiers.check_chosen(draft.id, nonce)
         return msgspec.structs.replace(draft, nonce=nonce)
-
-
-def _check_identifier(identifier: object, length_max: int, violations: list[Violation]) -> None:
-    if (
-        type(identifier) is not str
-        or len(identifier) > length_max
-        or not PLAIN_IDENTIFIER.fullmatch(identifier)
-    ):
-        rule = (
-            f"must be at most {length_max} letters, digits and . _ ~ : @ ! $ & ' ( ) * + = -, "
-            "starting with a letter or digit"
-        )
-        violations.append(Violation("id", rule, identifier))

@@ -12,6 +12,7 @@ from hansa.business.validation.violations import MissingAttribute, Violation, co
 from hansa.core.bounded_json import has_more_nodes
 from hansa.core.canonical import canonical_json, hashlink, uncarried
 from hansa.core.errors import Code, Refused
+from hansa.core.identifiers import PLAIN_IDENTIFIER
 from hansa.core.visibility import ATTRIBUTE, FOR_NOBODY, FORM, read_visibility
 from hansa.store import EntityDraft
 
@@ -146,3 +147,17 @@ def _check_visibility(entity: Fields) -> None:
     """Refuse an entity that does not say in the form for whom it is."""
     if read_visibility(entity.get(ATTRIBUTE)) is None:
         refuse([Violation(ATTRIBUTE, FORM, entity.get(ATTRIBUTE))])
+
+
+def check_identifier(identifier: object, length_max: int, violations: list[Violation]) -> None:
+    """Add what is wrong with the identifier that a client chose."""
+    if (
+        type(identifier) is not str
+        or len(identifier) > length_max
+        or not PLAIN_IDENTIFIER.fullmatch(identifier)
+    ):
+        rule = (
+            f"must be at most {length_max} letters, digits and . _ ~ : @ ! $ & ' ( ) * + = -, "
+            "starting with a letter or digit"
+        )
+        violations.append(Violation("id", rule, identifier))

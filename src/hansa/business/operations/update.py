@@ -33,6 +33,7 @@ from hansa.business.operations.writes import (
     held_until_claimed,
 )
 from hansa.business.patches import apply_patch, check_patch
+from hansa.business.rights.ordering import ORDER, OrderedTerms
 from hansa.business.rights.writing import guarded
 from hansa.business.rules import CollectionLookup
 from hansa.business.served_resource import ServedResource
@@ -92,6 +93,7 @@ class UpdateOperation:
         self._drafts = DraftBuilder(served, context)
         self._repeats = Repeats(context.store, context.clock, context.limits)
         self._sender = WriteSender(served, context)
+        self._terms = OrderedTerms(context) if self._resource.collection == ORDER else None
         self.create = CreateOperation(served, context, self._server_fields, self._drafts, self.amended)
         # The marketplace's own systems, which have the role operator, say what others only read.
         for_all = {
@@ -210,6 +212,7 @@ class UpdateOperation:
             change = self._checked_change(
                 current, self._replacement(current, dict(body)), is_operator=is_operator
             )
+            await self._check_terms(change)
             return (await self._put(tx, await self._inferred(tx, change))).entity
         except RefersToPending as error:
             # What it refers to can be in the same transaction, so that repeating this one is no use.
@@ -278,6 +281,7 @@ class UpdateOperation:
                     return earlier[0]
                 current = await current_entity(tx, self._served, entity_id, parent_id, expected)
                 if current.revision == seen.revision:
+                    await self._check_terms(change)
                     result = await self._put(tx, change)
                     expected.check_change(current, result.entity)
                     await repeats.record(tx, caller, terms, (result,))
@@ -293,10 +297,16 @@ class UpdateOperation:
             change = self._checked_change(
                 current, expected.computed(current, compute), is_operator=is_operator
             )
+            await self._check_terms(change)
             result = await self._put(tx, await self._inferred(tx, change))
             expected.check_change(current, result.entity)
             await repeats.record(tx, caller, terms, (result,))
             return result
+
+    async def _check_terms(self, change: EntityChange) -> None:
+        """Refuse a change of an order that the terms of what it orders then do not allow."""
+        if self._terms is not None and not change.is_none:
+            await self._terms.check_change(change.before, change.after)
 
     async def _computed(
         self,

@@ -23,7 +23,7 @@ _MENTIONED: Final = b'"productOfferingTerm":'
 
 
 class OrderedTerms:
-    """Checks new orders."""
+    """Checks new orders, and what changes order."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -36,7 +36,23 @@ class OrderedTerms:
         Raises:
             Refused: `Code.FORBIDDEN`, naming offering, term and attribute; `Code.INVALID`, of too many.
         """
-        ids = frozenset(_offerings(order))
+        own = () if caller.organization is None else (caller.organization,)
+        await self._check(frozenset(_offerings(order)), frozenset(_buyers(order)) or frozenset(own))
+
+    async def check_change(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Refuse a change after which an order is about what its customer may not order here.
+
+        What was ordered before stays ordered, whatever its terms have become, unless the buyers change.
+
+        Raises:
+            Refused: As `check`.
+        """
+        ordered, buyers = frozenset(_offerings(after)), frozenset(_buyers(after))
+        if buyers == frozenset(_buyers(before)):
+            ordered -= frozenset(_offerings(before))
+        await self._check(ordered, buyers)
+
+    async def _check(self, ids: frozenset[str], customers: frozenset[str]) -> None:
         if not ids:
             return
         entities = await self._entities(ids)
@@ -45,12 +61,8 @@ class OrderedTerms:
         restricting = [one for one in entities if _MENTIONED in one.body]
         if not restricting:
             return
-        own = () if caller.organization is None else (caller.organization,)
-        ordering = Ordering(
-            self._context.identifiers.did,
-            frozenset(_buyers(order)) or frozenset(own),
-            rfc3339(self._context.clock.now()),
-        )
+        now = rfc3339(self._context.clock.now())
+        ordering = Ordering(self._context.identifiers.did, customers, now)
         for entity in sorted(restricting, key=lambda one: one.id):
             fields = msgspec.json.decode(entity.body)
             unmet = unmet_term(fields, ordering)

@@ -119,3 +119,38 @@ async def test_an_order_is_refused_with_the_term_also_within_a_bundle() -> None:
         unnamed = await market.as_("provider").request("POST", ORDERS, order)
         assert unnamed.status == 403
     await market.store.close()
+
+
+async def test_a_change_is_held_to_the_terms_of_what_it_adds_and_to_new_buyers() -> None:
+    market = await open_rights(models=few_models("TMF620", "TMF622"))
+    term = customer(permittedCustomerRegion=[{"country": "ES"}])
+    for id, terms in (("restricted", [term]), ("free", [])):
+        body = canonical_json({"id": id, "@type": "ProductOffering", "productOfferingTerm": terms})
+        await market.put(EntityDraft(id, "ProductOffering", body, hashlink(body), True))
+
+    def items(*offerings: str) -> list[dict[str, Any]]:
+        return [
+            {"id": str(number), "action": "add", "productOffering": {"id": one}}
+            for number, one in enumerate(offerings)
+        ]
+
+    async def patched(order: dict[str, Any], **changes: Any) -> int:
+        response = await market.as_("operator").request(
+            "PATCH", order["href"], changes, headers={"content-type": "application/merge-patch+json"}
+        )
+        if response.status == 403:
+            assert "restricted may not be ordered" in response.json()["message"]
+        return response.status
+
+    lisbon = {"productOrderItem": items("free"), "relatedParty": [party(CITY, "Buyer")]}
+    made = await market.created("operator", ORDERS, lisbon)
+    assert await patched(made, productOrderItem=items("free", "restricted")) == 403
+    assert await patched(made, description="to the back door") == 200
+    madrid = {"productOrderItem": items("free", "restricted"), "relatedParty": [party(BOLT, "Buyer")]}
+    other = await market.created("operator", ORDERS, madrid)
+    assert await patched(other, relatedParty=[party(CITY, "Buyer")]) == 403
+    never = customer(permittedCustomerRegion=[{"country": "PT"}])
+    body = canonical_json({"id": "restricted", "@type": "ProductOffering", "productOfferingTerm": [never]})
+    await market.put(EntityDraft("restricted", "ProductOffering", body, hashlink(body), True))
+    assert await patched(other, productOrderItem=items("restricted")) == 200, "it was ordered before"
+    await market.store.close()
