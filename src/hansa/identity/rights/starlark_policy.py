@@ -9,8 +9,8 @@
 
 It stands beside the Cedar policies, and both have to allow; operators are not asked. An evaluation has
 `TIME_MAX_S` and `CALLS_DEEP_MAX`; one that takes more, fails, or returns anything but True refuses. Nothing
-can be loaded, and what is printed goes nowhere. The text is the operator's own: its use of memory is not
-bounded.
+can be loaded, and what is printed goes nowhere. What one instruction could take is bounded when the file is
+loaded (`starlark_bounds`), and of an entity with more than `ENTITY_MAX_BYTES` it refuses unasked.
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from hansa.core.access import AccessTarget, Action, Caller, EntityFacts
 from hansa.core.cedar import FILE_SIZE_MAX_BYTES, invalid
 from hansa.core.clock import Clock
 from hansa.identity.rights.resources import ONBOARDING, entity_parties
+from hansa.identity.rights.starlark_bounds import ENTITY_MAX_BYTES, unbounded
 
 FILE_NAME: Final = "auth_policies.star"
 TIME_MAX_S: Final = 0.05
 CALLS_DEEP_MAX: Final = 80
+PANIC: Final = "PanicException"
+"""What is raised when the interpreter, which is written in Rust, panics; no `Exception`, and of no module."""
 _PRELUDE: Final = """
 def print(*args, **kwargs):
     pass
@@ -75,6 +80,7 @@ class StarlarkPolicy:
             self._policy = starlark.parse(name, text)
             if self._policy.loads():
                 raise invalid(source, "it loads another file")
+            _check_bounded(source, text)
             self._frozen({"request": {}, "token": {}, "user": {}, "tmf": {}})
         except starlark.StarlarkError as error:
             raise invalid(source, str(error).strip().splitlines()[-1] if str(error) else "") from error
@@ -90,11 +96,17 @@ class StarlarkPolicy:
         aliases: frozenset[str],
     ) -> str | None:
         """Why it refuses; None: it allows."""
+        if len(msgspec.json.encode(facts.fields)) > ENTITY_MAX_BYTES:
+            return "cannot be evaluated on so much"
         try:
             frozen = self._frozen(_input(caller, action, target, facts, aliases))
             result = frozen.call_with(self._options(), "authorize").value
         except self._starlark.StarlarkError:
             return "cannot be evaluated"
+        except BaseException as error:
+            if type(error).__name__ != PANIC:
+                raise
+            return "cannot be evaluated"  # the interpreter gave up, as for want of memory
         return None if result is True else "does not allow it"
 
     def _frozen(self, data: dict[str, Any]) -> Any:
@@ -110,6 +122,16 @@ class StarlarkPolicy:
     def _deadline(self) -> Callable[[], bool]:
         end_s = self._clock.monotonic() + TIME_MAX_S
         return lambda: self._clock.monotonic() > end_s
+
+
+def _check_bounded(source: str, text: str) -> None:
+    """Refuse a text of which nothing bounds what it may take, before any of it is evaluated."""
+    try:
+        problem = unbounded(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        problem = "it is nested too deeply, or written in a way that is not understood"
+    if problem is not None:
+        raise invalid(source, f"nothing bounds what it may take: {problem}")
 
 
 def _input(
