@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hansa.api.issuing import issuing_routes
+from hansa.api.issuing import ApprovalPage, issuing_routes
 from hansa.api.wallets import ExchangeApi
 from hansa.core.access import ANONYMOUS
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.limits import Limits
 from hansa.identity.credentials import DidKeys
+from hansa.identity.issuing import NewOffer
 from hansa.identity.presentations import REQUEST_PATH, RESPONSE_PATH, BegunLogin
 from hansa.identity.principal import Principal
 from hansa.identity.wallet import (
     HeldCredential,
     MatchingCredential,
     OfferAcceptance,
+    PendingApproval,
     RequestAnswers,
     VerifierRequest,
     VerifierRequests,
@@ -31,12 +36,16 @@ from hansa.identity.wallet import (
 )
 from hansa.node.http.application import rest_application
 from tests.support.asgi import AsgiClient
+from tests.support.asgi import Response as AsgiResponse
 from tests.support.issuing import ENDPOINT as ISSUER
 from tests.support.issuing import ORDER, Issuing
+from tests.support.logins import ENDPOINT as LOGIN_ENDPOINT
+from tests.support.logins import LoggingIn
 from tests.support.wallets import ENDPOINT as MARKET
 from tests.support.wallets import Scene, response_code
 
 Change = Callable[[HttpResponse], HttpResponse]
+FORM: Final = "application/x-www-form-urlencoded"
 OFFER: Final = "openid-credential-offer://?credential_offer_uri="
 
 
@@ -48,6 +57,11 @@ class _Verifying:
         self.clock = issuing.clock
 
 
+def _page(_: Request, page: ApprovalPage) -> Response:
+    """A page as JSON, for tests."""
+    return JSONResponse(msgspec.to_builtins(page), page.status)
+
+
 class WalletScene:
     """Ana's wallet, an issuer, and a marketplace to which she logs in."""
 
@@ -55,7 +69,16 @@ class WalletScene:
         self.issuing = Issuing(folder)
         self.issuing.authority.certificate()
         self.scene = Scene(_Verifying(self.issuing), **options)  # type: ignore[arg-type]
-        served = self.issuing.store, lambda _: ANONYMOUS, Limits(), ISSUER, "lubeck"
+        self.logins = LoggingIn(clock=self.issuing.clock)
+        served = (
+            self.issuing.store,
+            lambda _: ANONYMOUS,
+            Limits(),
+            ISSUER,
+            "lubeck",
+            self.logins.sessions,
+            _page,
+        )
         exchange = ExchangeApi(self.scene.logins)
         verifier = [
             Route(f"{REQUEST_PATH}/{{id}}", exchange.request),
@@ -63,6 +86,7 @@ class WalletScene:
             Route(f"{RESPONSE_PATH}/{{id}}", exchange.response, methods=["POST"]),
         ]
         issuer = rest_application(issuing_routes(self.issuing.issuer, self.issuing.lists, *served))
+        self.browser = AsgiClient(issuer)
         self._hosts = {
             urlsplit(ISSUER).netloc: AsgiClient(issuer),
             urlsplit(MARKET).netloc: AsgiClient(rest_application(verifier)),
@@ -99,6 +123,25 @@ class WalletScene:
         read = await read_offer(link, self)
         acceptance = OfferAcceptance(self.folder, self, self.issuing.clock, self.entropy)
         return await acceptance.accept(read, tx_code or "")
+
+    async def begin_approval(
+        self, offer: NewOffer | None = None, redirect_uri: str = "http://127.0.0.1/wallet"
+    ) -> tuple[OfferAcceptance, PendingApproval]:
+        """Push a request for an offer; by default a new one."""
+        offer = offer or await self.issuing.offer(ORDER)
+        read = await read_offer(OFFER + quote(f"{ISSUER}/oid4vci/offers/{offer.reference}", safe=""), self)
+        acceptance = OfferAcceptance(self.folder, self, self.issuing.clock, self.entropy)
+        return acceptance, await acceptance.begin(read, redirect_uri)
+
+    async def approve(self, address: str, principal: Principal, **changes: str) -> AsgiResponse:
+        """What the browser of somebody who is logged in gets for pressing the button of the page."""
+        cookie = {"cookie": (await self.logins.login(principal)).decode()}
+        page = await self.browser.get(address.removeprefix(ISSUER), headers=cookie)
+        fields = dict(page.json()["fields"]) | changes
+        headers = {**cookie, "content-type": FORM, "origin": LOGIN_ENDPOINT}
+        return await self.browser.request(
+            "POST", "/oid4vci/authorize", body=urlencode(fields).encode(), headers=headers
+        )
 
     # -- logging in --------------------------------------------------------------------------------------------
 

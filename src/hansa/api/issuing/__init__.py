@@ -3,6 +3,8 @@
     GET    /.well-known/openid-credential-issuer             metadata                          anybody
     GET    /.well-known/oauth-authorization-server/oid4vci   of its authorization server       anybody
     GET    /oid4vci/offers/{id}                what is offered                 who knows the reference
+    POST   /oid4vci/par                        pushes a request of a wallet    wallets
+    GET    /oid4vci/authorize · POST           what is asked for · approves it who is logged in
     POST   /oid4vci/token, /nonce, /credential               OpenID4VCI 1.0                    wallets
     GET    /status-lists/{id}                                a signed status list              anybody
     GET    /oid4vci/offers · POST              offers that wait · a new one                    an operator
@@ -17,14 +19,16 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
+from hansa.api.issuing.approving import AUTHORIZE_PATH, ApprovalApi, ApprovalPage, ApprovalPages
 from hansa.api.issuing.operators import OrdersApi
 from hansa.api.issuing.wallets import WalletsApi
 from hansa.core.access import Authenticate
 from hansa.core.limits import Limits
 from hansa.identity.issuing import CredentialIssuer, PublishedLists
+from hansa.identity.sessions import Sessions
 from hansa.store import Store
 
-__all__ = ["issuing_routes"]
+__all__ = ["ApprovalPage", "issuing_routes"]
 
 
 def issuing_routes(
@@ -35,6 +39,8 @@ def issuing_routes(
     limits: Limits,
     endpoint: str,
     name: str,
+    sessions: Sessions,
+    page_of: ApprovalPages,
 ) -> list[Route]:
     """All of them.
 
@@ -46,12 +52,18 @@ def issuing_routes(
         limits: Of queries.
         endpoint: Of the marketplace.
         name: Of the marketplace.
+        sessions: Of browsers.
+        page_of: Makes pages for people.
     """
+    approving = ApprovalApi(issuer, sessions, page_of)
     wallets = WalletsApi(issuer, lists, endpoint, name)
     orders = OrdersApi(issuer, store, authenticate, limits, endpoint)
     return [
         Route("/.well-known/openid-credential-issuer", wallets.metadata),
         Route("/.well-known/oauth-authorization-server/oid4vci", wallets.server_metadata),
+        Route("/oid4vci/par", wallets.push, methods=["POST"]),
+        Route(AUTHORIZE_PATH, approving.show, methods=["GET"]),
+        Route(AUTHORIZE_PATH, approving.approve, methods=["POST"]),
         Route("/oid4vci/token", wallets.token, methods=["POST"]),
         Route("/oid4vci/nonce", wallets.nonce, methods=["POST"]),
         Route("/oid4vci/credential", wallets.credential, methods=["POST"]),

@@ -69,6 +69,14 @@ class WalletsApi:
         except IssuingRefused as error:
             return _refusal(error)
 
+    async def push(self, request: Request) -> Response:
+        """`POST /oid4vci/par`: what a wallet asks a person to approve."""
+        try:
+            pushed = await self._issuer.push(await _form(request))
+        except IssuingRefused as error:
+            return _refusal(error)
+        return Response(msgspec.json.encode(pushed), 201, dict(NO_STORE), JSON)
+
     async def nonce(self, request: Request) -> Response:
         """`POST /oid4vci/nonce`."""
         del request

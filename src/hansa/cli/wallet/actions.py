@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
+import typer
 
 from hansa.cli.local import CLOCK, ENTROPY
 from hansa.cli.options import confirm
@@ -31,6 +33,8 @@ from hansa.identity.wallet import (
 )
 from hansa.node.outbound import OutboundClient
 
+RETURN_ADDRESS: Final = "http://127.0.0.1/hansa-wallet"
+"""Where the browser ends that brings a code; nobody listens there."""
 HEADINGS = ("id", "holder", "organization", "type", "powers", "ends")
 
 
@@ -42,6 +46,26 @@ def accept_offer(folder: Path, link: str, tx_code: str, output: Output) -> None:
         async with _client() as http:
             offer = await read_offer(link, http)
             added = await OfferAcceptance(wallet, http, CLOCK, ENTROPY).accept(offer, tx_code)
+            return [summary_of(one) for one in added]
+
+    _show(asyncio.run(accepted()), output)
+
+
+def accept_in_browser(folder: Path, link: str, output: Output) -> None:
+    """Accept an offer that somebody approves in a browser, and show what was added.
+
+    The browser is sent to an address of this machine, where nobody listens: its user reads the code off there.
+    """
+    wallet = WalletFolder(folder)
+
+    async def accepted() -> list[CredentialSummary]:
+        async with _client() as http:
+            acceptance = OfferAcceptance(wallet, http, CLOCK, ENTROPY)
+            pending = await acceptance.begin(await read_offer(link, http), RETURN_ADDRESS)
+            output.message("Open this in a browser, log in and approve it:")
+            typer.echo(pending.address, err=True)  # in one piece, whatever the terminal's width
+            returned = await asyncio.to_thread(typer.prompt, "The address where the browser ended", err=True)
+            added = await acceptance.finish(pending, str(returned).strip())
             return [summary_of(one) for one in added]
 
     _show(asyncio.run(accepted()), output)

@@ -3,6 +3,7 @@
     orders           what an operator orders
     configurations   kinds of credentials, and the issuer's metadata
     issuer           offers, tokens, credentials
+    authorizing      codes that a person approves, for wallets
     proofs, nonces   that a wallet has the key that a credential is bound to
     formats          writing `dc+sd-jwt` and `jwt_vc_json`
     authority        the seals of organisations, certified for development
@@ -13,6 +14,7 @@ issued here as it does everything else.
 """
 
 from hansa.identity.issuing.authority import AUTHORITY_CERTIFICATE, DevelopmentAuthority
+from hansa.identity.issuing.authorizing import WalletRequest, may_approve
 from hansa.identity.issuing.configurations import authorization_server_metadata, issuer_metadata
 from hansa.identity.issuing.issuer import CredentialIssuer, NewOffer
 from hansa.identity.issuing.orders import CredentialForm, MandateOrder, OrderedPower, power_of
@@ -32,7 +34,9 @@ __all__ = [
     "OrderedPower",
     "PublishedLists",
     "SignedList",
+    "WalletRequest",
     "authorization_server_metadata",
     "issuer_metadata",
+    "may_approve",
     "power_of",
 ]

@@ -125,11 +125,18 @@ def authorization_server_metadata(endpoint: str) -> dict[str, Any]:
     return {
         "issuer": authorization_server(endpoint),
         "token_endpoint": f"{endpoint}/oid4vci/token",
-        "grant_types_supported": [PRE_AUTHORIZED_CODE],
+        "authorization_endpoint": f"{endpoint}/oid4vci/authorize",
+        "pushed_authorization_request_endpoint": f"{endpoint}/oid4vci/par",
+        "require_pushed_authorization_requests": True,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "authorization_details_types_supported": ["openid_credential"],
+        "grant_types_supported": [PRE_AUTHORIZED_CODE, AUTHORIZATION_CODE],
         "pre-authorized_grant_anonymous_access_supported": True,
         "token_endpoint_auth_methods_supported": ["none"],
-        "response_types_supported": [],
+        "response_types_supported": ["code"],
     }
 
 
+AUTHORIZATION_CODE: Final = "authorization_code"
 PRE_AUTHORIZED_CODE: Final = "urn:ietf:params:oauth:grant-type:pre-authorized_code"

@@ -1,4 +1,4 @@
-"""The issuer of mandates: OpenID4VCI 1.0 with a pre-authorized code, for development.
+"""The issuer of mandates: OpenID4VCI 1.0 with a pre-authorized or an authorization code, for development.
 
     operator    offers a credential          an address with a reference, and a transaction code to be told
                                              to the person on another way
@@ -6,6 +6,8 @@
                 sends code and transaction code             an access token, for five minutes
                 asks for a nonce
                 sends a proof of each of its keys           a credential for each key
+
+Or, in place of both codes, a person who is logged in approves (`hansa.identity.issuing.authorizing`).
 
 *States of an offer.* It waits; its code is used once, which gives a token; each of its configurations is
 issued once, and with the last it has ended. It ends earlier when its time is over, after `TRIES_MAX` wrong
@@ -36,10 +38,13 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials.issuers.dids import DidKeys
 from hansa.identity.issuing.authority import DevelopmentAuthority
+from hansa.identity.issuing.authorizing import WalletAuthorizations
 from hansa.identity.issuing.configurations import (
+    AUTHORIZATION_CODE,
     CONFIGURATIONS,
     PRE_AUTHORIZED_CODE,
     CredentialConfiguration,
+    authorization_server,
     configurations_of,
 )
 from hansa.identity.issuing.formats import CredentialContent, written_credential
@@ -109,6 +114,7 @@ class CredentialIssuer:
         self._clock = clock
         self._entropy = entropy
         self._nonces = ProofNonces(entropy)
+        self.authorizations: Final = WalletAuthorizations(endpoint, clock, entropy)
 
     # -- for operators ---------------------------------------------------------------------------------------
 
@@ -186,9 +192,7 @@ class CredentialIssuer:
         Raises:
             Refused: `Code.NOT_FOUND`.
         """
-        offer = await issuing.offer_by(self._store, "reference", _digest("reference", reference))
-        if offer is None or offer.token is not None or self._now_ms() >= offer.expires_ms:
-            raise Refused(Code.NOT_FOUND, "There is no such offer, or it has ended.")
+        offer = await self._waiting(reference)
         text = {
             "length": TX_CODE_DIGITS,
             "input_mode": "numeric",
@@ -197,7 +201,13 @@ class CredentialIssuer:
         return {
             "credential_issuer": self._endpoint,
             "credential_configuration_ids": [one.id for one in configurations_of(_order(offer))],
-            "grants": {PRE_AUTHORIZED_CODE: {"pre-authorized_code": _code(reference), "tx_code": text}},
+            "grants": {
+                PRE_AUTHORIZED_CODE: {"pre-authorized_code": _code(reference), "tx_code": text},
+                AUTHORIZATION_CODE: {
+                    "issuer_state": reference,
+                    "authorization_server": authorization_server(self._endpoint),
+                },
+            },
         }
 
     async def token(self, form: Mapping[str, str]) -> dict[str, Any]:
@@ -207,8 +217,10 @@ class CredentialIssuer:
             IssuingRefused: `invalid_grant`, whatever of the two codes is wrong; `invalid_request`;
                 `unsupported_grant_type`.
         """
+        if form.get("grant_type") == AUTHORIZATION_CODE:
+            return await self._token_of_code(form)
         if form.get("grant_type") != PRE_AUTHORIZED_CODE:
-            raise IssuingRefused("unsupported_grant_type", "The grant is that of a pre-authorized code.")
+            raise IssuingRefused("unsupported_grant_type", "There is no such grant_type here.")
         code, tx_code = form.get("pre-authorized_code", ""), form.get("tx_code", "")
         if not 0 < len(code) <= _SECRET_MAX_CHARS or len(tx_code) > _SECRET_MAX_CHARS:
             raise IssuingRefused("invalid_request", "A pre-authorized code is needed.")
@@ -216,6 +228,48 @@ class CredentialIssuer:
         if not await self._redeemed(code, tx_code, token, now_ms):
             raise IssuingRefused("invalid_grant", "One of the codes is wrong, was used, or has ended.")
         return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFE_S}
+
+    async def _token_of_code(self, form: Mapping[str, str]) -> dict[str, Any]:
+        reference, must_end = self.authorizations.redeem(form)
+        token, now_ms = to_base64url(self._entropy(_SECRET_BYTES)), self._now_ms()
+        async with self._store.transaction() as tx:
+            offer = await issuing.offer_by(tx, "reference", _digest("reference", reference))
+            is_good = offer is not None and offer.token is None and now_ms < offer.expires_ms
+            if offer is not None and must_end:
+                await issuing.remove_offer(tx, offer.id)
+            elif offer is not None and is_good:
+                ends_ms = now_ms + 1000 * TOKEN_LIFE_S
+                await issuing.give_token(tx, offer.id, _digest("token", token), ends_ms)
+        if must_end or not is_good:
+            raise IssuingRefused("invalid_grant", "The code was used before, or its offer has ended.")
+        return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFE_S}
+
+    async def push(self, form: Mapping[str, str]) -> dict[str, Any]:
+        """The answer to a pushed authorization request.
+
+        Raises:
+            IssuingRefused: `invalid_request`.
+            Unavailable: `Code.OVERLOADED`.
+        """
+        try:
+            order = await self.offered(form.get("issuer_state", "")[:_SECRET_MAX_CHARS])
+        except Refused as error:
+            raise IssuingRefused("invalid_request", "issuer_state names no offer that waits.") from error
+        return self.authorizations.push(form, tuple(one.id for one in configurations_of(order)))
+
+    async def offered(self, reference: str) -> MandateOrder:
+        """What an offer that waits is for.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        return _order(await self._waiting(reference))
+
+    async def _waiting(self, reference: str) -> StoredOffer:
+        offer = await issuing.offer_by(self._store, "reference", _digest("reference", reference))
+        if offer is None or offer.token is not None or self._now_ms() >= offer.expires_ms:
+            raise Refused(Code.NOT_FOUND, "There is no such offer, or it has ended.")
+        return offer
 
     async def _redeemed(self, code: str, tx_code: str, token: str, now_ms: int) -> bool:
         """Whether the codes were good, and the token is now that of their offer. What failed is recorded."""

@@ -10,7 +10,7 @@ It keeps to the standards that a wallet for people keeps to, and protects its ke
 alone.
 """
 
-from hansa.identity.wallet.accepting import CredentialOffer, OfferAcceptance, read_offer
+from hansa.identity.wallet.accepting import CredentialOffer, OfferAcceptance, PendingApproval, read_offer
 from hansa.identity.wallet.dcql import MatchingCredential, matches
 from hansa.identity.wallet.folder import (
     CredentialSummary,
@@ -28,6 +28,7 @@ __all__ = [
     "HeldCredential",
     "MatchingCredential",
     "OfferAcceptance",
+    "PendingApproval",
     "RequestAnswers",
     "VerifierRequest",
     "VerifierRequests",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hansa.api.issuing import issuing_routes
+from hansa.api.issuing import ApprovalPage, issuing_routes
 from hansa.api.wallets.development import DevelopmentWalletApi
 from hansa.core.access import Authenticate
 from hansa.core.cache import HasFigures
@@ -16,9 +18,10 @@ from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials import DidKeys
 from hansa.identity.issuing import CredentialIssuer, DevelopmentAuthority, PublishedLists
+from hansa.identity.sessions import Sessions
 from hansa.node.folder import ISSUING
 from hansa.node.settings.loading import Settings
-from hansa.portal import Frame
+from hansa.portal import Frame, NoticePage, notice_page
 from hansa.portal.wallet import WalletPages
 from hansa.store import Store
 
@@ -35,6 +38,8 @@ def development(
     settings: Settings,
     store: Store,
     authenticate: Authenticate,
+    sessions: Sessions,
+    frame: Frame,
     http: HttpClient,
     clock: Clock,
     entropy: Entropy,
@@ -53,8 +58,19 @@ def development(
     authority.certificate()
     lists = PublishedLists(store, authority, endpoint, clock, entropy)
     issuer = CredentialIssuer(store, authority, lists, endpoint, DidKeys(http), clock, entropy)
-    served = store, authenticate, settings.limits, endpoint, settings.name
+    served = store, authenticate, settings.limits, endpoint, settings.name, sessions, _Approvals(frame)
     return Development([*issuing_routes(issuer, lists, *served)], [lists.cache], issuer)
+
+
+class _Approvals:
+    """The page on which somebody approves that a wallet is given a credential."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def __call__(self, request: Request, page: ApprovalPage, /) -> Response:
+        notice = NoticePage(page.title, page.sentences, page.status, page.fields)
+        return notice_page(self._frame, request, notice, page.form_targets)
 
 
 def development_wallet(

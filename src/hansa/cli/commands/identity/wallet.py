@@ -39,12 +39,25 @@ def accept(
     tx_code: Annotated[
         str, typer.Option("--tx-code", metavar="CODE", help="Transaction code that came with the offer.")
     ] = "",
+    browser: Annotated[
+        bool,
+        typer.Option(
+            "--browser",
+            help="Have the offer approved in a browser, by the person that it is for or by an operator, in place of the code.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Accept an offer of credentials (OpenID4VCI 1.0), each with a new key. For development."""
-    from hansa.cli.output import Output
-    from hansa.cli.wallet import accept_offer
+    """Accept an offer of credentials (OpenID4VCI 1.0), each with a new key. For development.
 
+    With `--browser` it prints an address that is to be opened, and asks for the one where the browser ends.
+    """
+    from hansa.cli.output import Output
+    from hansa.cli.wallet import accept_in_browser, accept_offer
+
+    if browser:
+        accept_in_browser(folder, offer, Output(as_json=as_json))
+        return
     accept_offer(folder, offer, tx_code, Output(as_json=as_json))
 
 

@@ -1,0 +1,123 @@
+"""Where a person approves that a wallet is given a credential: the authorization endpoint of the issuer."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final, Protocol
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hansa.api.wallets.forms import form_of
+from hansa.core.errors import Code, Refused
+from hansa.core.foreign_text import printable
+from hansa.core.forms import unique_fields
+from hansa.core.http import NO_STORE, headers_of
+from hansa.identity.issuing import CredentialIssuer, MandateOrder, WalletRequest, may_approve
+from hansa.identity.sessions import Session, Sessions
+
+AUTHORIZE_PATH: Final = "/oid4vci/authorize"
+FORM_SIZE_MAX_BYTES: Final = 4096
+PARAMETERS_MAX: Final = 16
+
+
+class ApprovalPage(msgspec.Struct, frozen=True):
+    """What the page says."""
+
+    title: str
+    sentences: tuple[str, ...]
+    status: int = 200
+    fields: tuple[tuple[str, str], ...] = ()
+    """That the browser sends back to approve; none: there is nothing to approve."""
+    form_targets: tuple[str, ...] = ()
+    """Where it may be sent on then."""
+
+
+class ApprovalPages(Protocol):
+    """Makes the page."""
+
+    def __call__(self, request: Request, page: ApprovalPage, /) -> Response:
+        """The page as a response."""
+
+
+class ApprovalApi:
+    """Handlers of the authorization endpoint.
+
+    Args:
+        issuer: Has what was offered.
+        sessions: Of browsers.
+        page_of: Makes pages for people.
+    """
+
+    def __init__(self, issuer: CredentialIssuer, sessions: Sessions, page_of: ApprovalPages) -> None:
+        self._issuer = issuer
+        self._sessions = sessions
+        self._page_of = page_of
+
+    async def show(self, request: Request) -> Response:
+        """`GET /oid4vci/authorize?client_id=…&request_uri=…`: what a wallet asks for; or to the login.
+
+        Raises:
+            Refused: `Code.NOT_FOUND` or `Code.INVALID`.
+        """
+        parameters = unique_fields(request.url.query, PARAMETERS_MAX)
+        request_uri, client_id = parameters.get("request_uri", ""), parameters.get("client_id", "")
+        demand = self._issuer.authorizations.request(request_uri, client_id)
+        order = await self._issuer.offered(demand.reference)
+        session = self._sessions.of(headers_of(request.headers.raw))
+        if session is None:
+            here = f"{AUTHORIZE_PATH}?{urlencode({'client_id': client_id, 'request_uri': request_uri})}"
+            location = f"/login?{urlencode({'return_to': here})}"
+            return Response(status_code=HTTPStatus.SEE_OTHER, headers={**NO_STORE, "Location": location})
+        if not may_approve(session.principal, order):
+            return self._page_of(request, _refusal(order))
+        return self._page_of(request, self._question(session, demand, order, request_uri))
+
+    async def approve(self, request: Request) -> Response:
+        """`POST /oid4vci/authorize`: `client_id`, `request_uri`, and `csrf` of the page.
+
+        Raises:
+            Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN` or `Code.NOT_FOUND`.
+        """
+        headers = headers_of(request.headers.raw)
+        session = self._sessions.of(headers)
+        if session is None:
+            raise Refused(Code.UNAUTHENTICATED, "Log in first.")
+        form = await form_of(request, FORM_SIZE_MAX_BYTES)
+        self._sessions.check_form(session, headers, form.get("csrf", ""))
+        request_uri = form.get("request_uri", "")
+        demand = self._issuer.authorizations.request(request_uri, form.get("client_id", ""))
+        order = await self._issuer.offered(demand.reference)
+        if not may_approve(session.principal, order):
+            return self._page_of(request, _refusal(order))
+        location = self._issuer.authorizations.approved(request_uri, demand)
+        return Response(status_code=HTTPStatus.SEE_OTHER, headers={**NO_STORE, "Location": location})
+
+    def _question(
+        self, session: Session, demand: WalletRequest, order: MandateOrder, request_uri: str
+    ) -> ApprovalPage:
+        powers = "; ".join(f"{one.function}: {', '.join(one.actions)}" for one in order.powers)
+        organization = f"{printable(order.organization_name)} ({order.organization})"
+        sentences = (
+            f"A wallet asks for a credential of {printable(order.name)} for {organization}.",
+            f"Whoever has it may act for the organisation: {printable(powers)}.",
+            f"It goes to {printable(demand.target)}. Go on only if that is your wallet.",
+        )
+        fields = (
+            ("client_id", demand.client_id),
+            ("request_uri", request_uri),
+            ("csrf", self._sessions.form_token(session)),
+        )
+        return ApprovalPage("Issue the credential", sentences, 200, fields, (demand.target,))
+
+
+def _refusal(order: MandateOrder) -> ApprovalPage:
+    sentences = (
+        f"This credential is for {printable(order.name)} of {printable(order.organization_name)}.",
+        "That person approves it here, logged in for the same organisation, with the same e-mail address.",
+        "An operator of this marketplace can approve it, too.",
+        "Whoever has no credential yet takes the offer with the code that came with it.",
+    )
+    return ApprovalPage("You cannot approve this", sentences, 403)
