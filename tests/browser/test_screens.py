@@ -48,6 +48,8 @@ SCREENS = {
     "my-catalogue": "/provider/catalogue",
     "my-empty-catalogue": "/provider/catalogue?type=Category",
     "my-draft": f"/provider/entities/{DRAFT}",
+    "my-offer-elsewhere": f"/provider/entities/{SOLD}/seen",
+    "my-versions": f"/provider/entities/{SOLD}/versions",
     "my-confirmation": f"/provider/catalogue/confirm?action=launch&pick={READY}&pick={SOLD}&pick=urn:x:absent",
     "my-outcome": "/provider/catalogue/outcome?of=x",
     "my-orders": "/provider/orders",

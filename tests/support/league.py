@@ -75,6 +75,7 @@ from tests.support.league_parts import (
     ConfidentialParts,
     confidential_parts,
     no_dangling_references,
+    peers_of,
     sources_of,
 )
 from tests.support.listeners import Listeners
@@ -167,6 +168,7 @@ class Marketplace:
         )
         self.restoration = EntityRestoration(self.bus, sources_of(self).parts, self.policy)
         self.confidential = confidential_parts(self)
+        self.view = ReplicationView(self.store, league.clock, league.limits)
         context = LeagueContext(
             store=self.store,
             bus=self.bus,
@@ -191,13 +193,13 @@ class Marketplace:
             limits=league.limits,
             policy=self.policy,
             notes=self.notes,
+            peers=peers_of(self),
         )
         self.league_context = context
         application = rest_application(routes(context))
         league.network.applications[self.endpoint] = application
         league.network.signers[self.endpoint] = self.answers
         self.client = AsgiClient(application)
-        self.view = ReplicationView(self.store, league.clock, league.limits)
 
     def start(self) -> None:
         """Begin to replicate."""

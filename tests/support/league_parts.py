@@ -15,6 +15,7 @@ from hansa.replication.continuity.sealed_restoration import SealedRestoration
 from hansa.replication.intake import check_type
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.sources.assembly import EntitySources, entity_sources
+from hansa.replication.sources.peers import PeerView
 
 if TYPE_CHECKING:
     from tests.support.league import Marketplace
@@ -39,6 +40,15 @@ def sources_of(member: Marketplace) -> EntitySources:
         *(member.store, member.bus, registry, league.network, signer, answers, member.policy, member.backlog),
         *(clock, member.entropy, limits),
     )
+
+
+def peers_of(member: Marketplace) -> PeerView:
+    """What asks the other members how far they are."""
+    league = member.league
+    signer = MemberSigner(member.key, member.did, league.clock, member.entropy, league.limits)
+    registry = MemberRegistry(member.bus, league.clock, league.registered)
+    ranking = sources_of(member).ranking
+    return PeerView(member.store, member.view, registry, ranking, league.network, signer, member.did)
 
 
 class ConfidentialParts(NamedTuple):

@@ -12,13 +12,17 @@ from hansa.business.visibility import PublicParts
 from hansa.core.access import Caller, Power
 from hansa.node.http.application import rest_application
 from hansa.node.parts.pages.acts import StoredActs
-from hansa.node.parts.pages.offers.assembly import offer_pages
+from hansa.node.parts.pages.offers.orders import StoredSellerOrders
+from hansa.node.parts.pages.offers.own import StoredOwnCatalogue
 from hansa.portal import Branding, Frame, error_page
 from hansa.portal.frame.people import FORM, Person
+from hansa.portal.providers.offers.routes import OfferPages
+from hansa.portal.providers.offers.sights import LeagueSights
 from hansa.replication.conditions.policy import DistributionPolicy
 from tests.support.asgi import AsgiClient, Response
 from tests.support.business import DID, MODELS
 from tests.support.people import CSRF, PERSON_HEADER, RecordedPeople
+from tests.support.recorded_offers import RecordedSights
 from tests.support.rights import ACME, CALLERS, RightsBusiness, open_rights
 
 HTML: Final = {"accept": "text/html"}
@@ -50,14 +54,21 @@ APIS: Final = ("TMF620", "TMF622", "TMF632", "TMF633", "TMF634")
 class Offers:
     """The pages, and the APIs of the same store."""
 
-    def __init__(self, business: RightsBusiness) -> None:
+    def __init__(self, business: RightsBusiness, sights: LeagueSights | None = None) -> None:
         self.business = business
         self.frame = Frame(Branding("Lübeck Market"), people=PEOPLE)
         context = business.context
         self.policy = DistributionPolicy(DID, MODELS.catalogue_types, PublicParts(MODELS))
-        pages = offer_pages(
-            *(self.frame, PEOPLE, StoredActs(context.store), context, business.app, self.policy),
-            lambda did: did or "lubeck",
+        operations = tuple(business.app.operations.values())
+        self.sights = sights or RecordedSights()
+        pages = OfferPages(
+            self.frame,
+            PEOPLE,
+            StoredOwnCatalogue(operations, context, self.policy, lambda did: did or "lubeck"),
+            StoredSellerOrders(operations, context),
+            self.sights,
+            StoredActs(context.store),
+            context.entropy,
         )
         self.routes = pages.routes()
         frame = self.frame
@@ -90,8 +101,8 @@ class Offers:
     async def changed(self, name: str, action: str, *entities: dict[str, Any]) -> Any:
         """What came of changing entities, as the pages do it: asked for, confirmed, done."""
         picks = "&".join(f"pick={quote(one['id'])}" for one in entities)
-        asked = await self.data(name, f"/provider/catalogue/confirm?action={action}&{picks}")
-        items = [(one["entity"]["id"], one["entity"]["version"]) for one in asked["items"]]
+        requested = await self.data(name, f"/provider/catalogue/confirm?action={action}&{picks}")
+        items = [(one["entity"]["id"], one["entity"]["version"]) for one in requested["items"]]
         fields = [("item", f"{version} {entity_id}") for entity_id, version in items]
         response = await self.sent(name, "/provider/catalogue/apply", ("action", action), *fields)
         assert response.status == 303, response.body

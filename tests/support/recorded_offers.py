@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -20,12 +21,13 @@ from hansa.portal.providers.offers.own import (
     KindCount,
     OwnEntity,
     OwnPage,
+    OwnPublication,
     OwnQuery,
-    Publication,
     PublicationProblem,
     Stage,
 )
 from hansa.portal.providers.offers.routes import OfferPages
+from hansa.portal.providers.offers.sights import LedgerVersion, MemberSight, SightState, VersionHistory
 
 MOMENT: Final = "2026-11-28T10:00:00.000Z"
 DRAFT: Final = "urn:ngsi-ld:product-offering:11111111-1111-4111-8111-111111111111"
@@ -37,7 +39,7 @@ ORDER: Final = "urn:ngsi-ld:product-order:66666666-6666-4666-8666-666666666666"
 
 
 def _entity(
-    entity_id: str, name: str, status: str, publication: Publication, *actions: ChangeAction
+    entity_id: str, name: str, status: str, publication: OwnPublication, *actions: ChangeAction
 ) -> OwnEntity:
     stage: Stage = "launched" if status == "Launched" else "draft"
     return OwnEntity(
@@ -60,17 +62,19 @@ class RecordedCatalogue:
     """An own catalogue in memory, of whoever looks."""
 
     def __init__(self) -> None:
-        refused = Publication(
+        refused = OwnPublication(
             "refused", 0, "event-too-large", "The event has more bytes than the league takes."
         )
         everything = (
-            _entity(DRAFT, "Object storage, 10 TB", "In design", Publication("private"), "launch", "delete"),
-            _entity(READY, "Backup every night", "Active", Publication("private"), "launch", "delete"),
+            _entity(
+                DRAFT, "Object storage, 10 TB", "In design", OwnPublication("private"), "launch", "delete"
+            ),
+            _entity(READY, "Backup every night", "Active", OwnPublication("private"), "launch", "delete"),
             _entity(
                 SOLD,
                 "Virtual machine, small",
                 "Launched",
-                Publication("announced", 3),
+                OwnPublication("announced", 3),
                 "retire",
                 "withdraw",
                 "delete",
@@ -85,9 +89,9 @@ class RecordedCatalogue:
             KindCount(kind, 2, 2, 0) if kind == KINDS[0] else KindCount(kind, 0, 1, 12) for kind in KINDS
         )
 
-    async def page(self, caller: Caller, asked: OwnQuery) -> OwnPage:
+    async def page(self, caller: Caller, requested: OwnQuery) -> OwnPage:
         del caller
-        if asked.kind != KINDS[0]:
+        if requested.kind != KINDS[0]:
             return OwnPage(())
         return OwnPage(tuple(self._entities.values()), "WyJhIiwiYiJd")
 
@@ -123,6 +127,9 @@ class RecordedCatalogue:
             ),
         )
 
+    async def content(self, caller: Caller, entity_id: str) -> bytes:
+        return msgspec.json.encode({"name": (await self.one(caller, entity_id)).name, "isBundle": False})
+
     async def change(self, caller: Caller, action: ChangeAction, entity_id: str, version: str) -> None:
         entity = await self.one(caller, entity_id)
         if version != entity.version:
@@ -136,6 +143,50 @@ class RecordedCatalogue:
         self._entities[entity_id] = msgspec.structs.replace(
             entity, status=status[action], actions=("delete",)
         )
+
+
+class RecordedSights:
+    """A league in which members are in every state; by default of any entity.
+
+    Args:
+        here: What was announced as the first version.
+    """
+
+    def __init__(self, here: bytes = b'{"name": "Object storage", "version": "1.0"}') -> None:
+        self.here = here
+        self.requested: list[tuple[str, ...]] = []
+
+    async def holders(self, entity_ids: Sequence[str], wait_s: float) -> dict[str, tuple[MemberSight, ...]]:
+        del wait_s
+        self.requested.append(tuple(entity_ids))
+        states: tuple[tuple[str, SightState, str], ...] = (
+            ("bergen", "current", ""),
+            ("riga", "kept-out", "condition-unmet"),
+            ("bruges", "silent", "unavailable"),
+        )
+        sights = tuple(
+            MemberSight(
+                *(f"did:web:{name}.example", name, f"https://{name}.example", state),
+                version=3 if state == "current" else 0,
+                since=MOMENT if state == "current" else "",
+                code=code,
+                served=MOMENT if state == "silent" else "",
+            )
+            for name, state, code in states
+        )
+        return dict.fromkeys(entity_ids, sights)
+
+    async def history(self, entity_id: str) -> VersionHistory:
+        del entity_id
+        changed = LedgerVersion(
+            3, "productOfferingAttributeValueChangeEvent", 40, 12, MOMENT, "Launched", True
+        )
+        created = LedgerVersion(1, "productOfferingCreateEvent", 7, 3, MOMENT, "Launched", False)
+        return VersionHistory((changed, created))
+
+    async def content(self, entity_id: str, version: int) -> bytes | None:
+        del entity_id
+        return self.here if version == 3 else None
 
 
 RECORDED_ORDER: Final = SellerOrder(
@@ -182,4 +233,6 @@ class NoActs:
 def recorded_offers(frame: Frame, people: People) -> OfferPages:
     """The pages."""
     entropy = random.Random(7).randbytes
-    return OfferPages(frame, people, RecordedCatalogue(), RecordedOrders(), NoActs(), entropy)
+    return OfferPages(
+        frame, people, RecordedCatalogue(), RecordedOrders(), RecordedSights(), NoActs(), entropy
+    )

@@ -38,7 +38,7 @@
     POST /league/v1/replicas/retry        have it requested again                an operator
     GET  /league/v1/peers, …/{did}/evidence
                                           what is known of the other members     an operator
-    GET  /league/v1/followed              how far this member is with its own    a signing member
+    GET  /league/v1/followed?key=         how far this member is with its own    a signing member
     GET  /league/v1/lost                  what of ours the store has lost        an operator
     POST /league/v1/lost/restore          take it back from other members        an operator
     POST /league/v1/lost/restore-confidential

@@ -355,8 +355,8 @@ class Marketplace:
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
         caches += *self.identity.caches, *searching.caches, caller_check.keys.cache
         others = [*league_routes(league), *self.rights.routes(context)]
-        reported = hub, ledger, reporter, traffic, caches
-        self.metrics, rest = self._rest(settings, context, business, registry, replication, others, *reported)
+        reported = replication, others, hub, ledger, reporter, traffic, caches
+        self.metrics, rest = self._rest(settings, context, business, registry, *reported)
         self.front_door = front_door(settings, business, rest, traffic, reporter, clock, entropy)
         self._stop_waits = forwards.positions.stop
 

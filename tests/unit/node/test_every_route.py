@@ -47,8 +47,6 @@ OF_LOST = tuple(
     f"/league/v1/lost/{what}"
     for what in ("restore", "restore-confidential", "withdraw", "withdraw-confidential")
 )
-OF_OPERATORS = {"/operator/members/{did}", "/operator/replication"}
-"""Take forms of people who are logged in: tried in `tests/unit/portal/operators`."""
 SUBSCRIPTIONS = "/league/v1/subscriptions"
 OF_OPENID = {f"/oidc/{what}" for what in ("authorize", "introspect", "logout", "par", "revoke", "token")}
 REMOVED = "/oidc/removed"
@@ -61,11 +59,12 @@ OF_PEERS = {f"/league/v1/peers/{{did}}/{what}" for what in ("pause", "resume")}
 OF_LOGINS = {"/login", "/login/{id}", "/oid4vp/request/{id}", "/oid4vp/response/{id}"}
 """Take forms; what is wrong with them is tried in `tests/unit/api/test_wallets.py`."""
 OF_PROVIDERS = {"/provider/catalogue/apply", "/provider/orders/{id}"}
-"""Take forms of people who are logged in; what is wrong with them is tried in `tests/unit/portal/test_offers.py`."""
+"""Take forms of people who are logged in: tried in `tests/unit/portal/test_offers.py`."""
 FOR_PEOPLE = ("/operator", "/provider")
 """Pages that lead strangers, and tokens, to the login."""
 OF_OPERATORS = "/operator"
-"""Pages, with forms, for sessions alone: tried in `tests/unit/node/test_operators_alone.py`."""
+"""Pages, with forms, for sessions alone: tried in `tests/unit/node/test_operators_alone.py` and
+`tests/unit/portal/operators`."""
 OF_SUBSCRIPTIONS = {f"{SUBSCRIPTIONS}/{{id}}/{what}" for what in ("resend", "resume", "secret", "test")}
 WRITES = [
     *writes(MODELS),
@@ -137,7 +136,6 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         REMOVED,
         *OF_PEERS,
         *OF_PROVIDERS,
-        *OF_OPERATORS,
         *OF_SUBSCRIPTIONS,
         f"{SUBSCRIPTIONS}/{{id}}",
     }

@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
+from starlette.routing import Route
 
 from hansa.core.identifiers import entity_key
 from hansa.store.tables import audit, publications
 from tests.support.business import CATALOG, DID
 from tests.support.offers import HTML, Offers, open_offers
+from tests.support.recorded_offers import RecordedSights
 from tests.support.rights import ACME, CITY, OFFERINGS, ORDERS, party
 
 SPECIFICATIONS = f"{CATALOG}/productSpecification"
@@ -59,6 +61,8 @@ WALK = {
     "/provider/catalogue/confirm?action=launch&pick={entity}": ALL_MAY,
     "/provider/catalogue/outcome?of=x": ALL_MAY,
     "/provider/entities/{entity}": OWNER_MAY,
+    "/provider/entities/{entity}/seen": OWNER_MAY,
+    "/provider/entities/{entity}/versions": OWNER_MAY,
     "/provider/orders": ALL_MAY,
     "/provider/orders/{order}": SELLER_MAY,
 }
@@ -68,19 +72,20 @@ operator who acts for another organisation."""
 
 async def test_everybody_gets_what_is_theirs_on_every_page(offers: Offers) -> None:
     names = {"entity": (await offered(offers))["id"], "order": (await ordered(offers))["id"]}
-    found = {
+    result = {
         (path, name): (await offers.as_(name).get(path.format(**names), headers=HTML)).status
         for path, expected in WALK.items()
         for name in expected
     }
-    assert found == {
+    assert result == {
         (path, name): status for path, expected in WALK.items() for name, status in expected.items()
     }
 
 
 async def test_the_walk_has_every_page(offers: Offers) -> None:
     walked = {path.partition("?")[0].replace("{entity}", "{id}").replace("{order}", "{id}") for path in WALK}
-    paths = {(route.path, method) for route in offers.routes for method in route.methods}  # type: ignore[attr-defined]
+    routes = [one for one in offers.routes if isinstance(one, Route)]
+    paths = {(route.path, method) for route in routes for method in route.methods or ()}
     assert {path for path, method in paths if method == "GET"} == walked
     assert {path for path, method in paths if method == "POST"} == {APPLY, "/provider/orders/{id}"}
 
@@ -303,14 +308,14 @@ async def test_what_waits_for_something_else_says_for_what(offers: Offers) -> No
 
 async def test_of_several_changes_one_that_fails_says_why_and_the_others_are_done(offers: Offers) -> None:
     good, bad = await offered(offers, "Good"), await offered(offers, "Bad")
-    asked = await offers.data(
+    requested = await offers.data(
         "acme", f"/provider/catalogue/confirm?action=launch&pick={good['id']}&pick={bad['id']}"
     )
     changed = await offers.business.as_("acme").request(
         "PATCH", f"{OFFERINGS}/{bad['id']}", {"name": "Worse"}
     )
     assert changed.status == 200
-    items = [("item", f"{one['entity']['version']} {one['entity']['id']}") for one in asked["items"]]
+    items = [("item", f"{one['entity']['version']} {one['entity']['id']}") for one in requested["items"]]
     response = await offers.sent("acme", APPLY, ("action", "launch"), *items)
     outcome = await offers.data("acme", response.headers["location"])
     assert {one["name"]: one["code"] for one in outcome["items"]} == {
@@ -427,3 +432,49 @@ async def test_orders_are_listed_by_state_the_newest_first(offers: Offers) -> No
     assert [one["id"] for one in (await offers.data("acme", "/provider/orders"))["orders"]] == [order["id"]]
     assert (await offers.data("acme", "/provider/orders?state=completed"))["orders"] == []
     assert (await offers.as_("acme").get("/provider/orders?state=sold", headers=HTML)).status == 400
+
+
+# -- elsewhere ---------------------------------------------------------------------------------------------
+
+
+async def test_where_an_offer_is_seen_says_who_has_it_who_has_not_and_why(offers: Offers) -> None:
+    sold = await offered(offers, lifecycleStatus="Launched")
+    shown = await offers.shown("acme", f"{page_of(sold)}/seen")
+    for text in (
+        "1 of 3",
+        "has the newest version",
+        "by rules of its own",
+        "condition-unmet",
+        "does not answer",
+    ):
+        assert text in shown, text
+
+
+async def test_nobody_asks_the_league_about_what_is_not_theirs(offers: Offers) -> None:
+    sold = await offered(offers, lifecycleStatus="Launched")
+    assert (await offers.as_("bolt").get(f"{page_of(sold)}/seen", headers=HTML)).status == 404
+    assert isinstance(offers.sights, RecordedSights)
+    assert offers.sights.requested == []
+
+
+async def test_versions_are_compared_attribute_by_attribute(offers: Offers) -> None:
+    sold = await offered(offers, "Cloud", lifecycleStatus="Launched", version="1.0")
+    page = await offers.data("acme", f"{page_of(sold)}/versions")
+    assert (page["before"], page["after"], page["comparable"]) == (3, 0, [3])
+    changed = {one["path"]: (one["kind"], one["before"], one["after"]) for one in page["differences"]}
+    assert changed["name"] == ("changed", "Object storage", "Cloud")
+    assert "version" not in changed
+    assert changed["lifecycleStatus"] == ("added", "", "Launched")
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("from=x", 400), ("from=-1", 400), ("from=" + "9" * 5000, 400), ("from=1", 404), ("to=2", 200)],
+)
+async def test_a_version_that_is_none_or_not_here_is_not_compared(
+    offers: Offers, query: str, status: int
+) -> None:
+    sold = await offered(offers, lifecycleStatus="Launched")
+    path = f"{page_of(sold)}/versions?{query}"
+    response = await offers.as_("acme").get(path, headers=HTML)
+    assert response.status == status

@@ -4,7 +4,7 @@ GET /league/v1/peers                    all of them, for the operator
 GET /league/v1/peers/{did}/evidence     what shows that one of them sent wrong bytes, for the operator
 POST /league/v1/peers/{did}/pause       request nothing of one of them until it is resumed, for the operator
 POST /league/v1/peers/{did}/resume      request again what waits of it, for the operator
-GET /league/v1/followed                 how far this marketplace is with the entities of the member that asks
+GET /league/v1/followed?key=…           how far this marketplace is with the entities of the member that asks
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
 from hansa.core.errors import Code, Refused
 from hansa.core.http import CallerCheck
+from hansa.core.identifiers import is_entity_key
 from hansa.core.limits import Limits
 from hansa.replication.exchange import AnswerProof
 from hansa.replication.replicas.control import ReplicaControl
-from hansa.replication.sources.peers import PeerView
+from hansa.replication.sources.peers import KEYS_MAX, PeerView
 from hansa.store import Store
 from hansa.store.tables import evidence
 from hansa.store.tables.evidence import Evidence
@@ -103,7 +104,14 @@ class PeersApi:
     async def followed(self, request: Request) -> Response:
         """`GET /league/v1/followed`."""
         member = await signing_member(self._check, request, b"")
-        Parameters(request, (), self._limits)
+        keys = tuple(dict.fromkeys(Parameters(request, {"key": _keys}, self._limits).texts("key")))
         if member is None or self._view is None:
             raise Refused(Code.UNAUTHENTICATED, "A member that signs the request learns of its own entities.")
-        return json_response(await self._view.own_progress(member))
+        return json_response(await self._view.own_progress(member, keys))
+
+
+def _keys(parameters: Parameters, name: str) -> None:
+    """Check ledger keys."""
+    texts = parameters.texts(name)
+    if len(texts) > KEYS_MAX or not all(map(is_entity_key, texts)):
+        raise Refused(Code.INVALID, f"{name} is up to {KEYS_MAX} ledger keys: SHA-256 in hex.")

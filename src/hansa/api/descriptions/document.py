@@ -169,6 +169,7 @@ PARAMETERS: Final[Mapping[str, Part]] = {
     ),
     "issuer": _parameter("issuer", "Only events of these members, by DID, separated by commas.", _TEXT),
     "key": _parameter("key", "Ledger key of an entity: 64 hexadecimal digits.", _TEXT, "path"),
+    "followedKey": _parameter("key", "Ledger keys of own entities, 50 at most, separated by commas.", _TEXT),
     "Last-Event-ID": _parameter(
         "Last-Event-ID",
         "Position of the last event that the client has; it goes before `after`.",

@@ -96,10 +96,12 @@ PEER_OPERATIONS: Final[tuple[Operation, ...]] = (
         "retrieveFollowerProgress",
         FOLLOWED_PATH,
         "Read how far this marketplace is with the caller's entities",
-        "Returns the states here of the entities of the member that signs the request, in numbers.",
+        "Returns the states here of the entities of the member that signs the request, in numbers, and of those that `key` "
+        "names also one by one.",
         {200: Answer("How far it is.", (FollowerProgress,))},
         (400, 401, 429, 500),
         access="signed",
+        parameters=("followedKey",),
     ),
 )
 """Of the routes of `hansa.api.between_members`."""

@@ -1,13 +1,13 @@
 """The other members as an operator sees them: as origins, as sources, and as followers of this marketplace.
 
 How far a follower is with the entities of this marketplace, it says itself: any member may ask another one
-what it has of its own entities (`own_progress`), and of nobody else's.
+what it has of its own entities (`own_progress`), in numbers and of some by name, and of nobody else's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -20,12 +20,31 @@ from hansa.replication.registry import MemberRegistry
 from hansa.replication.sources.ranking import SourceFigures, SourceRanking
 from hansa.replication.status import OriginProgress, ReplicationView
 from hansa.store import Store
-from hansa.store.tables import evidence, origins
-from hansa.store.tables.heads import FOLLOWER_CURSOR
+from hansa.store.tables import evidence, heads, origins
+from hansa.store.tables.heads import FOLLOWER_CURSOR, State
 
 FOLLOWED_PATH: Final = "/league/v1/followed"
 TIMEOUT_S: Final = 3.0
-ANSWER_MAX_BYTES: Final = 16_384
+ANSWER_MAX_BYTES: Final = 32_768
+KEYS_MAX: Final = 50
+"""Entities that are named in one question."""
+
+
+class FollowedEntity(msgspec.Struct, frozen=True):
+    """What a member has of an entity of another one."""
+
+    key: str
+    """On the ledger, hex."""
+    state: State
+    """Of the newest version that it knows."""
+    version: int
+    """That version."""
+    replica_version: int
+    """The one that it has stored; 0: none."""
+    stored_since: str | None
+    """When it stored that; RFC 3339."""
+    problem: str | None
+    """Code of the reason why it has not stored the newest one."""
 
 
 class FollowerProgress(msgspec.Struct, frozen=True):
@@ -47,6 +66,17 @@ class FollowerProgress(msgspec.Struct, frozen=True):
     """Those that it found not valid."""
     deleted: int
     """Those that are deleted or withdrawn."""
+    entities: tuple[FollowedEntity, ...] = ()
+    """Those that were named, as far as it knows them."""
+
+
+class FollowerAnswer(msgspec.Struct, frozen=True):
+    """What a member says of itself as a follower, or why it says nothing."""
+
+    member: Member
+    progress: FollowerProgress | None
+    problem: str | None = None
+    """Code of the reason; None beside no progress: it is paused, and was not asked."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -121,7 +151,7 @@ class PeerView:
             if one.is_current and one.did not in paused and (dids is None or one.did in dids)
         ]
         answers = await asyncio.gather(*(self._progress(one) for one in requested))
-        said = dict(zip([one.did for one in requested], answers, strict=True))
+        said = {one.member.did: (one.progress, one.problem) for one in answers}
         peers: list[Peer] = []
         for one in members:
             follower, problem = said.get(one.did, (None, None))
@@ -130,8 +160,26 @@ class PeerView:
             peers.append(Peer(*described, wrong, proofs.get(one.did, 0), follower, problem))
         return tuple(peers)
 
-    async def own_progress(self, did: str) -> FollowerProgress:
-        """How far this marketplace is with the entities of a member."""
+    async def followers(self, keys: Sequence[str], wait_s: float = TIMEOUT_S) -> tuple[FollowerAnswer, ...]:
+        """What each other member says that it has of some entities of this marketplace; all are asked at once.
+
+        Those that are paused are not asked.
+
+        Args:
+            keys: Of the entities, hex; `KEYS_MAX` at most.
+            wait_s: After that, a member is taken not to answer.
+        """
+        assert len(keys) <= KEYS_MAX, "a question has its bounds"
+        members = [one for one in self._registry.known() if one.did != self._did and one.is_current]
+        paused = await origins.paused(self._store)
+        results = await asyncio.gather(
+            *(self._progress(one, keys, wait_s) for one in members if one.did not in paused)
+        )
+        answers = {one.member.did: one for one in results}
+        return tuple(answers.get(one.did, FollowerAnswer(one, None)) for one in members)
+
+    async def own_progress(self, did: str, keys: Sequence[str] = ()) -> FollowerProgress:
+        """How far this marketplace is with the entities of a member, and with some of them by name."""
         position = await self._store.cursor(FOLLOWER_CURSOR)
         origin = next((one for one in await origins.origins(self._store) if one.did == did), None)
         if origin is None:
@@ -139,21 +187,42 @@ class PeerView:
         return FollowerProgress(
             *(position, origin.heads, origin.stored, origin.pending),
             *(origin.deferred, origin.skipped, origin.rejected, origin.deleted),
+            entities=await self._followed(did, keys),
         )
 
-    async def _progress(self, member: Member) -> tuple[FollowerProgress | None, str | None]:
-        """What a member says of how far it is; or the code of the reason why it says nothing."""
-        url = member.endpoint + FOLLOWED_PATH
+    async def _followed(self, did: str, keys: Sequence[str]) -> tuple[FollowedEntity, ...]:
+        known = await heads.of_keys(self._store, did, keys) if keys else {}
+        replicas = await self._store.entities([one.entity_id for one in known.values() if one.entity_id])
+        followed: list[FollowedEntity] = []
+        for key, head in known.items():
+            replica = replicas.get(head.entity_id or "")
+            version = head.version if head.state == "stored" else head.replica_version or 0
+            since = None if replica is None else replica.modified
+            described = (key, head.state, head.version, version if since is not None else 0, since)
+            followed.append(FollowedEntity(*described, head.problem))
+        return tuple(followed)
+
+    async def _progress(
+        self, member: Member, keys: Sequence[str] = (), wait_s: float = TIMEOUT_S
+    ) -> FollowerAnswer:
+        """What a member says of how far it is; or the code of the reason why it says nothing.
+
+        One of an earlier release refuses to be asked for entities by name: `Code.NOT_IMPLEMENTED`.
+        """
+        query = "&".join(f"key={key}" for key in keys)
+        url = member.endpoint + FOLLOWED_PATH + (f"?{query}" if query else "")
         headers = self._signer.headers(member.did, "GET", url, b"")
         try:
-            request = HttpRequest("GET", url, headers, b"", TIMEOUT_S, ANSWER_MAX_BYTES)
+            request = HttpRequest("GET", url, headers, b"", wait_s, ANSWER_MAX_BYTES)
             response = await self._http.send(request)
         except (Refused, Unavailable) as error:
-            return None, str(error.code)
+            return FollowerAnswer(member, None, str(error.code))
         if response.status != 200:
-            return None, str(Code.RETRIEVAL_ANSWER_INVALID)
+            is_earlier = response.status == 400 and bool(keys)
+            code = Code.NOT_IMPLEMENTED if is_earlier else Code.RETRIEVAL_ANSWER_INVALID
+            return FollowerAnswer(member, None, str(code))
         self._ranking.is_alive(member.did)
         try:
-            return msgspec.json.decode(response.body, type=FollowerProgress), None
+            return FollowerAnswer(member, msgspec.json.decode(response.body, type=FollowerProgress))
         except UNREADABLE:
-            return None, str(Code.RETRIEVAL_ANSWER_INVALID)
+            return FollowerAnswer(member, None, str(Code.RETRIEVAL_ANSWER_INVALID))

@@ -96,10 +96,13 @@ def portal(
     accounts = AccountPages(frame, people)
     acts = StoredActs(context.store)
     operators = operator_pages(frame, people, acts, operated)
-    offers = offer_pages(frame, people, acts, context, business, replication.policy, origins.name)
+    offers = offer_pages(
+        *(frame, people, acts, context, business, replication.policy, replication.peers),
+        *(bus, origins.name),
+    )
     pages = (
         *(*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search)),
-        *(*operators, *offers.routes()),
+        *(*operators, *offers.routes),
     )
     caches: tuple[HasFigures, ...] = (routes.cache, origins.cache, catalogue.cache, *offers.caches)
     return Portal(frame, acts, pages, caches, answer)

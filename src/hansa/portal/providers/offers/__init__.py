@@ -5,6 +5,6 @@ launching      the conditions of publishing one, each with the page on which it 
 sights         what the pages need of the league: members that hold a version, and versions on the ledger
 orders         what the pages need of orders at which the organisation is the seller
 differences    what differs between two versions, attribute by attribute
-dashboard, catalogue, entity, changes, versions, order_pages   the pages
+dashboard, catalogue, entity, changes, seen, versions, order_pages   the pages
 routes         which page is at which path
 """

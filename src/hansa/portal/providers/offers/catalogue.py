@@ -34,7 +34,7 @@ class Choice(msgspec.Struct, frozen=True):
     is_current: bool
 
 
-class CataloguePage(msgspec.Struct, frozen=True):
+class OwnCataloguePage(msgspec.Struct, frozen=True):
     """For the template `providers/catalogue.html`."""
 
     kind: Kind
@@ -57,17 +57,17 @@ def own_query(parameters: tuple[tuple[str, str], ...]) -> OwnQuery:
     Raises:
         Refused: `Code.INVALID`, saying what is wrong.
     """
-    given: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in parameters:
         check_known((name,), (*_PARAMETERS, "lang"), "parameter")
-        if name in given:
+        if name in values:
             raise Refused(Code.INVALID, f"{name} comes twice.")
-        given[name] = value
-    kind, stage = given.get("type") or KINDS[0], given.get("stage", "")
+        values[name] = value
+    kind, stage = values.get("type") or KINDS[0], values.get("stage", "")
     check_known((kind,), KINDS, "type")
     if stage:
         check_known((stage,), STAGES, "stage")
-    text, after = given.get("text", "").strip(), given.get("after", "")
+    text, after = values.get("text", "").strip(), values.get("after", "")
     if len(text) > TEXT_MAX_CHARS or len(after) > AFTER_MAX_CHARS:
         raise Refused(Code.INVALID, f"text has {TEXT_MAX_CHARS} characters at most.")
     return OwnQuery(
@@ -85,13 +85,13 @@ def list_path(kind: Kind, stage: Stage | None = None, text: str = "", after: str
 
 
 def catalogue_page(
-    asked: OwnQuery, entities: tuple[OwnEntity, ...], actions: tuple[ChangeAction, ...], next_after: str
-) -> CataloguePage:
+    requested: OwnQuery, entities: tuple[OwnEntity, ...], actions: tuple[ChangeAction, ...], next_after: str
+) -> OwnCataloguePage:
     """The page of a part of the list."""
-    kind, stage, text = asked.kind, asked.stage, asked.text
+    kind, stage, text = requested.kind, requested.stage, requested.text
     allowed = {action for one in entities for action in one.actions}
     stages: tuple[Stage | None, ...] = (None, *STAGES)
-    return CataloguePage(
+    return OwnCataloguePage(
         kind,
         stage,
         text,
@@ -99,6 +99,6 @@ def catalogue_page(
         tuple(Choice(one or "", list_path(kind, one, text), one == stage) for one in stages),
         entities,
         tuple(one for one in actions if one in allowed),
-        list_path(kind, stage, text) if asked.after else "",
+        list_path(kind, stage, text) if requested.after else "",
         list_path(kind, stage, text, next_after) if next_after else "",
     )

@@ -1,7 +1,7 @@
 """Changing own entities: what will be done, one after the other, and what came of it.
 
 A change is asked for on one page, confirmed on the next, and what came of it is on a third one, which can be
-loaded again without doing anything again. Outcomes are in memory for a while, for whoever caused them.
+loaded again without doing anything again. ChangeOutcomes are in memory for a while, for whoever caused them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ConfirmPage(msgspec.Struct, frozen=True):
         return tuple(one for one in self.items if not one.obstacle and not one.is_wrong_state)
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class ChangeOutcome(msgspec.Struct, frozen=True):
     """What came of the change of an entity."""
 
     id: str
@@ -60,13 +60,13 @@ class Outcome(msgspec.Struct, frozen=True):
     """A sentence with that."""
 
 
-class Outcomes(msgspec.Struct, frozen=True):
+class ChangeOutcomes(msgspec.Struct, frozen=True):
     """What came of a change."""
 
     subject: str
     """Who caused it."""
     action: ChangeAction
-    items: tuple[Outcome, ...]
+    items: tuple[ChangeOutcome, ...]
 
 
 class OutcomePage(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ class OutcomePage(msgspec.Struct, frozen=True):
 
     action: ChangeAction | None
     """None: the outcomes are not here any more."""
-    items: tuple[Outcome, ...] = ()
+    items: tuple[ChangeOutcome, ...] = ()
 
     @property
     def done(self) -> int:
@@ -82,7 +82,7 @@ class OutcomePage(msgspec.Struct, frozen=True):
         return sum(1 for one in self.items if not one.code)
 
 
-class Changes:
+class OwnChanges:
     """Prepares changes, carries them out, and has what came of them.
 
     Args:
@@ -95,7 +95,7 @@ class Changes:
         self._catalogue = catalogue
         self._acts = acts
         self._entropy = entropy
-        self.cache: Final[Cache[str, Outcomes]] = Cache("provider_outcomes", OUTCOMES_MAX)
+        self.cache: Final[Cache[str, ChangeOutcomes]] = Cache("provider_outcomes", OUTCOMES_MAX)
 
     async def intended(self, caller: Caller, action: ChangeAction, ids: tuple[str, ...]) -> ConfirmPage:
         """What a change would be.
@@ -126,7 +126,7 @@ class Changes:
         """
         items = [await self._one(caller, action, each, version) for each, version in versions]
         token = to_base64url(self._entropy(TOKEN_SIZE_BYTES))
-        self.cache.put(token, Outcomes(caller.subject or "", action, tuple(items)))
+        self.cache.put(token, ChangeOutcomes(caller.subject or "", action, tuple(items)))
         return token
 
     def outcome(self, caller: Caller, token: str) -> OutcomePage:
@@ -136,15 +136,15 @@ class Changes:
             return OutcomePage(None)
         return OutcomePage(known.action, known.items)
 
-    async def _one(self, caller: Caller, action: ChangeAction, entity_id: str, version: str) -> Outcome:
+    async def _one(self, caller: Caller, action: ChangeAction, entity_id: str, version: str) -> ChangeOutcome:
         name = entity_id
         try:
             name = (await self._catalogue.one(caller, entity_id)).name
             deed = partial(self._catalogue.change, caller, action, entity_id, version)
             await carry_out(self._acts, caller, Act(f"entity-{action}", entity_id), deed)
         except HansaError as error:
-            return Outcome(entity_id, name, str(error.code), error.message)
-        return Outcome(entity_id, name)
+            return ChangeOutcome(entity_id, name, str(error.code), error.message)
+        return ChangeOutcome(entity_id, name)
 
 
 def change_action(text: str) -> ChangeAction:

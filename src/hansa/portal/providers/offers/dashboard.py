@@ -6,6 +6,7 @@ import msgspec
 
 from hansa.portal.providers.offers.orders import StateCount
 from hansa.portal.providers.offers.own import KindCount, PublicationProblem
+from hansa.portal.providers.offers.seen import MemberSummary
 
 
 class DashboardPage(msgspec.Struct, frozen=True):
@@ -17,6 +18,9 @@ class DashboardPage(msgspec.Struct, frozen=True):
     orders: tuple[StateCount, ...]
     """Orders with which something has still to happen."""
     problems: tuple[PublicationProblem, ...]
+    elsewhere: tuple[MemberSummary, ...]
+    """How the other members are with the first offerings that are announced; none: nothing is, or it is not
+    known now."""
     is_orderable: bool
     """Whether whoever looks can be a seller: it acts for an organisation."""
 

@@ -17,7 +17,7 @@ DEPTH_MAX: Final = 40
 _ABSENT: Final = object()
 
 
-class Difference(msgspec.Struct, frozen=True):
+class ValueDifference(msgspec.Struct, frozen=True):
     """A value that is not the same."""
 
     path: str
@@ -28,17 +28,17 @@ class Difference(msgspec.Struct, frozen=True):
     after: str = ""
 
 
-def differences(before: Any, after: Any) -> tuple[Difference, ...]:
+def differences(before: Any, after: Any) -> tuple[ValueDifference, ...]:
     """What makes one JSON value another, in the order of the paths; the first `DIFFERENCES_MAX` of it."""
-    found: list[Difference] = []
+    result: list[ValueDifference] = []
     for one in _differences("", before, after, 0):
-        if len(found) == DIFFERENCES_MAX:
+        if len(result) == DIFFERENCES_MAX:
             break
-        found.append(one)
-    return tuple(found)
+        result.append(one)
+    return tuple(result)
 
 
-def _differences(path: str, before: Any, after: Any, depth: int) -> Iterator[Difference]:
+def _differences(path: str, before: Any, after: Any, depth: int) -> Iterator[ValueDifference]:
     if depth < DEPTH_MAX and isinstance(before, dict) and isinstance(after, dict):
         for name in sorted(before.keys() | after.keys()):
             below = f"{path}.{name}" if path else name
@@ -49,11 +49,11 @@ def _differences(path: str, before: Any, after: Any, depth: int) -> Iterator[Dif
             below = f"{path}[{name}]"
             yield from _differences(below, former.get(name, _ABSENT), latter.get(name, _ABSENT), depth + 1)
     elif before is _ABSENT:
-        yield Difference(path, "added", after=_text(after))
+        yield ValueDifference(path, "added", after=_text(after))
     elif after is _ABSENT:
-        yield Difference(path, "removed", before=_text(before))
+        yield ValueDifference(path, "removed", before=_text(before))
     elif not _is_same(before, after):
-        yield Difference(path, "changed", _text(before), _text(after))
+        yield ValueDifference(path, "changed", _text(before), _text(after))
 
 
 def _elements(values: list[Any]) -> dict[str, Any]:

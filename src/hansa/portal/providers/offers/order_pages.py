@@ -66,13 +66,13 @@ class OrderPages:
         state, after = query.get("state", ""), query.get("after", "")
         if state:
             check_known((state,), (*WAITING_STATES, *ENDED_STATES), "state")
-        found = await self._orders.page(visit.caller, state, after)
+        result = await self._orders.page(visit.caller, state, after)
         choices = ("", *WAITING_STATES, *ENDED_STATES)
         page = OrdersPage(
             tuple(Choice(one, _list_path(one), one == state) for one in choices),
-            found.orders,
+            result.orders,
             visit.caller.organization is not None,
-            _list_path(state, found.next_after) if found.next_after else "",
+            _list_path(state, result.next_after) if result.next_after else "",
         )
         return self._frame.negotiated(visit.request, "providers/orders.html", page)
 

@@ -60,7 +60,7 @@ class SellerOrder(msgspec.Struct, frozen=True):
     """States that the seller can give it."""
     description: str = ""
     notes: tuple[str, ...] = ()
-    completion: str = ""
+    due: str = ""
     """When it is, or was, to be completed: RFC 3339."""
 
 
@@ -83,7 +83,7 @@ class SellerOrders(Protocol):
     """The orders of a caller. Whoever acts for no organisation has none."""
 
     async def waiting(self, caller: Caller, /) -> tuple[StateCount, ...]:
-        """How many orders are in each of the states that have any, of those with which something has to happen."""
+        """How many orders with which something has still to happen are in each state that has any."""
 
     async def page(self, caller: Caller, state: str, after: str, /) -> OrderPage:
         """Some of them; in any state when that is empty.

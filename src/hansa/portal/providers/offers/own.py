@@ -36,7 +36,7 @@ TEXT_MAX_CHARS: Final = 100
 PAGE_SIZE: Final = 25
 
 
-class Publication(msgspec.Struct, frozen=True):
+class OwnPublication(msgspec.Struct, frozen=True):
     """What the other marketplaces can know of an entity."""
 
     state: PublicationState
@@ -66,7 +66,7 @@ class OwnEntity(msgspec.Struct, frozen=True):
     modified: str
     """RFC 3339."""
     is_public: bool
-    publication: Publication
+    publication: OwnPublication
     actions: tuple[ChangeAction, ...] = ()
     """Those that its state allows; whether the person may is another matter."""
     origin: str = ""
@@ -115,7 +115,7 @@ class OwnCatalogue(Protocol):
     async def counts(self, caller: Caller, /) -> tuple[KindCount, ...]:
         """How many there are."""
 
-    async def page(self, caller: Caller, asked: OwnQuery, /) -> OwnPage:
+    async def page(self, caller: Caller, requested: OwnQuery, /) -> OwnPage:
         """Some of them.
 
         Raises:
@@ -142,6 +142,13 @@ class OwnCatalogue(Protocol):
 
     async def conditions(self, caller: Caller, entity_id: str, /) -> tuple[LaunchCondition, ...]:
         """The conditions of publishing one, those that are met too.
+
+        Raises:
+            Refused: As `one`.
+        """
+
+    async def content(self, caller: Caller, entity_id: str, /) -> bytes:
+        """What others would get of one, as it is now: JSON.
 
         Raises:
             Refused: As `one`.

@@ -6,6 +6,8 @@
 /provider/catalogue/apply            does it (POST)
 /provider/catalogue/outcome          what came of it: `of=`
 /provider/entities/{id}              one of them, and what keeps it from being published
+/provider/entities/{id}/seen         which marketplace holds which version
+/provider/entities/{id}/versions     its versions; `from=` and `to=` are compared
 /provider/orders                     orders at which the organisation is the seller: `state=`, `after=`
 /provider/orders/{id}                one of them; with `to=` what another state would mean, POST gives it that
 """
@@ -18,19 +20,31 @@ from typing import Final
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from hansa.core.access import Caller
 from hansa.core.cache import HasFigures
+from hansa.core.errors import Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.portal.catalogue.fields import path_of
 from hansa.portal.frame import Frame
 from hansa.portal.frame.acts import Acts
 from hansa.portal.frame.people import People, Role, Visit, VisitHandler, page_for, see
 from hansa.portal.providers.offers.catalogue import CATALOGUE_PATH, catalogue_page, own_query
-from hansa.portal.providers.offers.changes import Changes, change_action, picked, versions_in
+from hansa.portal.providers.offers.changes import OwnChanges, change_action, picked, versions_in
 from hansa.portal.providers.offers.dashboard import DashboardPage
 from hansa.portal.providers.offers.entity import EntityLinks, EntityPage, shown_conditions
 from hansa.portal.providers.offers.order_pages import OrderPages
 from hansa.portal.providers.offers.orders import SellerOrders
-from hansa.portal.providers.offers.own import CHANGE_ACTIONS, Kind, OwnCatalogue, OwnEntity
+from hansa.portal.providers.offers.own import CHANGE_ACTIONS, Kind, OwnCatalogue, OwnEntity, OwnQuery
+from hansa.portal.providers.offers.seen import (
+    GLANCE_WAIT_S,
+    GLANCED_MAX,
+    SEEN_WAIT_S,
+    MemberSummary,
+    SeenPage,
+    member_summaries,
+)
+from hansa.portal.providers.offers.sights import LeagueSights
+from hansa.portal.providers.offers.versions import versions_page
 
 Links = Callable[[Kind, str], EntityLinks]
 """Where an entity of a kind is edited, by its identifier."""
@@ -44,6 +58,7 @@ class OfferPages:
         people: Knows who is logged in.
         catalogue: The own entities.
         orders: The orders.
+        sights: Knows what the league has of them.
         acts: Records who changes what.
         entropy: For the names of outcomes.
         links: Where entities are edited; None: nowhere.
@@ -55,6 +70,7 @@ class OfferPages:
         people: People,
         catalogue: OwnCatalogue,
         orders: SellerOrders,
+        sights: LeagueSights,
         acts: Acts,
         entropy: Entropy,
         links: Links | None = None,
@@ -63,7 +79,8 @@ class OfferPages:
         self._people = people
         self._catalogue = catalogue
         self._orders = orders
-        self._changes = Changes(catalogue, acts, entropy)
+        self._sights = sights
+        self._changes = OwnChanges(catalogue, acts, entropy)
         self._order_pages = OrderPages(frame, orders, acts)
         self._links = links
         self.caches: Final[tuple[HasFigures, ...]] = (self._changes.cache,)
@@ -76,6 +93,8 @@ class OfferPages:
             f"{CATALOGUE_PATH}/confirm": self.confirm,
             f"{CATALOGUE_PATH}/outcome": self.outcome,
             "/provider/entities/{id}": self.entity,
+            "/provider/entities/{id}/seen": self.seen,
+            "/provider/entities/{id}/versions": self.versions,
             "/provider/orders": self._order_pages.orders,
             "/provider/orders/{id}": self._order_pages.order,
         }
@@ -96,15 +115,16 @@ class OfferPages:
             await self._catalogue.counts(caller),
             await self._orders.waiting(caller),
             await self._catalogue.problems(caller),
+            await self._elsewhere(caller),
             is_orderable=caller.organization is not None,
         )
         return self._frame.negotiated(visit.request, "providers/dashboard.html", page)
 
     async def catalogue(self, visit: Visit) -> Response:
         """`GET /provider/catalogue`."""
-        asked = own_query(tuple(visit.request.query_params.multi_items()))
-        found = await self._catalogue.page(visit.caller, asked)
-        page = catalogue_page(asked, found.entities, CHANGE_ACTIONS, found.next_after)
+        requested = own_query(tuple(visit.request.query_params.multi_items()))
+        result = await self._catalogue.page(visit.caller, requested)
+        page = catalogue_page(requested, result.entities, CHANGE_ACTIONS, result.next_after)
         return self._frame.negotiated(visit.request, "providers/catalogue.html", page)
 
     async def confirm(self, visit: Visit) -> Response:
@@ -142,6 +162,32 @@ class OfferPages:
             path_of("offerings", entity.id) if is_offered else "",
         )
         return self._frame.negotiated(visit.request, "providers/entity.html", page)
+
+    async def seen(self, visit: Visit) -> Response:
+        """`GET /provider/entities/{id}/seen`."""
+        entity = await self._catalogue.one(visit.caller, visit.request.path_params["id"])
+        sights = await self._sights.holders((entity.id,), SEEN_WAIT_S)
+        page = SeenPage(entity, sights.get(entity.id, ()))
+        return self._frame.negotiated(visit.request, "providers/seen.html", page)
+
+    async def versions(self, visit: Visit) -> Response:
+        """`GET /provider/entities/{id}/versions`."""
+        caller, query = visit.caller, visit.request.query_params
+        entity = await self._catalogue.one(caller, visit.request.path_params["id"])
+        here = await self._catalogue.content(caller, entity.id)
+        compared = query.get("from", ""), query.get("to", "")
+        page = await versions_page(self._sights, entity, here, *compared)
+        return self._frame.negotiated(visit.request, "providers/versions.html", page)
+
+    async def _elsewhere(self, caller: Caller) -> tuple[MemberSummary, ...]:
+        """How the other members are with the first own offerings that are announced."""
+        launched = await self._catalogue.page(caller, OwnQuery(stage="launched"))
+        announced = [one.id for one in launched.entities if one.publication.version]
+        try:
+            sights = await self._sights.holders(announced[:GLANCED_MAX], GLANCE_WAIT_S)
+        except Unavailable:
+            return ()
+        return member_summaries(sights)
 
     def _links_of(self, entity: OwnEntity) -> EntityLinks | None:
         if self._links is None or entity.publication.state == "replica":

@@ -35,11 +35,11 @@ class MemberSight(msgspec.Struct, frozen=True):
     events_behind: int = 0
     """How far it is behind the event of the newest version."""
     served: str = ""
-    """When this marketplace last gave it the newest version at its request, by the audit log, RFC 3339; empty: it
-    does not say. What is sent to all without being requested is not in there."""
+    """When this marketplace last gave it the newest version at its request, by the audit log, RFC 3339; empty:
+    the log does not say. What is sent to all without being requested is not in there."""
 
 
-class EntityVersion(msgspec.Struct, frozen=True):
+class LedgerVersion(msgspec.Struct, frozen=True):
     """A version on the ledger."""
 
     version: int
@@ -58,7 +58,7 @@ class EntityVersion(msgspec.Struct, frozen=True):
 class VersionHistory(msgspec.Struct, frozen=True):
     """The versions of an entity, the newest first."""
 
-    versions: tuple[EntityVersion, ...] = ()
+    versions: tuple[LedgerVersion, ...] = ()
     is_ledger_silent: bool = False
     is_cut: bool = False
     """Whether there are older ones, too."""

@@ -158,12 +158,12 @@ class StoredSellerOrders:
             following=() if entity.origin is not None else _seller_states(state, following),
             description=text_in(fields, "description"),
             notes=tuple(text_in(one, "text") for one in items_in(fields, "note")[:NOTES_MAX]),
-            completion=text_in(fields, "completionDate") or text_in(fields, "expectedCompletionDate"),
+            due=text_in(fields, "completionDate") or text_in(fields, "expectedCompletionDate"),
         )
 
 
 def _seller_states(state: str, following: tuple[str, ...]) -> tuple[str, ...]:
-    """What a seller makes of an order: it is cancelled when the customer has asked for that."""
+    """What a seller makes of an order: it is cancelled when the customer has requested for that."""
     is_cancelling = state in {"assessingCancellation", "pendingCancellation"}
     return tuple(one for one in SELLER_STATES if one in following and (is_cancelling or one != "cancelled"))
 

@@ -18,6 +18,7 @@ from hansa.business.operations.writes import Preconditions
 from hansa.business.patches import MERGE_PATCH
 from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.targets import access_target
+from hansa.business.visibility import PublicParts
 from hansa.core.access import Action, Caller
 from hansa.core.certificates.elsi import elsi_did
 from hansa.core.errors import Code, Refused
@@ -86,6 +87,7 @@ class StoredOwnCatalogue:
         self._context = context
         self._store = context.store
         self._policy = policy
+        self._parts = PublicParts(context.models)
         self._name = name
         self._aliases = context.organizations or OrganizationAliases(context.store)
         self._launching = LaunchConditions(context, policy, ClosureNeeds(context.models))
@@ -108,27 +110,27 @@ class StoredOwnCatalogue:
             counts.append(KindCount(kind, every - launched - retired, launched, retired))
         return tuple(counts)
 
-    async def page(self, caller: Caller, asked: OwnQuery) -> OwnPage:
+    async def page(self, caller: Caller, requested: OwnQuery) -> OwnPage:
         """See `OwnCatalogue`."""
         if caller.organization is None:
-            return await self._walked(asked)
-        after = place_of(asked.after) if asked.after else None
-        matches = _matching(asked, self._status_path(asked.kind)[0])
+            return await self._walked(requested)
+        after = place_of(requested.after) if requested.after else None
+        matches = _matching(requested, self._status_path(requested.kind)[0])
 
         def holds(fields: Any, checkpoint: Checkpoint) -> bool:
             checkpoint()
             return matches(fields) and (after is None or _place(fields) > after)
 
         conditions: list[Condition] = [await self._named(caller)]
-        if asked.stage == "launched":
-            conditions.append(Filter(self._status_path(asked.kind), (LAUNCHED,)))
-        if asked.stage == "draft" or asked.text or after is not None:
+        if requested.stage == "launched":
+            conditions.append(Filter(self._status_path(requested.kind), (LAUNCHED,)))
+        if requested.stage == "draft" or requested.text or after is not None:
             conditions.append(Test("own entities", holds))
-        if asked.stage == "retired":
-            conditions.append(Filter(self._status_path(asked.kind), tuple(sorted(RETIRED))))
-        read = self._operations[asked.kind].read
+        if requested.stage == "retired":
+            conditions.append(Filter(self._status_path(requested.kind), tuple(sorted(RETIRED))))
+        read = self._operations[requested.kind].read
         query = Query(
-            asked.kind,
+            requested.kind,
             (AllOf(tuple(conditions)),),
             (SortKey(("name",)), SortKey(("id",))),
             limit=PAGE_SIZE + 1,
@@ -171,6 +173,10 @@ class StoredOwnCatalogue:
             return ()
         refusal = await self._refusal(caller, "launch", entity)
         return await self._launching.of(self._operations[entity.type], entity, refusal)
+
+    async def content(self, caller: Caller, entity_id: str) -> bytes:
+        """See `OwnCatalogue`."""
+        return self._parts.published(await self._entity(caller, entity_id)).body
 
     async def change(self, caller: Caller, action: ChangeAction, entity_id: str, version: str) -> None:
         """See `OwnCatalogue`."""
@@ -241,21 +247,23 @@ class StoredOwnCatalogue:
             counts.append(KindCount(kind, every.get((kind, True, False), 0), public - retired, retired))
         return tuple(counts)
 
-    async def _walked(self, asked: OwnQuery) -> OwnPage:
+    async def _walked(self, requested: OwnQuery) -> OwnPage:
         """A page of all entities that this marketplace is the origin of, in the order of identifiers."""
-        status = self._status_path(asked.kind)[0]
-        matches = _matching(asked, status)
-        found: list[Entity] = []
+        status = self._status_path(requested.kind)[0]
+        matches = _matching(requested, status)
+        result: list[Entity] = []
         walked, last = 0, ""
-        pages = self._store.scan((asked.kind,), own_only=True, public_only=False, after_id=asked.after)
+        pages = self._store.scan(
+            (requested.kind,), own_only=True, public_only=False, after_id=requested.after
+        )
         async for page in pages:
             for one in page:
                 walked, last = walked + 1, one.id
                 if matches(msgspec.json.decode(one.body)):
-                    found.append(one)
-                if len(found) == PAGE_SIZE or walked == WALKED_MAX:
-                    return OwnPage(await self._shown(found), last)
-        return OwnPage(await self._shown(found))
+                    result.append(one)
+                if len(result) == PAGE_SIZE or walked == WALKED_MAX:
+                    return OwnPage(await self._shown(result), last)
+        return OwnPage(await self._shown(result))
 
     async def _shown(self, entities: Sequence[Entity]) -> tuple[OwnEntity, ...]:
         rows = await publications.states(self._store, [one.id for one in entities if one.origin is None])
@@ -307,13 +315,16 @@ def _stage(status: str) -> Stage:
     return "retired" if status in RETIRED else "draft"
 
 
-def _matching(asked: OwnQuery, status_attribute: str) -> Callable[[Fields], bool]:
+def _matching(requested: OwnQuery, status_attribute: str) -> Callable[[Fields], bool]:
     """Whether an entity is of a stage and has a text."""
-    text = asked.text.casefold()
+    text = requested.text.casefold()
 
     def matches(fields: Fields) -> bool:
         status = fields.get(status_attribute)
-        if asked.stage is not None and _stage(status if isinstance(status, str) else "") != asked.stage:
+        if (
+            requested.stage is not None
+            and _stage(status if isinstance(status, str) else "") != requested.stage
+        ):
             return False
         return not text or any(text in str(fields.get(name, "")).casefold() for name in ("name", "id"))
 

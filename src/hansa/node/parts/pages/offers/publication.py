@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hansa.core.visibility import visibility_of
-from hansa.portal.providers.offers.own import Publication
+from hansa.portal.providers.offers.own import OwnPublication
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.unmet import Unmet
 from hansa.store import Entity
@@ -12,7 +12,7 @@ from hansa.store.tables import publications
 
 def publication_of(
     entity: Entity, row: publications.Publication | None, policy: DistributionPolicy
-) -> Publication:
+) -> OwnPublication:
     """What they can know of it.
 
     Args:
@@ -21,19 +21,19 @@ def publication_of(
         policy: What leaves this marketplace.
     """
     if entity.origin is not None:
-        return Publication("replica")
+        return OwnPublication("replica")
     version = row.version if row is not None and not row.is_withdrawn else 0
     published = policy.publishes(entity)
     if isinstance(published, Unmet):
         if published.condition == "visibility":
             is_here = visibility_of(entity.body).audience == "here"
-            return Publication("here" if is_here else "chosen", version, reason=published.reason)
+            return OwnPublication("here" if is_here else "chosen", version, reason=published.reason)
         if published.condition == "public":
-            return Publication("private", version)
-        return Publication("withheld", version, published.condition, published.reason)
+            return OwnPublication("private", version)
+        return OwnPublication("withheld", version, published.condition, published.reason)
     if row is not None and row.refusal_code is not None:
-        return Publication("refused", version, row.refusal_code, row.refusal_message or "")
+        return OwnPublication("refused", version, row.refusal_code, row.refusal_message or "")
     if entity.pending is not None:
-        return Publication("pending", version)
+        return OwnPublication("pending", version)
     is_announced = row is not None and version > 0 and row.hashlink == published.entity.hashlink
-    return Publication("announced" if is_announced else "on-its-way", version)
+    return OwnPublication("announced" if is_announced else "on-its-way", version)
