@@ -267,7 +267,7 @@ class CreateOperation:
                 await self._terms.check(grant.caller, body)
         prepared: list[NewEntity[WriteResult]] = []
         for body in bodies:
-            prepared.append(await self._prepared(body, parent_id, bound, is_operator=is_operator))
+            prepared.append(await self.prepared(body, parent_id, bound, is_operator=is_operator))
             await self._context.clock.sleep(0)  # let others in
         matched_ids = [await self._matched_ids(new) for new in prepared]
         async with self._store.transaction() as tx:
@@ -293,7 +293,7 @@ class CreateOperation:
         Raises:
             Refused: As `one` does.
         """
-        new = await self._prepared(body, None, None, is_operator="create" in self._resource.operator_methods)
+        new = await self.prepared(body, None, None, is_operator="create" in self._resource.operator_methods)
         recalled = await self._context.identifiers.recalled(new.entity["id"]) if new.nonce is None else None
         return (await self._create(tx, new, await self._matched_ids(new), recalled)).entity
 
@@ -405,7 +405,7 @@ class CreateOperation:
 
     # -- the slow path --------------------------------------------------------------------------------------
 
-    async def _prepared(
+    async def prepared(
         self, body: Fields, parent_id: str | None, bound: BoundRule | None, *, is_operator: bool
     ) -> NewEntity[WriteResult]:
         """A new entity after everything that needs no transaction, outside a batch."""

@@ -235,6 +235,18 @@ class UpdateOperation:
         """Where an entity of a resource without parent is served."""
         return self._served.representation(None).address(entity_id)
 
+    async def prepared(self, current: Entity, after: Fields, *, is_operator: bool) -> EntityChange:
+        """A change of an own entity after everything that needs no transaction.
+
+        Raises:
+            Refused: `Code.INVALID`, or a code of the rules.
+        """
+        change = self._checked_change(current, after, is_operator=is_operator)
+        if change.is_none:
+            return change
+        change = await self._inferred(self._store, change)
+        return msgspec.structs.replace(change, draft=self._draft(change))
+
     # -- the steps ------------------------------------------------------------------------------------------
 
     def _replacement(self, current: Entity, body: Fields) -> Fields:
