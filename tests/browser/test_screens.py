@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import PSEUDO
-from tests.support.league_pages import RIGA
+from tests.support.league_pages import PROPOSAL, RIGA
 from tests.support.people import OPERATOR, PROVIDER, as_person
 from tests.support.recorded_offers import DRAFT, ORDER, READY, SOLD
 from tests.support.site import CATEGORY, OFFERING, REPLICA
@@ -59,6 +59,8 @@ SCREENS = {
     "member": f"/operator/members/{quote(RIGA)}",
     "replication": "/operator/replication",
     **OPERATING,
+    "proposals": "/operator/proposals",
+    "proposal": f"/operator/proposals/{PROPOSAL.hash}",
 }
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)

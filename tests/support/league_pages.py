@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import urlencode
 
 from starlette.routing import Route
 
 from hansa.core.access import Caller
+from hansa.core.errors import Code, Refused
 from hansa.node.http.application import rest_application
 from hansa.portal import Branding, Frame
 from hansa.portal.frame.acts import Act
@@ -20,6 +22,14 @@ from hansa.portal.operators.league.members import (
     MemberRow,
     ProgressThere,
     WrongAnswer,
+)
+from hansa.portal.operators.league.proposals import (
+    DesiredChange,
+    Effect,
+    FormChoices,
+    MemberVote,
+    Proposal,
+    ProposedEffect,
 )
 from hansa.portal.operators.league.replication import ReplicaPage, ReplicaState
 from hansa.portal.operators.league.start import (
@@ -168,6 +178,30 @@ REPLICA = ReplicaState(
 )
 
 
+EFFECT = Effect(
+    "member.status", "riga (…ple%3A8443)", "active", "suspended", "Suspend riga: it may publish nothing."
+)
+PROPOSAL = Proposal(
+    hash="0f" * 32,
+    proposer_name="bergen",
+    note="It has sent wrong bytes.",
+    outcome="open",
+    reason="",
+    height=800,
+    time="2026-11-30T12:00:00.000Z",
+    expires_time="2026-12-07T12:00:00.000Z",
+    decided_height=None,
+    decided_time=None,
+    changes=(EFFECT,),
+    yes_power=10,
+    no_power=0,
+    total_power=40,
+    needed_power=27,
+    votes=(MemberVote("did:web:bergen.example", "bergen", "yes", 10),),
+    missing=("lubeck", "riga"),
+)
+
+
 class RecordedState:
     """A state that is what it is."""
 
@@ -239,6 +273,39 @@ class RecordedReplicas:
         return ((RIGA, "riga"),)
 
 
+class RecordedProposals:
+    """One open proposal, and what was said to it."""
+
+    def __init__(self) -> None:
+        self.open = PROPOSAL
+        self.done: list[tuple[str, ...]] = []
+        self.problem = ""
+
+    async def proposals(self) -> tuple[Proposal, ...]:
+        return (self.open,)
+
+    async def proposal(self, name: str) -> Proposal:
+        if not self.open.hash.startswith(name):
+            raise Refused(Code.NOT_FOUND, "There is no such proposal.")
+        return self.open
+
+    async def choices(self) -> FormChoices:
+        members = ((OWN, "lubeck"), (RIGA, "riga"))
+        return FormChoices(members, (("event_ahead_max_s", 300),), own_power=10, own_did=OWN)
+
+    async def effect(self, desired: DesiredChange) -> ProposedEffect:
+        if self.problem:
+            raise Refused(Code.INVALID, self.problem)
+        return ProposedEffect(EFFECT, 27, 40)
+
+    async def propose(self, desired: DesiredChange) -> str:
+        self.done.append(("propose", desired.kind, desired.member, desired.number))
+        return self.open.hash
+
+    async def vote(self, hash: str, choice: Literal["no", "yes"]) -> None:
+        self.done.append(("vote", hash, choice))
+
+
 class RecordedLeague:
     """What the pages show."""
 
@@ -247,9 +314,10 @@ class RecordedLeague:
         self.acts = RecordedNotes()
         self.members = RecordedMembers()
         self.replicas = RecordedReplicas()
+        self.proposals = RecordedProposals()
 
     def sources(self) -> LeagueSources:
-        return LeagueSources(self.state, self.members, self.replicas)
+        return LeagueSources(self.state, self.members, self.replicas, self.proposals)
 
 
 def league_pages(frame: Frame, people: People, league: RecordedLeague | None = None) -> LeaguePages:
@@ -277,4 +345,6 @@ class LeagueSite:
     async def post(self, path: str, fields: dict[str, str]) -> Response:
         """A form of the operator."""
         body = urlencode({**fields, "csrf": CSRF}).encode()
-        return await self.client.post(path, body=body, headers={**as_person(OPERATOR), "content-type": FORM})
+        return await self.client.post(
+            path, body=body, headers={**as_person(OPERATOR), "content-type": FORM, "accept": "text/html"}
+        )

@@ -343,7 +343,8 @@ class Marketplace:
             policies_problem=lambda: self.rights.watch.problem,
             trust_problem=lambda: self.trust.problem,
         )
-        self.operated = Operated(did, store, bus.for_strangers, registry, reporter, replication, clock)
+        operated = did, store, bus, own_key, self.light, registry, reporter, replication
+        self.operated = Operated(*operated, clock, entropy)
         checked = did, endpoints.accepted, registry.callers, clock, limits
         caller_check = MemberCallerCheck(*checked, on_request=replication.is_alive)
         self.callers = Callers(limits, clock.monotonic, identity.authenticate.claimed, caller_check.claimed)

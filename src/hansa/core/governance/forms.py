@@ -11,7 +11,7 @@ from hansa.core.closed_json import Integer, Text
 from hansa.core.closed_structs import StructForm, StructT
 from hansa.core.identifiers import DID_PATTERN
 from hansa.core.jws import CompactJws, jades_header, read_compact
-from hansa.core.keys import SigningKey
+from hansa.core.keys import KeySigner
 
 DID: Final = Text(DID_PATTERN)
 SEQ: Final = Integer(1, SEQ_MAX)
@@ -59,7 +59,7 @@ class SignedForm(Generic[StructT]):
         jws = read_compact(compact, self.header)
         return self.form.read(jws.payload), jws
 
-    def sign(self, payload: StructT, key: SigningKey, signed_at_s: int) -> str:
+    def sign(self, payload: StructT, key: KeySigner, signed_at_s: int) -> str:
         """A payload as a compact JWS.
 
         Args:

@@ -10,7 +10,7 @@ from hansa.core.governance.forms import LeagueChange
 from hansa.core.governance.proposals import PROPOSAL, VOTE, ChangeProposal, Choice, Vote
 from hansa.core.governance.statements import STATEMENT, MemberAction, MemberStatement
 from hansa.core.identifiers import Entropy, uuid7
-from hansa.core.keys import SigningKey
+from hansa.core.keys import KeySigner
 
 
 class GovernanceSigner:
@@ -23,7 +23,7 @@ class GovernanceSigner:
         clock: For the claimed signing time.
     """
 
-    def __init__(self, key: SigningKey, did: str, league: str, clock: Clock) -> None:
+    def __init__(self, key: KeySigner, did: str, league: str, clock: Clock) -> None:
         self._key = key
         self._did = did
         self._league = league

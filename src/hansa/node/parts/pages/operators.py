@@ -8,7 +8,11 @@ import msgspec
 from starlette.routing import BaseRoute
 
 from hansa.core.clock import Clock
+from hansa.core.identifiers import Entropy
+from hansa.core.keys import KeySigner
+from hansa.node.ledger_access.kinds import LightBlocks, NodeBus
 from hansa.node.parts.pages.league.members import LeagueMembers
+from hansa.node.parts.pages.league.proposals import LeagueProposals
 from hansa.node.parts.pages.league.replicas import ReplicaStates
 from hansa.node.parts.pages.league.state import ReportedState
 from hansa.node.parts.replication import Replication
@@ -20,7 +24,6 @@ from hansa.portal.operators import OperatorFrame, Places
 from hansa.portal.operators.league import PATHS as LEAGUE_PATHS
 from hansa.portal.operators.league import LeaguePages, LeagueSources
 from hansa.portal.operators.marketplace import PATHS as MARKETPLACE_PATHS
-from hansa.pubsub.bus import BusReads
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 
@@ -33,12 +36,15 @@ class Operated(msgspec.Struct, frozen=True):
 
     did: str
     store: Store
-    bus: BusReads
-    """As strangers read it: beside its writer, and bounded."""
+    bus: NodeBus
+    key: KeySigner
+    """Of the marketplace."""
+    light: LightBlocks
     registry: MemberRegistry
     reporter: StatusReporter
     replication: Replication
     clock: Clock
+    entropy: Entropy
 
 
 def operator_pages(frame: Frame, people: People, acts: Acts, operated: Operated) -> list[BaseRoute]:
@@ -53,6 +59,9 @@ def league_sources(operated: Operated) -> LeagueSources:
     peers = operated.replication.peers
     return LeagueSources(
         state=ReportedState(operated.reporter, registry),
-        members=LeagueMembers(*(did, operated.store, operated.bus, registry, peers, control, operated.clock)),
+        members=LeagueMembers(
+            *(did, operated.store, operated.bus.for_strangers, registry, peers, control, operated.clock)
+        ),
         replicas=ReplicaStates(did, control, registry),
+        proposals=LeagueProposals(did, operated.bus, operated.key, operated.clock, operated.entropy),
     )

@@ -2,6 +2,7 @@
 
 /operator             the state of the marketplace
 /operator/members     the members, and one of them
+/operator/proposals   what the members decide
 /operator/replication what of other members is not here, and why
 """
 
@@ -15,12 +16,13 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.portal.frame.people import Visit
 from hansa.portal.operators.league.members import MEMBERS_PATH, MemberReads, MembersPages
+from hansa.portal.operators.league.proposals import PROPOSALS_PATH, ProposalReads, ProposalsPages
 from hansa.portal.operators.league.replication import REPLICATION_PATH, ReplicaReads, ReplicationPages
 from hansa.portal.operators.league.start import OperationPage, StateReads
 from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import Places
 
-PATHS: Final[Places] = ("/operator", MEMBERS_PATH, REPLICATION_PATH)
+PATHS: Final[Places] = ("/operator", MEMBERS_PATH, PROPOSALS_PATH, REPLICATION_PATH)
 """Those that the navigation leads to."""
 
 
@@ -30,6 +32,7 @@ class LeagueSources(msgspec.Struct, frozen=True):
     state: StateReads
     members: MemberReads
     replicas: ReplicaReads
+    proposals: ProposalReads
 
 
 class LeaguePages:
@@ -43,7 +46,11 @@ class LeaguePages:
     def __init__(self, frame: OperatorFrame, sources: LeagueSources) -> None:
         self._frame = frame
         self._state = sources.state
-        self._parts = (MembersPages(frame, sources.members), ReplicationPages(frame, sources.replicas))
+        self._parts = (
+            MembersPages(frame, sources.members),
+            ProposalsPages(frame, sources.proposals),
+            ReplicationPages(frame, sources.replicas),
+        )
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""

@@ -1,0 +1,100 @@
+"""What operators propose and vote on at the pages reaches the ledger of a league in memory."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from hansa.core.clock import ManualClock
+from hansa.core.errors import Code, HansaError, Refused
+from hansa.node.parts.pages.league.proposals import LeagueProposals
+from hansa.portal.operators.league.proposals import DesiredChange
+from hansa.pubsub.memory import MemoryBus, MemoryLedger
+from tests.contract.origins import NOW, Origin
+
+
+class Scene:
+    """Two members, of which the first has all the power, and its pages."""
+
+    def __init__(self) -> None:
+        clock = ManualClock(NOW)
+        self.lubeck, self.riga = Origin("lubeck"), Origin("riga")
+        powerless = msgspec.structs.replace(self.riga.member, validator_key="", power=0)
+        self.bus = MemoryBus(MemoryLedger([self.lubeck.member, powerless], clock))
+        node = cast("Any", self.bus)
+        node.for_strangers = self.bus
+        self.pages = LeagueProposals(self.lubeck.did, node, self.lubeck.key, clock, os.urandom)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+async def refusal(scene: Scene, desired: DesiredChange) -> HansaError:
+    with pytest.raises(Refused) as caught:
+        await scene.pages.effect(desired)
+    return caught.value
+
+
+async def test_a_suspension_is_shown_proposed_and_voted_for(scene: Scene) -> None:
+    desired = DesiredChange("suspend", member=scene.riga.did, note="wrong bytes")
+    proposed = await scene.pages.effect(desired)
+    assert "Suspend riga" in proposed.effect.text
+    assert await scene.pages.proposals() == ()
+    hash = await scene.pages.propose(desired)
+    proposal = await scene.pages.proposal(hash[:12])
+    assert (proposal.outcome, proposal.note, proposal.missing) == ("open", "wrong bytes", ("lubeck",))
+    await scene.pages.vote(hash, "yes")
+    assert (await scene.pages.proposal(hash)).outcome == "passed"
+    members = {one.did: one.status for one in await scene.bus.members()}
+    assert members[scene.riga.did] == "suspended"
+
+
+async def test_a_vote_on_a_closed_proposal_is_refused(scene: Scene) -> None:
+    hash = await scene.pages.propose(DesiredChange("param", parameter="event_ahead_max_s", number="400"))
+    await scene.pages.vote(hash, "yes")
+    with pytest.raises(Refused) as caught:
+        await scene.pages.vote(hash, "no")
+    assert caught.value.code is Code.CONFLICT
+
+
+async def test_the_form_offers_members_parameters_and_the_own_power(scene: Scene) -> None:
+    choices = await scene.pages.choices()
+    assert {name for _, name in choices.members} == {"lubeck", "riga"}
+    assert ("event_ahead_max_s", 300) in choices.parameters
+    assert choices.own_power == 1
+
+
+async def test_an_issuer_is_put_and_removed_by_json(scene: Scene) -> None:
+    desired = DesiredChange("issuer", text='{"change": "issuer.remove", "did": "did:web:x.example"}')
+    assert (await scene.pages.effect(desired)).effect.change == "issuer.remove"
+
+
+@pytest.mark.parametrize(
+    "desired",
+    [
+        DesiredChange("suspend", member="did:web:nobody"),
+        DesiredChange("remove"),
+        DesiredChange("power", number="1"),
+        DesiredChange("param", parameter="nothing", number="1"),
+        DesiredChange("param", parameter="event_ahead_max_s", number="many"),
+        DesiredChange("param", parameter="event_ahead_max_s", number="9" * 400),
+        DesiredChange("admit", text="x.y.z"),
+        DesiredChange("admit", text='{"candidacy": 7}'),
+        DesiredChange("admit", text="{" * 60_000),
+        DesiredChange("issuer", text="[]"),
+        DesiredChange("issuer", text="no json"),
+        DesiredChange("issuer", text='{"change": "member.put"}'),
+        DesiredChange("issuer", text='{"change": ["issuer.put"]}'),
+        DesiredChange("issuer", text='{"did": "x"}'),
+    ],
+    ids=lambda desired: f"{desired.kind}-{len(desired.text)}-{len(desired.number)}-{desired.parameter[:9]}",
+)
+async def test_what_makes_no_sense_is_refused_with_the_reason(scene: Scene, desired: DesiredChange) -> None:
+    error = await refusal(scene, desired)
+    assert error.code is Code.INVALID
+    assert error.message
