@@ -20,6 +20,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from hansa.portal.frame.languages import catalogues
+from tests.support.editing_pages import add_drafts
 from tests.support.hostile_entities import HOSTILE, hostile_offering
 from tests.support.pages_for_some import pages_for_some
 from tests.support.people import PEOPLE
@@ -85,6 +86,7 @@ class ServedSite:
     async def _serve(self) -> None:
         languages = {**catalogues(), PSEUDO: PseudoTranslations}
         site: Site = await open_site(languages, PEOPLE, with_sample=not self._is_hostile, more=pages_for_some)
+        await add_drafts(site.business)
         if self._is_hostile:
             for number, text in enumerate(HOSTILE):
                 for entity in hostile_offering(number, text):

@@ -11,6 +11,8 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import PSEUDO
 from tests.support.league_pages import PROPOSAL, RIGA
+from tests.support.editing_pages import EDITING_SCREENS
+from tests.support.league_pages import RIGA
 from tests.support.people import OPERATOR, PROVIDER, as_person
 from tests.support.recorded_offers import DRAFT, ORDER, READY, SOLD
 from tests.support.site import CATEGORY, OFFERING, REPLICA
@@ -61,6 +63,7 @@ SCREENS = {
     **OPERATING,
     "proposals": "/operator/proposals",
     "proposal": f"/operator/proposals/{PROPOSAL.hash}",
+    **EDITING_SCREENS,
 }
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)

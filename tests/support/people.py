@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from hansa.core.access import ANONYMOUS, Caller
+from hansa.core.access import ANONYMOUS, Caller, Power
 from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Person
 
@@ -23,7 +23,7 @@ class RecordedPeople:
     def __init__(
         self, known: dict[str, tuple[Person, Caller]] | None = None, everybody: str | None = None
     ) -> None:
-        self._known = known or {}
+        self.known = known or {}
         self.everybody = everybody
 
     def person(self, request: Request) -> Person | None:
@@ -42,7 +42,7 @@ class RecordedPeople:
 
     def _one(self, request: Request) -> tuple[Person, Caller] | None:
         name = request.headers.get(PERSON_HEADER, self.everybody)
-        return None if name is None else self._known.get(name)
+        return None if name is None else self.known.get(name)
 
 
 NOBODY = RecordedPeople()
@@ -57,7 +57,12 @@ PEOPLE = RecordedPeople(
         ),
         PROVIDER: (
             Person("Ada", "VATES-1", "Ada & Co", True, False, CSRF),
-            Caller("urn:subject:ada", roles=frozenset({"provider"}), organization="VATES-1"),
+            Caller(
+                "urn:subject:ada",
+                roles=frozenset({"provider"}),
+                organization="VATES-1",
+                powers=(Power("DOME", "ProductOffering", ("Create", "Delete", "Update")),),
+            ),
         ),
         CUSTOMER: (Person("Cleo", "VATES-2", "Cleo", False, False, CSRF), Caller("urn:subject:cleo")),
     }

@@ -79,7 +79,7 @@ class Site:
         people: People | None = None,
         *,
         is_silent: bool = False,
-        more: Callable[[Frame, People], Sequence[BaseRoute]] | None = None,
+        more: Callable[[Frame, People, Business], Sequence[BaseRoute]] | None = None,
     ) -> None:
         self.business = business
         self._index = PlainSearchIndex()
@@ -94,7 +94,7 @@ class Site:
             version=business.store.last_change,
             clock=business.clock,
         )
-        self._more = [] if people is None or more is None else more(self.frame, people)
+        self._more = [] if people is None or more is None else more(self.frame, people, business)
         self._search = SearchApi(search, authenticate, business.limits, self.pages.search)
 
     def application(self) -> Starlette:
@@ -136,7 +136,7 @@ async def open_site(
     *,
     with_sample: bool = True,
     is_silent: bool = False,
-    more: Callable[[Frame, People], Sequence[BaseRoute]] | None = None,
+    more: Callable[[Frame, People, Business], Sequence[BaseRoute]] | None = None,
 ) -> Site:
     """A portal on a store in memory.
 

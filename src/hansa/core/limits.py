@@ -184,6 +184,15 @@ class Limits(msgspec.Struct, frozen=True):
     sessions_per_subject_max: int = 10
     session_idle_s: float = 3600.0
     session_lifetime_s: float = 43_200.0
+    # What people write on pages.
+    form_drafts_max: int = 20_000
+    form_drafts_per_person_max: int = 50
+    form_draft_max_bytes: int = 262_144
+    form_draft_lifetime_s: float = 7_776_000.0
+    import_files_max: int = 100
+    import_file_max_bytes: int = 4_194_304
+    import_rows_max: int = 5000
+    import_file_lifetime_s: float = 86_400.0
     # Logins with wallets.
     logins_max: int = 10_000
     logins_per_address_max: int = 200

@@ -60,6 +60,11 @@ OF_LOGINS = {"/login", "/login/{id}", "/oid4vp/request/{id}", "/oid4vp/response/
 """Take forms; what is wrong with them is tried in `tests/unit/api/test_wallets.py`."""
 OF_PROVIDERS = {"/provider/catalogue/apply", "/provider/orders/{id}"}
 """Take forms of people who are logged in: tried in `tests/unit/portal/test_offers.py`."""
+OF_EDITING = {
+    *("/provider/new/{kind}", "/provider/entities/{id}/edit"),
+    *(f"/provider/drafts/{{id}}/{what}" for what in ("conflict", "discard", "{step}")),
+}
+"""Likewise, in `tests/unit/portal/test_editing_drafts.py`."""
 FOR_PEOPLE = ("/operator", "/provider")
 """Pages that lead strangers, and tokens, to the login."""
 OF_OPERATORS = "/operator"
@@ -136,6 +141,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         REMOVED,
         *OF_PEERS,
         *OF_PROVIDERS,
+        *OF_EDITING,
         *OF_SUBSCRIPTIONS,
         f"{SUBSCRIPTIONS}/{{id}}",
     }

@@ -21,6 +21,7 @@ from hansa.core.files import read_file
 from hansa.node.http.application import ErrorAnswer, rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.parts.pages.acts import StoredActs
+from hansa.node.parts.pages.editing import editing_routes
 from hansa.node.parts.pages.offers.assembly import offer_pages
 from hansa.node.parts.pages.operators import Operated, operator_pages
 from hansa.node.parts.pages.origins import LedgerOrigins
@@ -100,9 +101,11 @@ def portal(
         *(frame, people, acts, context, business, replication.policy, replication.peers),
         *(bus, origins.name),
     )
+    operations = tuple(business.operations.values())
+    editing = editing_routes(frame, people, context, operations, reads, origins, acts)
     pages = (
         *(*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search)),
-        *(*operators, *offers.routes),
+        *(*operators, *offers.routes, *editing),
     )
     caches: tuple[HasFigures, ...] = (routes.cache, origins.cache, catalogue.cache, *offers.caches)
     return Portal(frame, acts, pages, caches, answer)

@@ -1,4 +1,7 @@
-"""Tables of organisations that registered (`hansa.store.tables.onboarding`), and of what listeners see."""
+"""Tables of organisations that registered, of what listeners see, and of what people write on pages.
+
+Those of `hansa.store.tables.onboarding`, `hansa.business.hub` and `hansa.store.tables.editing`.
+"""
 
 from __future__ import annotations
 
@@ -85,4 +88,32 @@ CREATE TABLE deletion (
   was_public INTEGER NOT NULL,
   facts BLOB NOT NULL
 ) STRICT;
+"""
+
+EDITING: Final = """
+CREATE TABLE form_draft (
+  id TEXT PRIMARY KEY,
+  subject TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  entity TEXT NOT NULL,
+  version TEXT NOT NULL,
+  base BLOB NOT NULL,
+  content BLOB NOT NULL,
+  created_s INTEGER NOT NULL,
+  saved_s INTEGER NOT NULL
+) STRICT;
+CREATE INDEX form_draft_by_subject ON form_draft (subject, saved_s);
+CREATE INDEX form_draft_by_age ON form_draft (saved_s, id);
+CREATE TABLE import_file (
+  subject TEXT PRIMARY KEY,
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  state TEXT NOT NULL,
+  content BLOB NOT NULL,
+  mapping BLOB NOT NULL,
+  report BLOB NOT NULL,
+  saved_s INTEGER NOT NULL
+) STRICT;
+CREATE INDEX import_file_by_age ON import_file (saved_s, subject);
 """

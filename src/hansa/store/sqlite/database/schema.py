@@ -14,7 +14,7 @@ from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL, SEALED
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
 from hansa.store.sqlite.database.issuing_tables import ISSUING
 from hansa.store.sqlite.database.login_tables import LOGINS
-from hansa.store.sqlite.database.onboarding_tables import LISTENER_CALLERS, ONBOARDING
+from hansa.store.sqlite.database.onboarding_tables import EDITING, LISTENER_CALLERS, ONBOARDING
 from hansa.store.sqlite.database.replica_schema import (
     ANNOUNCED_PARTS,
     EVIDENCE_PROOFS,
@@ -492,5 +492,6 @@ MIGRATIONS: Final = (
     ISSUING,
     ONBOARDING,
     LISTENER_CALLERS,
+    EDITING,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -1,0 +1,248 @@
+"""What the pages of providers' forms need: the operations of the APIs, and drafts in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+from starlette.routing import BaseRoute
+
+from hansa.business.context import Context
+from hansa.business.dry_runs import check_may_change, check_may_create, dry_create, dry_patch
+from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
+from hansa.business.operations.forwarding.terms import PLAIN_TERMS, WriteTerms
+from hansa.business.operations.writes import Preconditions, WriteResult
+from hansa.business.patches import MERGE_PATCH
+from hansa.core.access import Caller
+from hansa.core.base64url import to_base64url
+from hansa.core.certificates.elsi import elsi_did
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.portal.catalogue.fields import Fields
+from hansa.portal.catalogue.origins import KnownOrigins
+from hansa.portal.catalogue.reading import CatalogueReads, decoded_fields
+from hansa.portal.frame import Frame
+from hansa.portal.frame.acts import Acts
+from hansa.portal.frame.people import People
+from hansa.portal.providers.editing.choosing import OfferedChoices
+from hansa.portal.providers.editing.forms.kinds import BY_COLLECTION
+from hansa.portal.providers.editing.forms.values import Values
+from hansa.portal.providers.editing.interfaces import FormDraft, StoredVersion
+from hansa.portal.providers.editing.preview import PreviewPages
+from hansa.portal.providers.editing.wizard import EditingPages
+from hansa.store import AnyOf, Condition, Filter, Query, SortKey
+from hansa.store.tables.editing import drafts
+from hansa.store.tables.editing.drafts import FormDraftRow
+
+OFFERED_MAX: Final = 200
+DRAFT_ID_SIZE_BYTES: Final = 16
+RETRY_AFTER_S: Final = 60.0
+_OWNER: Final = (("relatedParty", "id"), ("relatedParty", "name"))
+
+
+def editing_routes(
+    frame: Frame,
+    people: People,
+    context: Context,
+    operations: Iterable[ApiOperations],
+    reads: CatalogueReads,
+    origins: KnownOrigins,
+    acts: Acts,
+) -> list[BaseRoute]:
+    """The pages on which providers write what they offer."""
+    entities, drafts_of_people = OperatedEntities(operations, context), StoredDrafts(context)
+    choices = OfferedChoices(reads, entities)
+    preview = PreviewPages(frame, people, reads, origins, drafts_of_people, choices)
+    pages = EditingPages(frame, people, entities, drafts_of_people, choices, acts)
+    return [*preview.routes(), *pages.routes()]
+
+
+class OperatedEntities:
+    """Entities behind the operations of the APIs (`interfaces.EditedEntities`).
+
+    Args:
+        operations: Of all APIs.
+        context: Of the business.
+    """
+
+    def __init__(self, operations: Iterable[ApiOperations], context: Context) -> None:
+        self._context = context
+        self._operations: dict[str, ResourceOperations] = {
+            collection: one
+            for api in operations
+            for collection, one in api.by_collection.items()
+            if collection in BY_COLLECTION
+        }
+        assert self._operations.keys() == BY_COLLECTION.keys(), "every form has its operations"
+
+    async def check_may_create(self, caller: Caller, collection: str) -> None:
+        """See `EditedEntities`."""
+        await check_may_create(self._operations[collection], caller)
+
+    async def own(self, caller: Caller, id: str) -> StoredVersion:
+        """See `EditedEntities`."""
+        operations = await self._of(id)
+        entity = await check_may_change(operations, self._context, caller, id)
+        return StoredVersion(entity.id, entity.type, decoded_fields(entity.body), entity.hashlink)
+
+    async def readable(self, caller: Caller, collection: str, id: str) -> Fields:
+        """See `EditedEntities`."""
+        read = self._operations[collection].read
+        return decoded_fields((await read.one(await read.scope(caller), id)).body)
+
+    async def offered(self, caller: Caller, collection: str) -> tuple[Fields, ...]:
+        """See `EditedEntities`."""
+        operations = self._operations[collection]
+        filters: tuple[Condition, ...] = ()
+        if caller.organization is not None:
+            aliases = await operations.served.aliases_of(caller)
+            names = (elsi_did(caller.organization), caller.organization, *sorted(aliases))
+            filters = (AnyOf(tuple(Filter(path, names) for path in _OWNER)),)
+        query = Query(collection, filters, (SortKey(("name",)),), limit=OFFERED_MAX)
+        page = await operations.read.page(await operations.read.scope(caller), query)
+        return tuple(map(decoded_fields, page.bodies))
+
+    async def dry_create(self, caller: Caller, collection: str, fields: dict[str, Any]) -> None:
+        """See `EditedEntities`."""
+        await dry_create(self._operations[collection], self._context, caller, fields)
+
+    async def dry_change(self, caller: Caller, id: str, patch: dict[str, Any], version: str) -> None:
+        """See `EditedEntities`."""
+        await dry_patch(await self._of(id), self._context, caller, id, patch, _expected(version))
+
+    async def create(self, caller: Caller, collection: str, fields: dict[str, Any], key: str) -> str:
+        """See `EditedEntities`."""
+        create = self._operations[collection].create
+        terms = WriteTerms(key, b"form") if key else PLAIN_TERMS
+        result: WriteResult = await create.one_as(create.authorize(caller), fields, None, _same, terms)
+        return result.entity.id
+
+    async def change(self, caller: Caller, id: str, patch: dict[str, Any], version: str) -> None:
+        """See `EditedEntities`."""
+        update = (await self._of(id)).update
+        await update.patch(update.authorize(caller), id, MERGE_PATCH, patch, expected=_expected(version))
+
+    async def _of(self, id: str) -> ResourceOperations:
+        """The operations of the type that an entity has; of one without a form, as if it were not here."""
+        entity = await self._context.store.entity(id)
+        operations = self._operations.get(entity.type) if entity is not None else None
+        if operations is None:
+            raise Refused(Code.NOT_FOUND, "There is nothing of this identifier that you can edit here.")
+        return operations
+
+
+class StoredDrafts:
+    """Drafts in the store (`interfaces.FormDrafts`).
+
+    Args:
+        context: Of the business: store, clock, entropy and limits.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
+        self._clock = context.clock
+        self._entropy = context.entropy
+        self._limits = context.limits
+
+    async def of(self, caller: Caller) -> tuple[FormDraft, ...]:
+        """See `FormDrafts`."""
+        rows = await drafts.drafts_of(self._store, _subject(caller))
+        return tuple(_decoded(row) for row in rows if self._is_live(row))
+
+    async def one(self, caller: Caller, id: str) -> FormDraft:
+        """See `FormDrafts`."""
+        row = await drafts.draft(self._store, _subject(caller), id)
+        if row is None or not self._is_live(row):
+            raise _no_draft()
+        return _decoded(row)
+
+    async def begin(
+        self, caller: Caller, kind: str, base: Fields, values: Values, entity: str, version: str
+    ) -> FormDraft:
+        """See `FormDrafts`."""
+        now_s, subject = self._now_s(), _subject(caller)
+        id = to_base64url(self._entropy(DRAFT_ID_SIZE_BYTES))
+        row = FormDraftRow(
+            *(
+                id,
+                subject,
+                kind,
+                entity,
+                version,
+                msgspec.json.encode(dict(base)),
+                msgspec.json.encode(values),
+            ),
+            *(now_s, now_s),
+        )
+        self._check_size(row)
+        async with self._store.transaction() as tx:
+            await drafts.remove_expired(tx, now_s - int(self._limits.form_draft_lifetime_s))
+            if await drafts.count_of(tx, subject) >= self._limits.form_drafts_per_person_max:
+                raise _too_many("You have too many drafts: discard some at /provider/drafts.")
+            if await drafts.count(tx) >= self._limits.form_drafts_max:
+                raise _too_many("There are too many drafts here now.")
+            await drafts.save(tx, row)
+        return _decoded(row)
+
+    async def save(self, caller: Caller, draft: FormDraft) -> FormDraft:
+        """See `FormDrafts`."""
+        subject = _subject(caller)
+        async with self._store.transaction() as tx:
+            before = await drafts.draft(tx, subject, draft.id)
+            if before is None:
+                raise _no_draft()
+            row = msgspec.structs.replace(
+                before,
+                version=draft.version,
+                base=msgspec.json.encode(dict(draft.base)),
+                content=msgspec.json.encode(draft.values),
+                saved_s=self._now_s(),
+            )
+            self._check_size(row)
+            await drafts.save(tx, row)
+        return _decoded(row)
+
+    async def discard(self, caller: Caller, id: str) -> None:
+        """See `FormDrafts`."""
+        async with self._store.transaction() as tx:
+            await drafts.remove(tx, _subject(caller), id)
+
+    def _check_size(self, row: FormDraftRow) -> None:
+        size_max = self._limits.form_draft_max_bytes
+        if len(row.base) + len(row.content) > size_max:
+            raise Refused(Code.TOO_LARGE, f"A form with all that is in it has {size_max:,} bytes at most.")
+
+    def _is_live(self, row: FormDraftRow) -> bool:
+        return row.saved_s >= self._now_s() - self._limits.form_draft_lifetime_s
+
+    def _now_s(self) -> int:
+        return int(self._clock.now().timestamp())
+
+
+def _subject(caller: Caller) -> str:
+    if caller.subject is None:
+        raise Refused(Code.UNAUTHENTICATED, "Drafts are of people who are logged in.")
+    return caller.subject
+
+
+def _expected(version: str) -> Preconditions:
+    return Preconditions(versions=frozenset({version}))
+
+
+def _decoded(row: FormDraftRow) -> FormDraft:
+    values: Mapping[str, tuple[str, ...]] = msgspec.json.decode(row.content, type=dict[str, tuple[str, ...]])
+    return FormDraft(
+        *(row.id, row.kind, row.entity, row.version, decoded_fields(row.base), values, row.saved_s)
+    )
+
+
+def _no_draft() -> Refused:
+    return Refused(Code.NOT_FOUND, "There is no such draft of yours: it was finished, discarded or too old.")
+
+
+def _too_many(message: str) -> Unavailable:
+    return Unavailable(Code.OVERLOADED, message, retry_after_s=RETRY_AFTER_S)
+
+
+def _same(result: WriteResult) -> WriteResult:
+    return result
