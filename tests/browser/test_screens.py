@@ -28,6 +28,16 @@ OPERATING = {
     "why": "/operator/policies/why?id=x",
     "decisions": "/operator/policies/decisions",
 }
+JOINING = {
+    "wallet": "/wallet",
+    "wallet-request": "/wallet?client_id=x",
+    "wallet-empty": "/wallet?empty",
+    "registration": "/onboarding",
+    "registration-waiting": "/onboarding?state=waiting",
+    "registration-of-colleagues": "/onboarding?colleague",
+    "employees": "/onboarding/employees?made",
+    "employees-empty": "/onboarding/employees?empty",
+}
 SCREENS = {
     "home": "/",
     "search": "/search?q=machine",
@@ -61,9 +71,13 @@ SCREENS = {
     "member": f"/operator/members/{quote(RIGA)}",
     "replication": "/operator/replication",
     **OPERATING,
+<<<<<<< HEAD
     "proposals": "/operator/proposals",
     "proposal": f"/operator/proposals/{PROPOSAL.hash}",
     **EDITING_SCREENS,
+=======
+    **JOINING,
+>>>>>>> 92bf8908 (Have the pages of wallet, registration and employees in all languages)
 }
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)

@@ -10,6 +10,7 @@ from hansa.portal.frame.people import People
 from tests.support.business import Business
 from tests.support.editing_pages import editing_pages
 from tests.support.league_pages import league_pages
+from tests.support.onboarding_site import onboarding_pages
 from tests.support.operating_site import operating_routes
 from tests.support.recorded_offers import recorded_offers
 
@@ -19,6 +20,7 @@ def pages_for_some(frame: Frame, people: People, business: Business) -> list[Bas
     return [
         *league_pages(frame, people).routes(),
         *recorded_offers(frame, people).routes(),
+        *onboarding_pages(frame),
         *operating_routes(frame, people, PLACES),
         *editing_pages(frame, people, business),
     ]

@@ -18,8 +18,8 @@ class RegistrationPages:
 
     def onboarding(self, request: Request, view: msgspec.Struct) -> Response:
         """Where the organisation is; the template knows the view as `page`."""
-        return self._frame.response(request, "onboarding.html", view, headers=NO_STORE)
+        return self._frame.response(request, "onboarding/registration.html", view, headers=NO_STORE)
 
     def employees(self, request: Request, view: msgspec.Struct) -> Response:
         """The employees of an organisation, and an invitation that was just made."""
-        return self._frame.response(request, "employees.html", view, headers=NO_STORE)
+        return self._frame.response(request, "onboarding/employees.html", view, headers=NO_STORE)

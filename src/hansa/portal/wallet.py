@@ -65,7 +65,7 @@ class WalletRow(msgspec.Struct, frozen=True):
 
 
 class WalletPage(msgspec.Struct, frozen=True):
-    """For the template `wallet.html`."""
+    """For the template `wallet/wallet.html`."""
 
     people: tuple[WalletRow, ...]
     host: str
@@ -90,13 +90,13 @@ class WalletPages:
         page = WalletPage(rows, demand.host if demand is not None else "", view.link, view.problem)
         policy = PagePolicy() if demand is None else PagePolicy((_origin(demand.response_uri),))
         return self._frame.response(
-            request, "wallet.html", page, status=status, headers=NO_STORE, policy=policy
+            request, "wallet/wallet.html", page, status=status, headers=NO_STORE, policy=policy
         )
 
     def presented(self, request: Request) -> Response:
         """That it was presented."""
         page = WalletPage((), "", {}, "", is_presented=True)
-        return self._frame.response(request, "wallet.html", page, headers=NO_STORE)
+        return self._frame.response(request, "wallet/wallet.html", page, headers=NO_STORE)
 
 
 def _origin(address: str) -> str:
