@@ -27,6 +27,11 @@ OPERATING = {
     "policies": "/operator/policies",
     "why": "/operator/policies/why?id=x",
     "decisions": "/operator/policies/decisions",
+    "audit": "/operator/audit",
+    "entities": "/operator/entities?type=Category",
+    "entity": "/operator/entities/x",
+    "subscriptions": "/operator/subscriptions",
+    "subscription": "/operator/subscriptions/1",
 }
 JOINING = {
     "wallet": "/wallet",

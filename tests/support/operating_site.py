@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import msgspec
 from starlette.routing import BaseRoute
 
@@ -9,9 +11,19 @@ from hansa.core.access import Caller
 from hansa.core.errors import Code, Refused
 from hansa.identity.issuing import MandateOrder
 from hansa.portal import Frame
+from hansa.portal.catalogue.origins import AnnouncedVersion
 from hansa.portal.frame.acts import Act
 from hansa.portal.frame.people import People
 from hansa.portal.operators.marketplace import Acting
+from hansa.portal.operators.marketplace.audit import AuditPages, AuditRecords, AuditRow, ChainState
+from hansa.portal.operators.marketplace.entities import (
+    CollectionCount,
+    EntityKeyRow,
+    EntityPages,
+    EntityView,
+    PublicationView,
+    ReplicaView,
+)
 from hansa.portal.operators.marketplace.issuing import CredentialRow, IssuingPages, MadeOffer, OfferRow
 from hansa.portal.operators.marketplace.organizations import (
     ExcludedParty,
@@ -27,6 +39,12 @@ from hansa.portal.operators.marketplace.policies import (
     PolicyPages,
     PolicyQuestion,
     PolicyShown,
+)
+from hansa.portal.operators.marketplace.subscriptions import (
+    DeadLetterRow,
+    ListenerRow,
+    SubscriptionPages,
+    TestResult,
 )
 from tests.support.hostile_entities import HOSTILE
 
@@ -159,6 +177,106 @@ class RecordedPolicies:
         )  # fmt: skip
 
 
+class RecordedAudit:
+    """With records of some kinds."""
+
+    async def page(self, kind: str, who: str, before: int) -> AuditRecords:
+        content = (
+            ("act", "organization-remove"),
+            ("about", HOSTILE[0]),
+            ("subject", "urn:hansa:subject:otto"),
+        )
+        records = tuple(AuditRow(n, WHEN, "acted", content) for n in (12, 11))
+        return AuditRecords(records, 11)
+
+    async def chain(self) -> ChainState:
+        return ChainState(1, 12, 12, None, 10, WHEN)
+
+    async def export(self) -> AsyncIterator[bytes]:
+        yield b"{}"
+
+
+ENTITY = EntityView(
+    name="urn:ngsi-ld:product-offering:2b835c8a-e0bf-58e1-9a57-606ccf72e75e",
+    is_here=True,
+    type="ProductOffering",
+    origin="riga",
+    is_public=True,
+    revision=3,
+    hashlink="hl:zQmSUqcJ1hMi7Tgj7kqDh9ZVvH5XjXzGqNrKqZ4Z4Z4Z4Z4",
+    keys=(("lubeck", "0" * 64), ("riga", "1" * 64)),
+    publication=PublicationView(
+        2, 7, 812, False, True, False, "ledger-refused", HOSTILE[0], "bergen", f"publish.cedar#x: {HOSTILE[0]}"
+    ),
+    replicas=tuple(
+        ReplicaView("riga", state, 3, 812, 2, 4, "retrieval-timeout", HOSTILE[0])
+        for state in ("stored", "pending", "deferred", "skipped", "rejected", "deleted")
+    ),
+    history=(AnnouncedVersion(3, "productOfferingCreateEvent", 812, 40, WHEN, "Launched"),),
+    receipt="/league/v1/entities/x/receipt?latest=true",
+)  # fmt: skip
+
+
+class RecordedEntities:
+    """One."""
+
+    async def collections(self) -> tuple[CollectionCount, ...]:
+        return (CollectionCount("Category", 15), CollectionCount("ProductOffering", 45))
+
+    async def page(self, type: str, limit: int, offset: int) -> tuple[EntityKeyRow, ...]:
+        return (
+            EntityKeyRow(ENTITY.name, "0" * 64, "", False),
+            EntityKeyRow(HOSTILE[0], "1" * 64, "riga", True),
+        )
+
+    async def one(self, name: str) -> EntityView | None:
+        return None if name == "absent" else ENTITY
+
+
+LISTENER = ListenerRow(
+    id="1",
+    api="league",
+    callback=f"https://listener.example/{HOSTILE[0]}",
+    query="type=x",
+    subscriber="urn:hansa:subject:ana",
+    state="failing",
+    delivered=1234,
+    dead_letters=3,
+    dropped=2,
+    failures=5,
+    failing_since=WHEN,
+    problem="listener-refused",
+    answered=500,
+)
+
+
+class RecordedListeners:
+    """In each state."""
+
+    async def page(self, state: str, limit: int, offset: int) -> tuple[tuple[ListenerRow, ...], int]:
+        rows = [msgspec.structs.replace(LISTENER, state=one) for one in ("active", "failing", "paused")]
+        return (*rows, msgspec.structs.replace(LISTENER, api="TMF620", callback="https://a.example")), 4
+
+    async def one(self, id: str) -> ListenerRow | None:
+        return msgspec.structs.replace(LISTENER, state="paused")
+
+    async def dead_letters(self, id: str, limit: int, offset: int) -> tuple[tuple[DeadLetterRow, ...], int]:
+        letter = DeadLetterRow("e1", "productOfferingCreateEvent", WHEN, 4, "listener-refused", 410, False)
+        return (letter, msgspec.structs.replace(letter, event_id=HOSTILE[0], is_due=True)), 2
+
+    async def resend(self, id: str, event_id: str) -> None:
+        """Nothing, as the following."""
+
+    async def resume(self, id: str) -> None:
+        """Nothing."""
+
+    async def remove(self, id: str) -> None:
+        """Nothing."""
+
+    async def test(self, id: str) -> TestResult:
+        return TestResult("listener-refused", 500)
+
+
 def operating_routes(frame: Frame, people: People, places: tuple[str, ...]) -> list[BaseRoute]:
     """All of them."""
     acting = Acting(frame, people, RecordedActs(), places)
@@ -166,4 +284,7 @@ def operating_routes(frame: Frame, people: People, places: tuple[str, ...]) -> l
         *IssuingPages(acting, RecordedIssuing()).routes(),
         *OrganizationPages(acting, RecordedOrganizations()).routes(),
         *PolicyPages(acting, RecordedPolicies()).routes(),
+        *AuditPages(acting, RecordedAudit()).routes(),
+        *EntityPages(acting, RecordedEntities()).routes(),
+        *SubscriptionPages(acting, RecordedListeners()).routes(),
     ]

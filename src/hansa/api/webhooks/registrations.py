@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -51,11 +51,10 @@ from hansa.pubsub.ledger_records import EventFilter
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables import subscriptions
-from hansa.store.tables.subscriptions import LEAGUE, DeadLetter, State, Subscription
+from hansa.store.tables.subscriptions import LEAGUE, STATES, DeadLetter, State, Subscription
 
 BODY_SIZE_MAX_BYTES: Final = 16_384
 SUBSCRIPTIONS_PATH: Final = "/league/v1/subscriptions"
-STATES: Final[tuple[State, ...]] = get_args(State)
 _PAGES: Final[dict[str, Reader]] = {"offset": position, "limit": page_size}
 
 
@@ -231,7 +230,7 @@ class SubscriptionsApi:
         self._types = types
         self._allow_private_networks = allow_private_networks
         self._tests = TestEvents(
-            to_listeners, clock, entropy, limits, partial(_test_event, endpoint), CLOUD_EVENT
+            to_listeners, clock, entropy, limits, partial(test_event, endpoint), CLOUD_EVENT
         )
 
     # -- registrations ---------------------------------------------------------------------------------------
@@ -394,7 +393,7 @@ def _report(subscription: Subscription, dead_letters: int) -> SubscriptionReport
     )
 
 
-def _test_event(endpoint: str, event_id: str, time: str) -> Mapping[str, object]:
+def test_event(endpoint: str, event_id: str, time: str) -> Mapping[str, object]:
     """A test event as a CloudEvent: its source is this marketplace, and it is about nothing."""
     return {
         "specversion": "1.0",

@@ -70,6 +70,15 @@ async def page(source: Readable, after: int, limit: int) -> tuple[AuditRecord, .
     return tuple(AuditRecord(*row) for row in rows)
 
 
+async def newest(source: Readable, before: int, limit: int) -> tuple[AuditRecord, ...]:
+    """Records before a number, the newest first."""
+    rows = await source.sql.fetch(
+        "SELECT seq, time, kind, content, hash FROM audit_record WHERE seq < ? ORDER BY seq DESC LIMIT ?",
+        (before, limit),
+    )
+    return tuple(AuditRecord(*row) for row in rows)
+
+
 async def prune(tx: Transaction, before: str, through: int, records_max: int, count_max: int) -> int:
     """Remove the oldest records; how many were removed.
 

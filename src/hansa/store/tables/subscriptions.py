@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -23,6 +23,7 @@ from hansa.store.sql import insert, placeholders, statements_for
 
 State = Literal["active", "failing", "paused"]
 
+STATES: Final[tuple[State, ...]] = get_args(State)
 LEAGUE: Final = "league"
 """In place of an API: registrations for the events of the league, whose positions are those of the ledger."""
 
@@ -355,6 +356,19 @@ async def page(
         (*values, limit, offset),
     )
     ((total,),) = await store.sql.fetch(f"SELECT count(*) FROM subscription WHERE {conditions}", values)  # noqa: S608 - constants
+    return tuple(map(_SUBSCRIPTION.record, rows)), int(total)
+
+
+async def every(
+    store: Store, state: State | None, *, offset: int, limit: int
+) -> tuple[tuple[Subscription, ...], int]:
+    """Registrations of all subscribers, in one state or all, in order of age; how many there are."""
+    condition = f"WHERE {_IN_STATE[state]}" if state is not None else ""
+    rows = await store.sql.fetch(
+        f"SELECT {_SUBSCRIPTION.sql} FROM subscription {condition} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
+        (limit, offset),
+    )
+    ((total,),) = await store.sql.fetch(f"SELECT count(*) FROM subscription {condition}")  # noqa: S608 - constants
     return tuple(map(_SUBSCRIPTION.record, rows)), int(total)
 
 

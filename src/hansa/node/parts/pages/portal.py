@@ -50,6 +50,8 @@ class Portal(msgspec.Struct, frozen=True):
     """Of further pages."""
     acts: Acts
     """Records what people do on them."""
+    origins: LedgerOrigins
+    """Knows where entities come from."""
     routes: tuple[BaseRoute, ...]
     caches: tuple[HasFigures, ...]
     answer: ErrorAnswer
@@ -108,7 +110,7 @@ def portal(
         *(*operators, *offers.routes, *editing),
     )
     caches: tuple[HasFigures, ...] = (routes.cache, origins.cache, catalogue.cache, *offers.caches)
-    return Portal(frame, acts, pages, caches, answer)
+    return Portal(frame, acts, origins, pages, caches, answer)
 
 
 def branding(settings: Settings) -> Branding:

@@ -10,7 +10,13 @@ from typing import Final
 from hansa.portal.operators.marketplace.acting import Acting
 from hansa.portal.operators.places import Places
 
-PATHS: Final[Places] = ("/operator/organizations", "/operator/policies")
+PATHS: Final[Places] = (
+    "/operator/entities",
+    "/operator/organizations",
+    "/operator/policies",
+    "/operator/subscriptions",
+    "/operator/audit",
+)
 """Those that the navigation leads to."""
 
 __all__ = ["PATHS", "Acting"]

@@ -14,16 +14,23 @@ from hansa.identity.onboarding import Onboarding
 from hansa.node.folder import DECISIONS
 from hansa.node.parts.access import AccessParts
 from hansa.node.parts.identity import IdentityParts
+from hansa.node.parts.pages.marketplace.audit import StoredAudit
+from hansa.node.parts.pages.marketplace.entities import KnownEntities
 from hansa.node.parts.pages.marketplace.organizations import StoredIssuing, StoredOrganizations
 from hansa.node.parts.pages.marketplace.policies import PoliciesInForce
+from hansa.node.parts.pages.marketplace.subscriptions import StoredListeners
 from hansa.node.parts.pages.operators import PLACES
 from hansa.node.parts.pages.portal import Portal
 from hansa.node.parts.replication import Replication
 from hansa.node.settings.loading import Settings
 from hansa.portal.operators.marketplace import Acting
+from hansa.portal.operators.marketplace.audit import AuditPages
+from hansa.portal.operators.marketplace.entities import EntityPages
 from hansa.portal.operators.marketplace.issuing import IssuingPages
 from hansa.portal.operators.marketplace.organizations import OrganizationPages
 from hansa.portal.operators.marketplace.policies import PolicyPages
+from hansa.portal.operators.marketplace.subscriptions import SubscriptionPages
+from hansa.replication.registry import MemberRegistry
 
 
 class MarketplaceParts(msgspec.Struct, frozen=True):
@@ -32,6 +39,7 @@ class MarketplaceParts(msgspec.Struct, frozen=True):
     settings: Settings
     context: Context
     identity: IdentityParts
+    registry: MemberRegistry
     rights: AccessParts
     replication: Replication
     onboarding: Onboarding | None
@@ -58,8 +66,13 @@ def marketplace_pages(pages: Portal, parts: MarketplaceParts) -> list[BaseRoute]
     policies = PoliciesInForce(
         *(store, explaining, parts.rights.watch, *distribution, identity.sessions), Path(DECISIONS)
     )
+    known = replication.control, replication.policy, parts.registry
+    entities = KnownEntities(settings.did, store, pages.origins, *known)
     return [
         *IssuingPages(acting, StoredIssuing(store, parts.issuer, settings.endpoint)).routes(),
         *OrganizationPages(acting, organizations).routes(),
         *PolicyPages(acting, policies).routes(),
+        *AuditPages(acting, StoredAudit(store, settings.did)).routes(),
+        *EntityPages(acting, entities).routes(),
+        *SubscriptionPages(acting, StoredListeners(parts.context)).routes(),
     ]
