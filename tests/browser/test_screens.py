@@ -76,13 +76,10 @@ SCREENS = {
     "member": f"/operator/members/{quote(RIGA)}",
     "replication": "/operator/replication",
     **OPERATING,
-<<<<<<< HEAD
     "proposals": "/operator/proposals",
     "proposal": f"/operator/proposals/{PROPOSAL.hash}",
     **EDITING_SCREENS,
-=======
     **JOINING,
->>>>>>> 92bf8908 (Have the pages of wallet, registration and employees in all languages)
 }
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)
