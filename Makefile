@@ -25,6 +25,9 @@ PIN := engine/go.mod engine/go.sum engine/compile_engine.py
 SCRATCH = $(shell test -w /dev/shm && ! grep -qs ' /dev/shm .*noexec' /proc/mounts && \
 	df -Pk /dev/shm | awk 'NR == 2 && $$4 > 2097152 { print $$6 }')
 
+# Where the tests with real processes are; to collect all others for them takes a quarter of a minute.
+LEAGUE_TESTS = $(if $(findstring tests/,$(ARGS)),,tests/benchmarks tests/contract tests/league tests/soak)
+
 # Where no compiled modules are on the disk, every process compiles all of them anew: half of a member's start.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -43,9 +46,11 @@ demo: setup ## run a league of four marketplaces here, with sample data (Ctrl-C 
 	@$(BIN)/hansa demo $(ARGS)
 
 test: export PYTEST_DEBUG_TEMPROOT ?= $(SCRATCH)
-test: setup ## run all tests that need nothing else: on all cores, and then those with real processes
+test: setup ## run all tests that need nothing else: on all cores, then those with real processes
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow and not league" $(ARGS) || [ $$? -eq 5 ]
-	@$(BIN)/pytest -q -m "league and not slow" $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/pytest -q -m "league and timed and not slow" $(LEAGUE_TESTS) $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/pytest -q -n auto --maxprocesses 2 --dist loadfile -m "league and not timed and not slow" \
+		$(LEAGUE_TESTS) $(ARGS) || [ $$? -eq 5 ]
 
 lint: setup ## check style, types and the layers' contract
 	@$(BIN)/ruff check .

@@ -10,6 +10,8 @@ from hypothesis import settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NETWORKED = ("league", "kits")
+LEAGUE_FOLDERS = ("tests/benchmarks/", "tests/contract/", "tests/league/", "tests/soak/")
+"""Where `make test` and `make bench-quick` look for tests of real processes."""
 LEAGUE_RERUNS = int(os.environ.get("LEAGUE_RERUNS", "1"))
 """How often a test of real processes that fails is run again, and both reported (decision 0060)."""
 
@@ -26,12 +28,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     coroutine of another test can be run.
 
     Raises:
-        UsageError: when the name of a test says where an object is in memory: workers have to agree on names.
+        UsageError: when the name of a test says where an object is in memory: workers have to agree on names;
+            or a test of real processes is where nothing looks for it.
     """
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid} has another name in every process: give its cases ids.")
+        if item.get_closest_marker("league") and not item.nodeid.startswith(LEAGUE_FOLDERS):
+            raise pytest.UsageError(f"{item.nodeid} starts real processes: put it into {LEAGUE_FOLDERS}.")
         if any(item.get_closest_marker(mark) for mark in NETWORKED):
             item.add_marker(pytest.mark.enable_socket)
         if LEAGUE_RERUNS and item.get_closest_marker("league"):

@@ -33,6 +33,8 @@ READY_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 20.0
 POLL_S: Final = 0.05
 LOG_TAIL_LINES: Final = 25
+WORKERS_APART: Final = 61
+"""In steps of 64 ports; the engines' ports are a thousand above those of HTTP."""
 LOG_LINE_MAX_CHARS: Final = 240
 SHOWN_OF_STATUS: Final = (
     "height",
@@ -414,8 +416,13 @@ async def league(
 
 
 def free_base_port(members: int) -> int:
-    """A base port whose following ports are free; tests that run at the same time begin at different ones."""
-    first = 20_000 + os.getpid() * 64 % 8_000
+    """A base port whose following ports are free; tests that run at the same time begin at different ones.
+
+    Processes of one run of the tests are further apart than a league's ports are.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    place = os.getpid() if worker is None else os.getppid() + WORKERS_APART * int(worker.removeprefix("gw"))
+    first = 20_000 + place * 64 % 8_000
     for base_port in range(first, 31_000, 64):
         if all(_is_free(base_port + k) for k in range(1, members + 1)):
             return base_port

@@ -126,6 +126,7 @@ async def signer_of(
     return GovernanceSigner(key, did_of(member), LEAGUE.read(record).id, CLOCK)
 
 
+@pytest.mark.timed
 async def test_a_proposal_is_effective_within_a_second_when_four_vote(four: League) -> None:
     async with contextlib.AsyncExitStack() as stack:
         buses = [await stack.enter_async_context(bus_of(one)) for one in four.members]

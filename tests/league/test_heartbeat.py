@@ -19,7 +19,7 @@ from hansa.pubsub.engine import SocketFolder
 from tests.contract.leagues import Validator, connected_bus, running_validator
 from tests.contract.origins import Origin
 
-pytestmark = pytest.mark.league
+pytestmark = [pytest.mark.league, pytest.mark.timed]
 
 CLOCK = SystemClock()
 HEARTBEAT_S = 2

@@ -106,6 +106,7 @@ async def test_an_idle_ledger_makes_no_blocks(bus: CometBftBus, origin: Origin) 
     assert (await bus.ledger()).height <= before + 1
 
 
+@pytest.mark.timed
 async def test_two_buses_of_one_engine_do_not_disturb_each_other(
     validator: Validator, bus: CometBftBus, origin: Origin
 ) -> None:

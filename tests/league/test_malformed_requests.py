@@ -26,7 +26,7 @@ from tests.league.harness import CLOCK, OFFERINGS, ROLES, RunningMember, league,
 from tests.support.malformed import FOREIGN_MEDIA_TYPES, MALFORMED_BODIES, complaint
 from tests.support.routes import collections, share_of, writes
 
-pytestmark = [pytest.mark.league, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.league, pytest.mark.timed, pytest.mark.asyncio(loop_scope="module")]
 
 MODELS = load()
 COLLECTIONS = collections(MODELS)

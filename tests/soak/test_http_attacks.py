@@ -17,7 +17,7 @@ from tests.soak.http_attacks import ATTACKS
 
 SECONDS: Final = float(os.environ.get("ATTACK_S", "1"))
 ENTITIES: Final = 400
-pytestmark = [pytest.mark.league, pytest.mark.timeout(300 + 60 * SECONDS)]
+pytestmark = [pytest.mark.league, pytest.mark.timed, pytest.mark.timeout(300 + 60 * SECONDS)]
 
 
 async def test_no_attack_over_http_harms_others(tmp_path: Path) -> None:

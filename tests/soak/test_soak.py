@@ -19,7 +19,7 @@ from tests.soak.soak import run_soak
 DURATION_S: Final = float(os.environ.get("SOAK_S", "120"))
 SEED: Final = int(os.environ.get("SOAK_SEED", "1302"))
 
-pytestmark = [pytest.mark.league, pytest.mark.timeout(DURATION_S + 600)]
+pytestmark = [pytest.mark.league, pytest.mark.timed, pytest.mark.timeout(DURATION_S + 600)]
 
 
 async def test_a_league_withstands_all_attacks_at_once(tmp_path: Path) -> None:
