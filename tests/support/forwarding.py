@@ -17,13 +17,16 @@ from hansa.business.context import Context
 from hansa.business.operations.forwarding.receiving import ForwardedWrites
 from hansa.business.rules import Rules
 from hansa.business.visibility import PublicParts
+from hansa.core.access import Caller, Power
 from hansa.core.derivation import DerivationSecret
-from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, ForwardedWrite
+from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, Actor, ForwardedWrite
 from hansa.core.http import HttpRequest
 from hansa.core.limits import Limits
 from hansa.identity import MemberSigner
 from hansa.identity.delegation_rules import DelegationRules
 from hansa.identity.delegations import DelegationCheck, DelegationSigner
+from hansa.identity.rights.deciding import AccessRights
+from hansa.identity.rights.policies import AccessPolicies
 from hansa.identity.verifying_keys import VerifyingKeys
 from hansa.node.http.application import rest_application
 from hansa.replication.forwarding.exchange import OriginWrites
@@ -41,6 +44,16 @@ EVERYBODY = ("* * *",)
 """Rules that let every member forward everything."""
 
 
+def identified(headers: Mapping[bytes, bytes]) -> Caller:
+    """Who calls: a subject with roles and, behind an @, the organisation for which it acts."""
+    text, _, organization = headers.get(b"authorization", b"").decode().partition("@")
+    caller = authenticate({b"authorization": text.encode()})
+    if not organization:
+        return caller
+    powers = (Power("DOME", "ProductOffering", ("Create", "Delete", "Update")),)
+    return msgspec.structs.replace(caller, organization=organization, powers=powers)
+
+
 class ForwardingMember:
     """One member, with what forwards and what receives."""
 
@@ -48,6 +61,8 @@ class ForwardingMember:
         self.marketplace = marketplace
         self.did = marketplace.did
         self.rules = rules
+        self.policies: dict[str, str] = {}
+        """Files of access policies."""
         self.open()
 
     def open(self) -> None:
@@ -68,8 +83,9 @@ class ForwardingMember:
         )
         self.positions = FollowedPositions(store, marketplace.bus, self.did, clock, limits)
         self.context = Context(
-            *(store, MODELS, authenticate, clock, marketplace.entropy, limits, marketplace.endpoint),
+            *(store, MODELS, identified, clock, marketplace.entropy, limits, marketplace.endpoint),
             *(Rules(MODELS), marketplace.identifiers),
+            authorize=AccessRights(AccessPolicies(self.policies, clock), clock),
             forwarder=Forwarder(delivery, self.queue, self.pseudonyms, limits),
             positions=self.positions,
         )
@@ -98,9 +114,11 @@ class ForwardingMember:
         self.ada = self.client.with_headers(authorization="Bearer ada:provider")
         self.ben = self.client.with_headers(authorization="Bearer ben:provider")
 
-    async def offering(self, name: str = "backup") -> str:
+    async def offering(self, name: str = "backup", **attributes: Any) -> str:
         """Publish an offering; its path."""
-        entity_id = await self.marketplace.put(name, name=name, lastUpdate="2026-01-01T00:00:00Z")
+        entity_id = await self.marketplace.put(
+            name, name=name, lastUpdate="2026-01-01T00:00:00Z", **attributes
+        )
         return f"{OFFERINGS}/{entity_id}"
 
     async def name_of(self, path: str) -> str:
@@ -195,7 +213,9 @@ def forwarded(
     sent = signed if body is None else body
     if delegation is None:
         aud = (audience or origin).did
-        delegation = sender.delegations.delegation(aud, "0" * 64, frozenset({"provider"}), write, signed)
+        delegation = sender.delegations.delegation(
+            aud, "0" * 64, Actor(frozenset({"provider"})), write, signed
+        )
     url = origin.marketplace.endpoint + WRITES_PATH
     headers = {
         "content-type": "application/json",

@@ -21,7 +21,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from hansa.core.access import Action, Caller
+from hansa.core.access import PROVIDER, Action, Caller, Power
 from hansa.core.http import JSON
 
 WRITES_PATH: Final = "/league/v1/writes"
@@ -32,6 +32,7 @@ KEY_LENGTH_MAX_CHARS: Final = 256
 FRAME_SIZE_BYTES: Final = 65_536
 """What surrounds the content of a forwarded write, and of its answer, at most."""
 
+ActorKind = Literal["employee", "machine"]
 WriteMethod = Literal["POST", "PATCH", "PUT", "DELETE"]
 ACTIONS: Final[Mapping[WriteMethod, Action]] = {
     "POST": Action.CREATE,
@@ -114,6 +115,40 @@ class WriteForwarder(Protocol):
         """
 
 
+class Actor(msgspec.Struct, frozen=True):
+    """As whom a caller acts, without who it is: what a member states of it to another one."""
+
+    roles: frozenset[str] = frozenset()
+    """At the member that states it."""
+    organization: str = ""
+    """For which it acts, by a verified identifier; empty: for none, with a token of the operator there."""
+    kind: ActorKind = "employee"
+    powers: tuple[Power, ...] = ()
+    """Of the credential that it presented there."""
+
+    @classmethod
+    def of(cls, caller: Caller) -> Actor:
+        """As whom a caller acts."""
+        kind: ActorKind = "machine" if caller.is_machine else "employee"
+        return cls(caller.roles, caller.organization or "", kind, caller.powers)
+
+    def caller(self, subject: str, member: str) -> Caller:
+        """The caller that it is here, by its pseudonym at a member.
+
+        One that acts for an organisation has the rights of that organisation's people, and no role. Any
+        other is a provider here, whatever it is there: nobody else's people are operators.
+        """
+        if not self.organization:
+            return Caller(f"{subject}@{member}", frozenset({PROVIDER}), member)
+        return Caller(
+            f"{subject}@{member}",
+            member=member,
+            organization=self.organization,
+            powers=self.powers,
+            is_machine=self.kind == "machine",
+        )
+
+
 class DelegationClaims(msgspec.Struct, frozen=True):
     """What a delegation says; times are seconds since 1970 (RFC 7519 NumericDate)."""
 
@@ -123,8 +158,8 @@ class DelegationClaims(msgspec.Struct, frozen=True):
     """DID of the origin."""
     sub: str
     """Pseudonym of the caller at that member, another one for each origin."""
-    roles: tuple[str, ...]
-    """Of the caller at that member."""
+    actor: Actor
+    """As whom the caller acts there."""
     htm: str
     """Method of the write."""
     htu: str
@@ -140,14 +175,14 @@ class DelegationMaker(Protocol):
     """Signs delegations of this member."""
 
     def delegation(
-        self, audience: str, subject: str, roles: frozenset[str], write: ForwardedWrite, body: bytes
+        self, audience: str, subject: str, actor: Actor, write: ForwardedWrite, body: bytes
     ) -> str:
         """A delegation, compact JWS.
 
         Args:
             audience: DID of the origin.
             subject: Pseudonym of the caller.
-            roles: Of the caller.
+            actor: As whom that one acts.
             write: What is forwarded.
             body: The same as it is sent.
         """

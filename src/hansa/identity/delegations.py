@@ -6,6 +6,10 @@ its conditions and its idempotency key (`digest`), and to a short time. It names
 alone. It stands beside the signature of the request itself (`hansa.identity.requests`), by the same member,
 so that nobody can send the delegation of somebody else; and it is a record that proves later, without the
 connection, who was behind a write. Its `jti` is used once; the origin remembers it in its store.
+
+What it says of the caller (organisation, kind, powers) has the form of the statements that tokens are
+exchanged for (`hansa.identity.statements`), and is signed and checked by the same functions; it is what the
+origin's policies judge. The former form, which had roles alone, is refused.
 """
 
 from __future__ import annotations
@@ -13,23 +17,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import msgspec
-
 from hansa.core.clock import Clock
 from hansa.core.closed_json import FreeText, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
-from hansa.core.forwarding import DELEGATION_HEADER, DelegationClaims, ForwardedWrite
+from hansa.core.forwarding import DELEGATION_HEADER, Actor, DelegationClaims, ForwardedWrite
 from hansa.core.identifiers import DID_PATTERN, Entropy, uuid7
-from hansa.core.jws import NUMERIC_DATE, read_compact, token_header
+from hansa.core.jws import NUMERIC_DATE, token_header
 from hansa.core.keys import KeySigner
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.identity.bindings import body_digest, violation
+from hansa.identity.statements import ACTOR_CLAIMS, ACTOR_LISTS, actor_claims, read_actor, stated_by
 from hansa.identity.verifying_keys import VerifyingKeys
 
 DELEGATION_TYPE: Final = "write-delegation+jwt"
 _HEADER: Final = token_header(DELEGATION_TYPE)
-DELEGATION_SIZE_MAX_BYTES: Final = 8192
+DELEGATION_SIZE_MAX_BYTES: Final = 16_384
 SUBJECT_PATTERN: Final = "[0-9a-f]{64}"
 ROLES_MAX: Final = 8
 _CLAIMS: Final = Record(
@@ -42,9 +45,10 @@ _CLAIMS: Final = Record(
         "iat": NUMERIC_DATE,
         "iss": Text(DID_PATTERN),
         "jti": Text("[0-9a-f-]{36}"),
-        "roles": ListOf(Text("[a-z]{1,32}"), ROLES_MAX),
         "sub": Text(SUBJECT_PATTERN),
-    }
+        **ACTOR_CLAIMS,
+    },
+    {"roles": ListOf(Text("[a-z]{1,32}"), ROLES_MAX), **ACTOR_LISTS},
 )
 
 
@@ -59,24 +63,26 @@ class DelegationSigner:
         self._age_max_s = limits.request_age_max_s
 
     def delegation(
-        self, audience: str, subject: str, roles: frozenset[str], write: ForwardedWrite, body: bytes
+        self, audience: str, subject: str, actor: Actor, write: ForwardedWrite, body: bytes
     ) -> str:
         """See `DelegationMaker`."""
         moment = self._clock.now()
         now = int(moment.timestamp())
-        claims = DelegationClaims(
-            iss=self._did,
-            aud=audience,
-            sub=subject,
-            roles=tuple(sorted(roles))[:ROLES_MAX],
-            htm=write.method,
-            htu=write.path,
-            digest=body_digest(body),
-            iat=now,
-            exp=now + int(self._age_max_s),
-            jti=uuid7(moment, self._entropy),
+        payload = _CLAIMS.write(
+            {
+                "aud": audience,
+                "digest": body_digest(body),
+                "exp": now + int(self._age_max_s),
+                "htm": write.method,
+                "htu": write.path,
+                "iat": now,
+                "iss": self._did,
+                "jti": uuid7(moment, self._entropy),
+                "sub": subject,
+                **({"roles": tuple(sorted(actor.roles)[:ROLES_MAX])} if actor.roles else {}),
+                **actor_claims(actor),
+            }
         )
-        payload = _CLAIMS.write({**msgspec.structs.asdict(claims), "roles": list(claims.roles)})
         return self._key.sign(payload, _HEADER, typ=DELEGATION_TYPE)
 
 
@@ -109,16 +115,12 @@ class DelegationCheck:
         """See `DelegationVerifier`."""
         if len(compact) > DELEGATION_SIZE_MAX_BYTES:
             raise _refused("is too long")
-        try:
-            jws = read_compact(compact, _HEADER)
-            fields = _CLAIMS.read(jws.payload)
-        except Refused as error:
-            raise _refused("is malformed, or no delegation") from error
-        claims = DelegationClaims(**{**fields, "roles": tuple(fields["roles"])})
-        if claims.iss != sender:
-            raise _refused("is another member's than the one that sends it")
         inactive = "A member that is suspended, or none any more, forwards no writes."
-        self._keys.check_member(jws, sender, self._members(), _refused, inactive)
+        _, fields = stated_by(
+            *(compact, _HEADER, _CLAIMS, sender, self._members(), self._keys, _refused), inactive=inactive
+        )
+        actor = read_actor(fields, frozenset(fields.pop("roles", ())))
+        claims = DelegationClaims(actor=actor, **fields)
         self._check_binding(claims, body)
         return claims
 

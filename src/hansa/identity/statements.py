@@ -15,22 +15,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from hansa.core.access import Power
 from hansa.core.clock import Clock, epoch_s
-from hansa.core.closed_json import FreeText, ListOf, Record, Text
+from hansa.core.closed_json import Form, FreeText, ListOf, Record, Text
 from hansa.core.errors import Code, Refused
+from hansa.core.forwarding import Actor
 from hansa.core.identifiers import DID_PATTERN, Entropy, uuid7
-from hansa.core.jws import NUMERIC_DATE, read_compact, token_header
+from hansa.core.jws import NUMERIC_DATE, CompactJws, read_compact, token_header
 from hansa.core.keys import KeySigner
 from hansa.core.members import Member
 from hansa.identity.credentials.replay import RecentPresentations
 from hansa.identity.credentials.times import CLOCK_LEEWAY_S
-from hansa.identity.principal import Principal, PrincipalKind
+from hansa.identity.principal import Principal, PrincipalKind, caller_of
 from hansa.identity.verifying_keys import VerifyingKeys
 
 STATEMENT_TYPE: Final = "person-delegation+jwt"
@@ -43,6 +44,13 @@ _HEADER: Final = token_header(STATEMENT_TYPE)
 _POWER: Final = Record(
     {"actions": ListOf(FreeText(64), 32), "domain": FreeText(512), "function": FreeText(512)}
 )
+ACTOR_CLAIMS: Final[Mapping[str, Form]] = {
+    "kind": Text("employee|machine"),
+    "organization": FreeText(256),
+}
+"""What a member states of somebody, in every statement."""
+ACTOR_LISTS: Final[Mapping[str, Form]] = {"powers": ListOf(_POWER, 128)}
+"""The same, left out when there are none."""
 _CLAIMS: Final = Record(
     {
         "aud": Text(DID_PATTERN),
@@ -51,12 +59,11 @@ _CLAIMS: Final = Record(
         "iat": NUMERIC_DATE,
         "iss": Text(DID_PATTERN),
         "jti": Text("[0-9a-f-]{36}"),
-        "kind": Text("employee|machine"),
-        "organization": FreeText(256),
-        "powers": ListOf(_POWER, 128),
         "scope": FreeText(256),
         "sub": Text("[0-9a-f]{64}"),
-    }
+        **ACTOR_CLAIMS,
+    },
+    ACTOR_LISTS,
 )
 
 
@@ -111,12 +118,7 @@ class StatementSigner:
             "iat": now_s,
             "iss": self._did,
             "jti": uuid7(moment, self._entropy),
-            "kind": principal.kind,
-            "organization": principal.organization,
-            "powers": tuple(
-                {"actions": one.actions, "domain": one.domain, "function": one.function}
-                for one in principal.powers
-            ),
+            **actor_claims(Actor.of(caller_of(principal))),
             "scope": " ".join(scopes),
             "sub": pseudonym.hexdigest(),
         }
@@ -151,15 +153,12 @@ class StatementCheck:
         """
         if len(compact) > STATEMENT_SIZE_MAX_BYTES:
             raise _refused("is too long")
-        try:
-            jws = read_compact(compact, _HEADER)
-            fields = _CLAIMS.read(jws.payload)
-        except Refused as error:
-            raise _refused("is malformed, or no delegation") from error
-        if fields["iss"] != sender or fields["aud"] != self._did:
-            raise _refused("is of another member, or for another one")
         inactive = "A member that is suspended, or none any more, delegates nothing."
-        self._keys.check_member(jws, sender, self._members(), _refused, inactive)
+        jws, fields = stated_by(
+            *(compact, _HEADER, _CLAIMS, sender, self._members(), self._keys, _refused), inactive=inactive
+        )
+        if fields["aud"] != self._did:
+            raise _refused("is for another member")
         now_s = epoch_s(self._clock)
         is_short = fields["exp"] - fields["iat"] <= STATEMENT_LIFETIME_S
         if fields["iat"] > now_s + CLOCK_LEEWAY_S or now_s >= fields["exp"] + CLOCK_LEEWAY_S or not is_short:
@@ -168,8 +167,55 @@ class StatementCheck:
             self._used.use(jws.signing_input, now_s, fields["exp"] + CLOCK_LEEWAY_S + 1)
         except Refused as error:
             raise _refused("was used before") from error
-        powers = tuple(Power(one["domain"], one["function"], one["actions"]) for one in fields["powers"])
-        return PersonStatement(**{**fields, "powers": powers})
+        actor = read_actor(fields)
+        return PersonStatement(
+            organization=actor.organization, kind=actor.kind, powers=actor.powers, **fields
+        )
+
+
+def actor_claims(actor: Actor) -> dict[str, Any]:
+    """What a statement says of somebody."""
+    powers = tuple(
+        {"actions": one.actions, "domain": one.domain, "function": one.function} for one in actor.powers
+    )
+    claims: dict[str, Any] = {"kind": actor.kind, "organization": actor.organization}
+    return {**claims, "powers": powers} if powers else claims
+
+
+def read_actor(fields: dict[str, Any], roles: frozenset[str] = frozenset()) -> Actor:
+    """Of whom a statement is; that is taken out of its fields."""
+    organization, kind = fields.pop("organization"), fields.pop("kind")
+    powers = tuple(
+        Power(one["domain"], one["function"], tuple(one["actions"])) for one in fields.pop("powers", ())
+    )
+    return Actor(roles, organization, kind, powers)
+
+
+def stated_by(
+    compact: str,
+    header: Record,
+    claims: Record,
+    sender: str,
+    members: Iterable[Member],
+    keys: VerifyingKeys,
+    refused: Callable[[str], Refused],
+    *,
+    inactive: str,
+) -> tuple[CompactJws, dict[str, Any]]:
+    """What an active member states of somebody that sends it itself, and signed.
+
+    Raises:
+        Refused: As `refused` makes it, or `Code.FORBIDDEN`.
+    """
+    try:
+        jws = read_compact(compact, header)
+        fields: dict[str, Any] = dict(claims.read(jws.payload))
+    except Refused as error:
+        raise refused("is malformed, or no delegation") from error
+    if fields["iss"] != sender:
+        raise refused("is another member's than the one that sends it")
+    keys.check_member(jws, sender, members, refused, inactive)
+    return jws, fields
 
 
 def _refused(what: str) -> Refused:

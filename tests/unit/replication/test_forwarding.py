@@ -11,7 +11,7 @@ import pytest
 
 from hansa.core.access import Caller
 from hansa.core.errors import Code, Unavailable
-from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, OriginAnswer
+from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, Actor, OriginAnswer
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -155,7 +155,7 @@ async def test_a_delegation_is_used_once_also_after_a_restart(tmp_path: Path) ->
         origin, other = league.members
         write = write_to(path, entity_id)
         delegation = other.delegations.delegation(
-            origin.did, "0" * 64, frozenset({"provider"}), write, msgspec.json.encode(write)
+            origin.did, "0" * 64, Actor(frozenset({"provider"})), write, msgspec.json.encode(write)
         )
         assert (await send(league, other, write, delegation=delegation)).status == 200
         assert code_of(await send(league, other, write, delegation=delegation)) == (401, "unauthenticated")
@@ -175,7 +175,9 @@ async def test_a_delegation_holds_for_one_origin_one_sender_one_body_and_a_short
         body = msgspec.json.encode(write)
         refused = (401, "unauthenticated")
         assert code_of(await send(league, other, write, audience=third)) == refused
-        stolen = other.delegations.delegation(origin.did, "0" * 64, frozenset({"provider"}), write, body)
+        stolen = other.delegations.delegation(
+            origin.did, "0" * 64, Actor(frozenset({"provider"})), write, body
+        )
         assert code_of(await send(league, third, write, delegation=stolen)) == refused
         altered = body.replace(b'"k"', b'"j"')
         assert altered != body
@@ -185,10 +187,10 @@ async def test_a_delegation_holds_for_one_origin_one_sender_one_body_and_a_short
             msgspec.structs.replace(write, path=f"{path}x"),
         ):
             said = other.delegations.delegation(
-                origin.did, "0" * 64, frozenset({"provider"}), changed_write, body
+                origin.did, "0" * 64, Actor(frozenset({"provider"})), changed_write, body
             )
             assert code_of(await send(league, other, write, delegation=said)) == refused
-        old = other.delegations.delegation(origin.did, "0" * 64, frozenset({"provider"}), write, body)
+        old = other.delegations.delegation(origin.did, "0" * 64, Actor(frozenset({"provider"})), write, body)
         await league.league.run(league.league.limits.request_age_max_s + 1, step_s=10.0)
         assert code_of(await send(league, other, write, delegation=old)) == refused
         for garbage in ("", "a.b.c", old[:-2], "e30.e30.e30", "x" * 9000):
@@ -227,7 +229,7 @@ async def test_a_write_is_never_forwarded_twice() -> None:
         headers = {
             "content-type": "application/json",
             DELEGATION_HEADER: third.delegations.delegation(
-                second.did, "0" * 64, frozenset({"provider"}), write, body
+                second.did, "0" * 64, Actor(frozenset({"provider"})), write, body
             ),
             **third.signer.headers(second.did, "POST", url, body),
         }

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hansa.api.writes.receiving import WAITS_PER_MEMBER_MAX
-from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, ForwardedWrite, OriginAnswer
+from hansa.core.forwarding import DELEGATION_HEADER, WRITES_PATH, Actor, ForwardedWrite, OriginAnswer
 from hansa.core.http import JSON
 from hansa.core.limits import Limits
 from tests.support.asgi import Response
@@ -37,7 +37,7 @@ async def test_strangers_and_holders_of_tokens_forward_nothing(league: Forwardin
     origin, other = league.members
     write = write_to(path, path.rpartition("/")[2])
     body = msgspec.json.encode(write)
-    roles = frozenset({"provider"})
+    roles = Actor(frozenset({"provider"}))
     delegation = {DELEGATION_HEADER: other.delegations.delegation(origin.did, "0" * 64, roles, write, body)}
     operator = origin.client.with_headers(authorization="Bearer root:operator")
     for client, headers in (

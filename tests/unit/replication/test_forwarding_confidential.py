@@ -13,7 +13,7 @@ from hansa.business.operations.forwarding.receiving import ForwardedWrites
 from hansa.business.visibility import PublicParts
 from hansa.core.access import PROVIDER, Caller
 from hansa.core.errors import Code, Refused
-from hansa.core.forwarding import ForwardedWrite
+from hansa.core.forwarding import Actor, ForwardedWrite
 from hansa.core.http import JSON
 from hansa.store.tables.confidential import received
 from tests.support.asgi import Response
@@ -143,7 +143,7 @@ async def test_a_delegation_for_an_order_is_used_once(league: ForwardingLeague) 
     origin, seller, stranger = league.members
     write = change_of(path, msgspec.json.encode(DONE))
     delegation = seller.delegations.delegation(
-        origin.did, "0" * 64, frozenset({"provider"}), write, msgspec.json.encode(write)
+        origin.did, "0" * 64, Actor(frozenset({"provider"})), write, msgspec.json.encode(write)
     )
     assert code_of(await send(league, stranger, write, delegation=delegation)) == (401, "unauthenticated")
     assert (await send(league, seller, write, delegation=delegation)).status == 200
@@ -198,7 +198,7 @@ async def test_a_recipient_that_holds_an_order_takes_no_writes_to_it(league: For
     write = change_of(path, msgspec.json.encode(DONE))
     for sender in (origin, stranger):
         delegation = sender.delegations.delegation(
-            seller.did, "0" * 64, frozenset({"provider"}), write, msgspec.json.encode(write)
+            seller.did, "0" * 64, Actor(frozenset({"provider"})), write, msgspec.json.encode(write)
         )
         assert (await send(league, sender, write, delegation=delegation, to=seller)).status in {403, 404}
     assert "description" not in await order_at(origin, path)

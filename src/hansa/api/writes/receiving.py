@@ -20,7 +20,7 @@ from hansa.api.bodies import json_body
 from hansa.api.callers import signing_member
 from hansa.api.parameters import Parameters
 from hansa.api.responses import json_response
-from hansa.core.access import PROVIDER, Caller
+from hansa.core.access import Caller
 from hansa.core.audit import AuditNotes
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.clock import Clock
@@ -127,14 +127,13 @@ class WritesApi:
     async def _carried_out(
         self, parts: ForwardingParts, write: ForwardedWrite, claims: DelegationClaims
     ) -> OriginAnswer:
-        roles, member = frozenset(claims.roles), claims.iss
+        roles, member = claims.actor.roles, claims.iss
         if not parts.policy.may_forward(member, write.collection, ACTIONS[write.method], roles):
             raise Refused(
                 Code.FORBIDDEN, "No rule of this marketplace lets this member forward such a write."
             )
         await self._use(claims)
-        caller = Caller(f"{claims.sub}@{member}", frozenset({PROVIDER}), member)
-        return await parts.operations.carry_out(write, caller)
+        return await parts.operations.carry_out(write, claims.actor.caller(claims.sub, member))
 
     async def _use(self, claims: DelegationClaims) -> None:
         """Remember a delegation until it has expired for certain.

@@ -22,6 +22,7 @@ from hansa.core.forwarding import (
     DELEGATION_HEADER,
     FRAME_SIZE_BYTES,
     WRITES_PATH,
+    Actor,
     DelegationMaker,
     ForwardedWrite,
     OriginAnswer,
@@ -105,16 +106,14 @@ class OriginWrites:
         self._timeout_s = limits.forward_timeout_s
         self._answer_size_max_bytes = limits.entity_size_max_bytes * 4 // 3 + FRAME_SIZE_BYTES
 
-    async def send(
-        self, origin: Member, write: ForwardedWrite, subject: str, roles: frozenset[str]
-    ) -> OriginAnswer:
+    async def send(self, origin: Member, write: ForwardedWrite, subject: str, actor: Actor) -> OriginAnswer:
         """Have the origin carry out a write; what it wrote.
 
         Args:
             origin: Where the entity has its origin.
             write: What is written.
             subject: Pseudonym of the caller for this origin.
-            roles: Of the caller.
+            actor: As whom that one acts.
 
         Raises:
             OriginAway: The outcome is unknown.
@@ -125,7 +124,7 @@ class OriginWrites:
         headers = {
             "content-type": JSON,
             "accept": JSON,
-            DELEGATION_HEADER: self._delegations.delegation(origin.did, subject, roles, write, body),
+            DELEGATION_HEADER: self._delegations.delegation(origin.did, subject, actor, write, body),
             **self._signer.headers(origin.did, "POST", url, body),
         }
         request = HttpRequest("POST", url, headers, body, self._timeout_s, self._answer_size_max_bytes)

@@ -13,7 +13,7 @@ import msgspec
 from hansa.core.access import Caller
 from hansa.core.audit import AuditNotes
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
-from hansa.core.forwarding import ForwardedWrite, OriginAnswer, QueuedWrite
+from hansa.core.forwarding import Actor, ForwardedWrite, OriginAnswer, QueuedWrite
 from hansa.core.limits import Limits
 from hansa.replication.forwarding.exchange import OriginAway, OriginWrites
 from hansa.replication.forwarding.pseudonyms import Pseudonyms
@@ -44,12 +44,10 @@ class OriginDelivery:
         self._writes = writes
         self._registry = registry
 
-    async def __call__(
-        self, origin: str, write: ForwardedWrite, subject: str, roles: frozenset[str]
-    ) -> OriginAnswer:
+    async def __call__(self, origin: str, write: ForwardedWrite, subject: str, actor: Actor) -> OriginAnswer:
         """What the origin wrote. Raises as `OriginWrites.send`."""
         try:
-            answer = await self._sent(origin, write, subject, roles)
+            answer = await self._sent(origin, write, subject, actor)
         except HansaError as error:
             self._notes.refused(origin, "forwarded", str(error.code), subject)
             raise
@@ -57,9 +55,7 @@ class OriginDelivery:
         self._notes.forwarded(origin, subject, write.method, digest, answer.position)
         return answer
 
-    async def _sent(
-        self, origin: str, write: ForwardedWrite, subject: str, roles: frozenset[str]
-    ) -> OriginAnswer:
+    async def _sent(self, origin: str, write: ForwardedWrite, subject: str, actor: Actor) -> OriginAnswer:
         try:
             member = await self._registry.member(origin)
         except Unavailable as error:
@@ -72,7 +68,7 @@ class OriginDelivery:
             raise OriginAway(
                 Code.UNAVAILABLE, "The operator of this marketplace has paused the origin.", PAUSED_RETRY_S
             )
-        return await self._writes.send(member, write, subject, roles)
+        return await self._writes.send(member, write, subject, actor)
 
 
 class Forwarder:
@@ -103,7 +99,7 @@ class Forwarder:
         subject = self._pseudonyms.of(origin, caller.subject)
         try:
             with self._place(origin, caller.subject):
-                return await self._delivery(origin, write, subject, caller.roles)
+                return await self._delivery(origin, write, subject, Actor.of(caller))
         except OriginAway:
             if not may_queue:
                 raise

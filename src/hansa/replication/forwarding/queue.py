@@ -31,7 +31,7 @@ from hansa.core.access import OPERATOR, Caller
 from hansa.core.backoff import backoff_s
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.core.forwarding import ForwardedWrite, OriginAnswer, QueuedWrite
+from hansa.core.forwarding import Actor, ForwardedWrite, OriginAnswer, QueuedWrite
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
@@ -45,8 +45,8 @@ from hansa.store.tables.writes.queued_writes import ALL, QueuedRow
 BACKOFF_MIN_S: Final = 1.0
 FULL_RETRY_S: Final = 60.0
 
-Deliver = Callable[[str, ForwardedWrite, str, frozenset[str]], Awaitable[OriginAnswer]]
-"""Sends to an origin, by its DID, a write of a pseudonym with roles."""
+Deliver = Callable[[str, ForwardedWrite, str, Actor], Awaitable[OriginAnswer]]
+"""Sends to an origin, by its DID, a write of a pseudonym, and as whom that one acts."""
 
 
 class WriteQueue:
@@ -116,9 +116,9 @@ class WriteQueue:
                     raise Unavailable(
                         Code.OVERLOADED, "Too many writes wait for their origins.", FULL_RETRY_S
                     )
-            roles = ",".join(sorted(caller.roles))
+            actor = msgspec.json.encode(Actor.of(caller)).decode()
             row = QueuedRow(
-                *(id, origin, owner, subject, roles, digest, body, write.method, write.path),
+                *(id, origin, owner, subject, actor, digest, body, write.method, write.path),
                 *("waiting", 0, now_ms, now_ms, now_ms + self._lifetime_ms),
             )
             await queued_writes.add(tx, row)
@@ -174,8 +174,9 @@ class WriteQueue:
             reason = "Its origin could not be reached in time."
             return lambda: self._conclude(row, "expired", row.problem or str(Code.UNAVAILABLE), reason)
         write = msgspec.json.decode(row.write, type=ForwardedWrite)
+        actor = msgspec.json.decode(row.actor, type=Actor)
         try:
-            answer = await self._deliver(row.origin, write, row.subject, frozenset(row.roles.split(",")))
+            answer = await self._deliver(row.origin, write, row.subject, actor)
         except OriginAway as error:
             code, message, retry_after_s = str(error.code), error.message, error.retry_after_s
             return lambda: self._postpone(row, code, message, retry_after_s)

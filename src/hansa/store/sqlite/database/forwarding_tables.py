@@ -103,3 +103,9 @@ CREATE TRIGGER used_delegation_removed AFTER DELETE ON used_delegation BEGIN
 END;
 """
 """How many delegations of each member are remembered; a flood of them is not counted anew each time."""
+
+QUEUED_ACTORS: Final = """
+ALTER TABLE queued_write RENAME COLUMN roles TO actor;
+UPDATE queued_write SET actor = json_object('roles', json('["' || replace(actor, ',', '","') || '"]'));
+"""
+"""As whom the callers of queued writes act: once by roles alone."""

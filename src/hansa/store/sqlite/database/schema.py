@@ -11,7 +11,7 @@ from typing import Final
 
 from hansa.store.sqlite.database.audit_tables import AUDIT
 from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL, SEALED_POSITIONS
-from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING
+from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING, QUEUED_ACTORS
 from hansa.store.sqlite.database.issuing_tables import ISSUING
 from hansa.store.sqlite.database.login_tables import LOGINS
 from hansa.store.sqlite.database.onboarding_tables import EDITING, LISTENER_CALLERS, ONBOARDING
@@ -493,5 +493,6 @@ MIGRATIONS: Final = (
     ONBOARDING,
     LISTENER_CALLERS,
     EDITING,
+    QUEUED_ACTORS,
 )
 """Migration n is element n - 1. A released one is never edited."""

@@ -30,8 +30,8 @@ class QueuedRow(msgspec.Struct, frozen=True):
     """Pseudonym of the caller here."""
     subject: str
     """Pseudonym of the caller for the origin."""
-    roles: str
-    """Of the caller, parted by commas."""
+    actor: str
+    """As whom the caller acts (`hansa.core.forwarding.Actor`), as JSON."""
     digest: bytes
     """Of the write, which outlasts it."""
     write: bytes
