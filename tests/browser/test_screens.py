@@ -10,9 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import PSEUDO
-from tests.support.league_pages import PROPOSAL, RIGA
 from tests.support.editing_pages import EDITING_SCREENS
-from tests.support.league_pages import RIGA
+from tests.support.league_pages import PROPOSAL, RIGA
 from tests.support.people import OPERATOR, PROVIDER, as_person
 from tests.support.recorded_offers import DRAFT, ORDER, READY, SOLD
 from tests.support.site import CATEGORY, OFFERING, REPLICA
