@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,13 +17,16 @@ from hansa.portal.wallet import WalletPages
 from tests.support.people import CSRF
 
 LONG_NAME = "Gesellschaft für Luftreinhaltung und Umweltmesstechnik mit beschränkter Haftung"
-CREDENTIALS = tuple(
-    CredentialSummary(
-        *(id, format, "learcredential.employee.sd.1", "Ana Prueba", LONG_NAME),
-        *(("ProductOffering: Create, Update", "Onboarding: Execute"), 1_800_000_000),
-    )
-    for id, format in (("1", "dc+sd-jwt"), ("2", "jwt_vc_json"))
+HELD = CredentialSummary(
+    "1",
+    "dc+sd-jwt",
+    "learcredential.employee.sd.1",
+    "Ana Prueba",
+    LONG_NAME,
+    ("ProductOffering: Create, Update", "Onboarding: Execute"),
+    1_800_000_000,
 )
+CREDENTIALS = (HELD, msgspec.structs.replace(HELD, id="2", format="jwt_vc_json"))
 PEOPLE = (
     WalletPerson("ana", CREDENTIALS, is_able=True, disclosed=("firstName", "lastName", "email")),
     WalletPerson("nils", CREDENTIALS[:1]),
