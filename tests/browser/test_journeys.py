@@ -1,10 +1,11 @@
-"""What a customer does, by keyboard alone and without script where that is said."""
+"""What customers and providers do, by keyboard alone and without script where that is said."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.support.people import PROVIDER, as_person
 from tests.support.site import OFFERING
 
 
@@ -103,3 +104,25 @@ def test_a_page_of_hits_is_small(page: Page) -> None:
     assert len(answer.body()) < 60_000
     scripts = page.request.get("/").text().count("<script")
     assert scripts <= 2
+
+
+def test_a_provider_sees_what_is_missing_launches_what_is_ready_and_reads_what_came_of_it(
+    page: Page, complaints: list[str]
+) -> None:
+    page.set_extra_http_headers(as_person(PROVIDER))
+    page.goto("/provider")
+    page.get_by_role("link", name="2: Offerings, Drafts").click()
+    page.get_by_role("link", name="Object storage, 10 TB").click()
+    assert page.get_by_text("This has to be mended first:").is_visible()
+    assert page.get_by_role("link", name="Launch …").count() == 0, "what is not possible is not shown"
+    assert page.get_by_role("link", name="What it needs is launched").is_visible()
+    page.get_by_role("navigation", name="My offers").get_by_role("link", name="My catalogue").click()
+    for name in ("Object storage, 10 TB", "Backup every night"):
+        page.get_by_role("checkbox", name=f"Pick {name}").press("Space")
+    page.get_by_role("button", name="Launch …").press("Enter")
+    page.get_by_role("button", name="Launch", exact=True).press("Enter")
+    assert page.get_by_text("Launch: 1 of 2 done").is_visible()
+    assert page.get_by_text("productOfferingPrice[0].id: is missing.").is_visible()
+    page.reload()
+    assert page.get_by_text("Launch: 1 of 2 done").is_visible(), "loading it again does nothing again"
+    assert complaints == []

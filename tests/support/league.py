@@ -163,9 +163,7 @@ class Marketplace:
             *(league.limits, self.endpoint, TYPES),
             allow_private_networks=False,
         )
-        self.resync = Resync(
-            *(self.store, self.bus, self.did, self.policy, self.backlog),
-        )
+        self.resync = Resync(*(self.store, self.bus, self.did, self.policy, self.backlog))
         self.restoration = EntityRestoration(self.bus, sources_of(self).parts, self.policy)
         self.confidential = confidential_parts(self)
         self.view = ReplicationView(self.store, league.clock, league.limits)

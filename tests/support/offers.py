@@ -16,8 +16,8 @@ from hansa.node.parts.pages.offers.orders import StoredSellerOrders
 from hansa.node.parts.pages.offers.own import StoredOwnCatalogue
 from hansa.portal import Branding, Frame, error_page
 from hansa.portal.frame.people import FORM, Person
+from hansa.portal.providers.offers.elsewhere.sights import LeagueSights
 from hansa.portal.providers.offers.routes import OfferPages
-from hansa.portal.providers.offers.sights import LeagueSights
 from hansa.replication.conditions.policy import DistributionPolicy
 from tests.support.asgi import AsgiClient, Response
 from tests.support.business import DID, MODELS

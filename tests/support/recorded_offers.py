@@ -13,6 +13,12 @@ from hansa.core.errors import Code, Refused
 from hansa.portal import Frame
 from hansa.portal.frame.acts import Act
 from hansa.portal.frame.people import People
+from hansa.portal.providers.offers.elsewhere.sights import (
+    LedgerVersion,
+    MemberSight,
+    SightState,
+    VersionHistory,
+)
 from hansa.portal.providers.offers.launching import LaunchCondition
 from hansa.portal.providers.offers.orders import OrderItem, OrderPage, SellerOrder, StateCount
 from hansa.portal.providers.offers.own import (
@@ -27,7 +33,6 @@ from hansa.portal.providers.offers.own import (
     Stage,
 )
 from hansa.portal.providers.offers.routes import OfferPages
-from hansa.portal.providers.offers.sights import LedgerVersion, MemberSight, SightState, VersionHistory
 
 MOMENT: Final = "2026-11-28T10:00:00.000Z"
 DRAFT: Final = "urn:ngsi-ld:product-offering:11111111-1111-4111-8111-111111111111"

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansa.portal.providers.offers.differences import DIFFERENCES_MAX, VALUE_MAX_CHARS, differences
+from hansa.portal.providers.offers.elsewhere.differences import DIFFERENCES_MAX, VALUE_MAX_CHARS, differences
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=2),

@@ -10,7 +10,7 @@ import pytest
 from hansa.business.visibility import PublicParts
 from hansa.core.identifiers import entity_key
 from hansa.node.parts.pages.offers.sights import ANSWERED_S, ReportedSights
-from hansa.portal.providers.offers.sights import MemberSight
+from hansa.portal.providers.offers.elsewhere.sights import MemberSight
 from hansa.pubsub.memory import MemoryBus
 from hansa.replication.sources.peers import KEYS_MAX
 from tests.support.business import MODELS

@@ -161,7 +161,7 @@ class PeerView:
         return tuple(peers)
 
     async def followers(self, keys: Sequence[str], wait_s: float = TIMEOUT_S) -> tuple[FollowerAnswer, ...]:
-        """What each other member says that it has of some entities of this marketplace; all are asked at once.
+        """What each other member says that it has of some entities of ours; all are asked at once.
 
         Those that are paused are not asked.
 

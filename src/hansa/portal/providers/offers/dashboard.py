@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from hansa.portal.providers.offers.elsewhere.seen import MemberSummary
 from hansa.portal.providers.offers.orders import StateCount
 from hansa.portal.providers.offers.own import KindCount, PublicationProblem
-from hansa.portal.providers.offers.seen import MemberSummary
 
 
 class DashboardPage(msgspec.Struct, frozen=True):

@@ -31,11 +31,7 @@ from hansa.portal.frame.people import People, Role, Visit, VisitHandler, page_fo
 from hansa.portal.providers.offers.catalogue import CATALOGUE_PATH, catalogue_page, own_query
 from hansa.portal.providers.offers.changes import OwnChanges, change_action, picked, versions_in
 from hansa.portal.providers.offers.dashboard import DashboardPage
-from hansa.portal.providers.offers.entity import EntityLinks, EntityPage, shown_conditions
-from hansa.portal.providers.offers.order_pages import OrderPages
-from hansa.portal.providers.offers.orders import SellerOrders
-from hansa.portal.providers.offers.own import CHANGE_ACTIONS, Kind, OwnCatalogue, OwnEntity, OwnQuery
-from hansa.portal.providers.offers.seen import (
+from hansa.portal.providers.offers.elsewhere.seen import (
     GLANCE_WAIT_S,
     GLANCED_MAX,
     SEEN_WAIT_S,
@@ -43,8 +39,12 @@ from hansa.portal.providers.offers.seen import (
     SeenPage,
     member_summaries,
 )
-from hansa.portal.providers.offers.sights import LeagueSights
-from hansa.portal.providers.offers.versions import versions_page
+from hansa.portal.providers.offers.elsewhere.sights import LeagueSights
+from hansa.portal.providers.offers.elsewhere.versions import versions_page
+from hansa.portal.providers.offers.entity import EntityLinks, EntityPage, shown_conditions
+from hansa.portal.providers.offers.order_pages import OrderPages
+from hansa.portal.providers.offers.orders import SellerOrders
+from hansa.portal.providers.offers.own import CHANGE_ACTIONS, Kind, OwnCatalogue, OwnEntity, OwnQuery
 
 Links = Callable[[Kind, str], EntityLinks]
 """Where an entity of a kind is edited, by its identifier."""

@@ -1,8 +1,8 @@
-"""What the league has of own entities (`hansa.portal.providers.offers.sights.LeagueSights`).
+"""What the league has of own entities (`hansa.portal.providers.offers.elsewhere.sights.LeagueSights`).
 
-Each member is asked what it has, all at once. What was answered, or not, holds for `ANSWERED_S`, so that a page
-that is loaded again asks nobody again; and no more than `ASKING_MAX` questions are under way. Codes that a member
-names are shown only if they are ours, too.
+Each member is asked what it has, all at once. What was answered, or not, holds for `ANSWERED_S`, so that a
+page that is loaded again asks nobody again; and no more than `ASKING_MAX` questions are under way. Codes that
+a member names are shown only if they are ours, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from hansa.business.visibility import PublicParts
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
-from hansa.portal.providers.offers.sights import LedgerVersion, MemberSight, SightState, VersionHistory
+from hansa.portal.providers.offers.elsewhere.sights import (
+    LedgerVersion,
+    MemberSight,
+    SightState,
+    VersionHistory,
+)
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.ledger_records import CommittedEvent, EventFilter
 from hansa.replication.sources.peers import KEYS_MAX, FollowedEntity, FollowerAnswer, PeerView
@@ -110,9 +115,9 @@ class ReportedSights:
             events, _ = await self._events(row)
         except HansaError:
             return None
-        wanted = [one for one in events if one.event.entity.version == version]
-        here = await self._contents(entity_id, row, wanted)
-        return here.get(wanted[0].event.hashlink) if wanted else None
+        needed = [one for one in events if one.event.entity.version == version]
+        here = await self._contents(entity_id, row, needed)
+        return here.get(needed[0].event.hashlink) if needed else None
 
     async def _answers(self, keys: tuple[str, ...], wait_s: float) -> tuple[FollowerAnswer, ...]:
         now_s = self._clock.monotonic()

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
+from hansa.portal.providers.offers.elsewhere.sights import MemberSight, SightState
 from hansa.portal.providers.offers.own import OwnEntity
-from hansa.portal.providers.offers.sights import MemberSight, SightState
 
 SEEN_WAIT_S: Final = 3.0
 GLANCE_WAIT_S: Final = 0.7

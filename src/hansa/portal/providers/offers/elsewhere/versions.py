@@ -7,9 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from hansa.core.errors import Code, Refused
-from hansa.portal.providers.offers.differences import ValueDifference, differences
+from hansa.portal.providers.offers.elsewhere.differences import ValueDifference, differences
+from hansa.portal.providers.offers.elsewhere.sights import LeagueSights, VersionHistory
 from hansa.portal.providers.offers.own import OwnEntity
-from hansa.portal.providers.offers.sights import LeagueSights, VersionHistory
 
 NOW: Final = 0
 """In place of a version: what is here now."""

@@ -57,7 +57,7 @@ def _differences(path: str, before: Any, after: Any, depth: int) -> Iterator[Val
 
 
 def _elements(values: list[Any]) -> dict[str, Any]:
-    """The elements of a list by what they are compared by: their identifiers, when all have different ones."""
+    """The elements of a list by what they are compared by: identifiers, when all have different ones."""
     ids = [one.get("id") if isinstance(one, dict) else None for one in values]
     if all(isinstance(one, str) and one for one in ids) and len(set(ids)) == len(ids):
         return dict(zip(map(str, ids), values, strict=True))

@@ -35,8 +35,8 @@ class MemberSight(msgspec.Struct, frozen=True):
     events_behind: int = 0
     """How far it is behind the event of the newest version."""
     served: str = ""
-    """When this marketplace last gave it the newest version at its request, by the audit log, RFC 3339; empty:
-    the log does not say. What is sent to all without being requested is not in there."""
+    """When this marketplace last gave it the newest version at its request, by the audit log; RFC 3339.
+    Empty: the log does not say. What is sent to all without being requested is not in there."""
 
 
 class LedgerVersion(msgspec.Struct, frozen=True):
