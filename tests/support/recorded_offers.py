@@ -19,11 +19,13 @@ from hansa.portal.providers.offers.elsewhere.sights import (
     SightState,
     VersionHistory,
 )
+from hansa.portal.providers.offers.entity import EditingLinks, EntityLinks, FormLinks
 from hansa.portal.providers.offers.launching import LaunchCondition
 from hansa.portal.providers.offers.orders import OrderItem, OrderPage, SellerOrder, StateCount
 from hansa.portal.providers.offers.own import (
     KINDS,
     ChangeAction,
+    Kind,
     KindCount,
     OwnEntity,
     OwnPage,
@@ -235,9 +237,26 @@ class NoActs:
         del caller, act, code
 
 
+def links_of(kind: Kind, entity_id: str) -> EntityLinks:
+    """Where an entity is edited."""
+    path = f"/provider/entities/{entity_id}"
+    return EntityLinks(f"{path}/edit", f"{path}/visibility", f"/provider/new/{kind}?copy={entity_id}")
+
+
+LINKS: Final = EditingLinks(
+    FormLinks(
+        "/provider/new/offering",
+        "/provider/new/price",
+        "/provider/new/specification",
+        "/provider/drafts",
+        "/provider/import",
+    ),
+    links_of,
+)
+
+
 def recorded_offers(frame: Frame, people: People) -> OfferPages:
     """The pages."""
     entropy = random.Random(7).randbytes
-    return OfferPages(
-        frame, people, RecordedCatalogue(), RecordedOrders(), RecordedSights(), NoActs(), entropy
-    )
+    recorded = RecordedCatalogue(), RecordedOrders(), RecordedSights(), NoActs()
+    return OfferPages(frame, people, *recorded, entropy, LINKS)

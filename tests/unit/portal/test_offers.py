@@ -8,9 +8,14 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from hansa.core.identifiers import entity_key
+from hansa.node.parts.pages.offers.assembly import editing_links
+from hansa.portal.providers.offers.entity import EditingLinks, EntityLinks, FormLinks, shown_conditions
+from hansa.portal.providers.offers.launching import LaunchCondition
 from hansa.store.tables import audit, publications
 from tests.support.business import CATALOG, DID
 from tests.support.offers import HTML, Offers, open_offers
@@ -478,3 +483,50 @@ async def test_a_version_that_is_none_or_not_here_is_not_compared(
     path = f"{page_of(sold)}/versions?{query}"
     response = await offers.as_("acme").get(path, headers=HTML)
     assert response.status == status
+
+
+# -- where something is written ----------------------------------------------------------------------------
+
+
+async def nothing(request: Request) -> Response:
+    raise AssertionError(request)
+
+
+def links_with(*paths: str) -> EditingLinks:
+    return editing_links([Route(path, nothing) for path in paths])
+
+
+def test_the_pages_lead_to_forms_that_there_are() -> None:
+    links = links_with("/provider/new/{kind}", "/provider/entities/{id}/edit")
+    assert links.of is not None
+    assert links.of("ProductOffering", "urn:x:1") == EntityLinks(
+        "/provider/entities/urn:x:1/edit", "", "/provider/new/offering?copy=urn%3Ax%3A1"
+    )
+    assert links.of("Category", "urn:x:1") == EntityLinks()
+    assert links.forms == FormLinks(
+        *(f"/provider/new/{one}" for one in ("offering", "price", "specification"))
+    )
+
+
+def test_the_pages_lead_nowhere_where_nothing_is_written() -> None:
+    links = links_with()
+    assert links.of is not None
+    assert links.of("ProductOffering", "urn:x:1") == EntityLinks()
+    assert links.forms == FormLinks()
+
+
+@pytest.mark.parametrize(
+    ("condition", "mend"),
+    [
+        (LaunchCondition("content", False), "edit"),
+        (LaunchCondition("visibility", False, False), "see"),
+        (LaunchCondition("identifier", False, False), "copy"),
+        (LaunchCondition("rule", False, False), ""),
+        (LaunchCondition("need", False, True, "urn:x:2"), "/provider/entities/urn:x:2"),
+        (LaunchCondition("need", False, False, "urn:x:2"), ""),
+        (LaunchCondition("content", True), ""),
+    ],
+)
+def test_a_condition_leads_to_where_it_is_mended(condition: LaunchCondition, mend: str) -> None:
+    (shown,) = shown_conditions((condition,), EntityLinks("edit", "see", "copy"))
+    assert shown.mend == mend

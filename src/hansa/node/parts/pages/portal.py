@@ -99,12 +99,12 @@ def portal(
     accounts = AccountPages(frame, people)
     acts = StoredActs(context.store)
     operators = operator_pages(frame, people, acts, operated)
-    offers = offer_pages(
-        *(frame, people, acts, context, business, replication.policy, replication.peers),
-        *(bus, origins.name),
-    )
     operations = tuple(business.operations.values())
     editing = editing_routes(frame, people, context, operations, reads, origins, acts)
+    offers = offer_pages(
+        *(frame, people, acts, context, business, replication.policy, replication.peers),
+        *(bus, origins.name, editing),
+    )
     pages = (
         *(*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search)),
         *(*operators, *offers.routes, *editing),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hansa.portal.providers.offers.elsewhere.seen import MemberSummary
+from hansa.portal.providers.offers.entity import FormLinks
 from hansa.portal.providers.offers.orders import StateCount
 from hansa.portal.providers.offers.own import KindCount, PublicationProblem
 
@@ -21,6 +22,7 @@ class DashboardPage(msgspec.Struct, frozen=True):
     elsewhere: tuple[MemberSummary, ...]
     """How the other members are with the first offerings that are announced; none: nothing is, or it is not
     known now."""
+    forms: FormLinks
     is_orderable: bool
     """Whether whoever looks can be a seller: it acts for an organisation."""
 

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
 from hansa.portal.providers.offers.launching import LaunchCondition
-from hansa.portal.providers.offers.own import ChangeAction, OwnEntity
+from hansa.portal.providers.offers.own import ChangeAction, Kind, OwnEntity
 
 ENTITIES_PATH: Final = "/provider/entities"
 
 
 class EntityLinks(msgspec.Struct, frozen=True):
-    """Where an entity is edited."""
+    """Where an entity is edited; empty: nowhere here."""
 
-    edit: str
-    visibility: str
-    copy: str
+    edit: str = ""
+    visibility: str = ""
+    copy: str = ""
+
+
+class FormLinks(msgspec.Struct, frozen=True):
+    """Where something new is written; empty: nowhere here."""
+
+    offering: str = ""
+    price: str = ""
+    specification: str = ""
+    begun: str = ""
+    """Forms that were begun."""
+    imports: str = ""
+    """Many at once, from a file."""
+
+
+class EditingLinks(msgspec.Struct, frozen=True):
+    """Where the pages lead to write something."""
+
+    forms: FormLinks = FormLinks()
+    of: Callable[[Kind, str], EntityLinks] | None = None
+    """Where an entity of a kind is edited, by its identifier."""
 
 
 class ShownCondition(msgspec.Struct, frozen=True):
@@ -38,8 +59,7 @@ class EntityPage(msgspec.Struct, frozen=True):
     refusal: str
     """Why the person may change nothing; empty: it may."""
     conditions: tuple[ShownCondition, ...]
-    links: EntityLinks | None
-    """None: it is edited elsewhere."""
+    links: EntityLinks
     public_path: str
     """Of the page that customers see; empty: there is none."""
 
@@ -60,7 +80,7 @@ def entity_path(entity_id: str, part: str = "") -> str:
 
 
 def shown_conditions(
-    conditions: tuple[LaunchCondition, ...], links: EntityLinks | None
+    conditions: tuple[LaunchCondition, ...], links: EntityLinks
 ) -> tuple[ShownCondition, ...]:
     """Conditions with where they are mended: first those that forbid the launch, last those that are met."""
 
@@ -71,7 +91,7 @@ def shown_conditions(
             return entity_path(one.subject) if one.is_required else ""
         if one.kind == "right":
             return "/account"
-        if links is None or one.kind == "rule":
+        if one.kind == "rule":
             return ""
         if one.kind == "visibility":
             return links.visibility

@@ -41,13 +41,13 @@ from hansa.portal.providers.offers.elsewhere.seen import (
 )
 from hansa.portal.providers.offers.elsewhere.sights import LeagueSights
 from hansa.portal.providers.offers.elsewhere.versions import versions_page
-from hansa.portal.providers.offers.entity import EntityLinks, EntityPage, shown_conditions
+from hansa.portal.providers.offers.entity import EditingLinks, EntityLinks, EntityPage, shown_conditions
 from hansa.portal.providers.offers.order_pages import OrderPages
 from hansa.portal.providers.offers.orders import SellerOrders
-from hansa.portal.providers.offers.own import CHANGE_ACTIONS, Kind, OwnCatalogue, OwnEntity, OwnQuery
+from hansa.portal.providers.offers.own import CHANGE_ACTIONS, OwnCatalogue, OwnEntity, OwnQuery
 
-Links = Callable[[Kind, str], EntityLinks]
-"""Where an entity of a kind is edited, by its identifier."""
+NO_LINKS: Final = EditingLinks()
+"""Nothing is written here."""
 
 
 class OfferPages:
@@ -61,7 +61,7 @@ class OfferPages:
         sights: Knows what the league has of them.
         acts: Records who changes what.
         entropy: For the names of outcomes.
-        links: Where entities are edited; None: nowhere.
+        links: Where entities are written.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class OfferPages:
         sights: LeagueSights,
         acts: Acts,
         entropy: Entropy,
-        links: Links | None = None,
+        links: EditingLinks = NO_LINKS,
     ) -> None:
         self._frame = frame
         self._people = people
@@ -116,6 +116,7 @@ class OfferPages:
             await self._orders.waiting(caller),
             await self._catalogue.problems(caller),
             await self._elsewhere(caller),
+            self._links.forms,
             is_orderable=caller.organization is not None,
         )
         return self._frame.negotiated(visit.request, "providers/dashboard.html", page)
@@ -189,7 +190,7 @@ class OfferPages:
             return ()
         return member_summaries(sights)
 
-    def _links_of(self, entity: OwnEntity) -> EntityLinks | None:
-        if self._links is None or entity.publication.state == "replica":
-            return None
-        return self._links(entity.kind, entity.id)
+    def _links_of(self, entity: OwnEntity) -> EntityLinks:
+        if self._links.of is None or entity.publication.state == "replica":
+            return EntityLinks()
+        return self._links.of(entity.kind, entity.id)
