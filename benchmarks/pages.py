@@ -37,7 +37,7 @@ from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.server import http_server, listening_socket, tune_interpreter
 from hansa.node.http.traffic import Traffic
 from hansa.portal import Branding, Frame
-from hansa.portal.catalogue.origins import AnnouncedVersion, Provenance
+from hansa.portal.catalogue.origins import AnnouncedVersion, OriginCertificate, Provenance
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.catalogue.routes import CataloguePages
 from hansa.store import Entity
@@ -66,6 +66,11 @@ class SameOrigins:
         """The newest events about an entity."""
         del entity
         return (VERSION,)
+
+    async def certificates(self, did: str) -> tuple[OriginCertificate, ...]:
+        """The certificates of a member's keys."""
+        del did
+        return ()
 
 
 async def serve(folder: Path, port: int) -> None:

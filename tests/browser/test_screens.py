@@ -14,7 +14,7 @@ from tests.support.editing_pages import EDITING_SCREENS
 from tests.support.league_pages import PROPOSAL, RIGA
 from tests.support.people import OPERATOR, PROVIDER, as_person
 from tests.support.recorded_offers import DRAFT, ORDER, READY, SOLD
-from tests.support.site import CATEGORY, OFFERING, REPLICA
+from tests.support.site import CATALOGUE, CATEGORY, OFFERING, PRICE, REPLICA, SPECIFICATION
 from tests.support.site import PROVIDER as PROVIDER_ID
 
 OPERATING = {
@@ -50,6 +50,9 @@ SCREENS = {
     "offering": f"/offerings/{OFFERING}",
     "replica": f"/offerings/{REPLICA}",
     "provider": f"/providers/{PROVIDER_ID}",
+    "specification": f"/specifications/{SPECIFICATION}",
+    "catalogue": f"/catalogues/{CATALOGUE}",
+    "price": f"/prices/{PRICE}",
     "categories": "/categories",
     "category": f"/categories/{CATEGORY}",
     "comparison": f"/compare?pick={OFFERING}&pick={REPLICA}&q=storage",

@@ -20,8 +20,10 @@ from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.members import Member
 from hansa.node.http.application import rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
+from hansa.node.parts.pages.favourites import FavouritesInStore
 from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
-from hansa.portal.catalogue.origins import AnnouncedVersion, Provenance
+from hansa.portal.catalogue.favourites import Favourites
+from hansa.portal.catalogue.origins import AnnouncedVersion, OriginCertificate, Provenance
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.catalogue.routes import CataloguePages
 from hansa.portal.frame.languages import Catalogues
@@ -39,8 +41,14 @@ REPLICA: Final = "urn:ngsi-ld:product-offering:dd936213-3b20-5bf8-82cf-826c3a90a
 """Of another member, which does not answer."""
 PROVIDER: Final = "urn:ngsi-ld:organization:57f888ea-4d48-580d-8c7b-98ec66d1ad3b"
 CATEGORY: Final = "urn:ngsi-ld:category:e45e17e4-0d57-5efe-bee0-aa169e61468a"
+SPECIFICATION: Final = "urn:ngsi-ld:product-specification:89ba5ab8-4ea0-5d74-ac5d-5c70d5746fae"
+CATALOGUE: Final = "urn:ngsi-ld:catalog:51f9de0a-3a7b-5081-9879-01b381f9183b"
+PRICE: Final = "urn:ngsi-ld:product-offering-price:ac82b5c3-10e0-5ef4-a940-e6af92105544"
 VERSION: Final = AnnouncedVersion(
     3, "productOfferingAttributeValueChangeEvent", 7, 812, "2026-11-28T10:00:00.000Z", "Launched"
+)
+CERTIFICATE: Final = OriginCertificate(
+    "Lübeck Market eG", "VATDE-123456789", "Seal Authority", "2027-06-30T00:00:00.000Z", "valid"
 )
 
 
@@ -68,6 +76,9 @@ class RecordedOrigins:
     async def history(self, entity: Entity) -> tuple[AnnouncedVersion, ...]:
         return () if self._is_silent else (VERSION,)
 
+    async def certificates(self, did: str) -> tuple[OriginCertificate, ...]:
+        return () if self._is_silent else (CERTIFICATE,)
+
 
 class Site:
     """A portal, and the store that it shows."""
@@ -93,6 +104,9 @@ class Site:
             *(self.frame, reads, search, origins, ENDPOINT, business.limits),
             version=business.store.last_change,
             clock=business.clock,
+            favourites=None
+            if people is None
+            else Favourites(people, FavouritesInStore(business.store, business.clock)),
         )
         self._more = [] if people is None or more is None else more(self.frame, people, business)
         self._search = SearchApi(search, authenticate, business.limits, self.pages.search)

@@ -112,6 +112,7 @@ def facts_of(report: Report) -> dict[str, str]:
         "retrieval": f"{number(report, 'pending')} pending, {number(report, 'failed')} failed, "
         f"{number(report, 'evidence')} records of evidence",
         "validator": _validator(report),
+        "search": _search(report),
         "disk": f"{number(report, 'disk_free_bytes')} bytes free",
     }
     filling = report.get("filling")
@@ -138,6 +139,15 @@ def facts_of(report: Report) -> dict[str, str]:
     if problems:
         facts["problems"] = "; ".join(problems)
     return facts
+
+
+def _search(report: Report) -> str:
+    """How far the index of the search is."""
+    progress = report.get("search")
+    if not isinstance(progress, dict):
+        return NONE
+    behind = f"{number(progress, 'behind')} changes behind"
+    return f"being built, {behind}" if progress.get("is_building") else behind
 
 
 def _rules(report: Report) -> str:

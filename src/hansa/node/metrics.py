@@ -266,6 +266,10 @@ FIGURES: Final = (
     ),
     Figure("hansa_child_running", "gauge", "1 while a child process runs.", ("child",)),
     Figure("hansa_child_starts_total", "counter", "How often a child process was started.", ("child",)),
+    Figure("hansa_search_unindexed_changes", "gauge", "Changes that the index of the search lacks so far."),
+    Figure(
+        "hansa_search_building", "gauge", "1 while that index is being built, so that searches miss some."
+    ),
     Figure("hansa_disk_free_bytes", "gauge", "Free space on the disk of the folder."),
 )
 
@@ -406,6 +410,8 @@ def _samples(report: StatusReport, traffic: Traffic, writes_waiting: int) -> dic
             ((child.name,), child.state is ChildState.RUNNING) for child in report.children
         ],
         "hansa_child_starts_total": [((child.name,), child.starts) for child in report.children],
+        "hansa_search_unindexed_changes": _one(report.search.behind),
+        "hansa_search_building": _one(report.search.is_building),
         "hansa_disk_free_bytes": _one(report.disk_free_bytes),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum, unique
 from pathlib import Path
 from typing import Final, Literal
@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from hansa import __version__
+from hansa.business.search.indexing import IndexProgress
 from hansa.core.clock import Clock, rfc3339
 from hansa.core.members import Member
 from hansa.node.folder.disk import DiskWatch, free_bytes
@@ -250,6 +251,7 @@ class StatusReport(MarketplaceStatus, frozen=True, kw_only=True):
     origins: tuple[OriginProgress, ...]
     unindexed: tuple[UnindexedSearch, ...]
     """The most frequent ones; `indexed_attributes` ends them."""
+    search: IndexProgress
     tasks: tuple[TaskState, ...]
     children: tuple[ChildStatus, ...]
     validator: ValidatorStatus
@@ -270,6 +272,7 @@ class StatusReporter:
         replication: ReplicationView,
         counters: Callable[[], ReplicationCounters],
         filling: Callable[[int], FillingProgress | None],
+        searching: Callable[[], Awaitable[IndexProgress]],
         tasks: BackgroundTasks,
         access: LedgerAccess,
         health: HealthReporter,
@@ -284,6 +287,7 @@ class StatusReporter:
         self._replication = replication
         self._counters = counters
         self._filling = filling
+        self._searching = searching
         self._tasks = tasks
         self._access = access
         self._health = health
@@ -384,9 +388,8 @@ class StatusReporter:
         progress = await self._replication.progress(self._registry.known(), ledger)
         readiness = await self.readiness(progress)
         gauges, origins, blocks = progress.gauges, progress.origins, self._health.blocks
-        common = self._common(readiness, ledger, await self.entities())
         return StatusReport(
-            **msgspec.structs.asdict(common),
+            **msgspec.structs.asdict(self._common(readiness, ledger, await self.entities())),
             version=__version__,
             uptime_s=round(self.uptime_s, 3),
             reasons=readiness.reasons,
@@ -414,6 +417,7 @@ class StatusReporter:
             counters=self._counters(),
             origins=origins,
             unindexed=self.unindexed(),
+            search=await self._searching(),
             tasks=self._tasks.states,
             children=self.children(),
             validator=self._access.guard.status,

@@ -34,6 +34,7 @@ from hansa.business.index_plan import index_plan
 from hansa.business.jobs.runner import JobRunner
 from hansa.business.models import Models
 from hansa.business.models import load as load_models
+from hansa.business.search.indexing import IndexProgress
 from hansa.business.visibility import PublicParts
 from hansa.core.cache import HasFigures
 from hansa.core.clock import Clock, rfc3339
@@ -235,6 +236,7 @@ def status_parts(
     replication: Replication,
     access: LedgerAccess,
     tasks: BackgroundTasks,
+    searching: Callable[[], Awaitable[IndexProgress]],
     chain_id: str,
     light: LightBlocks,
     own: Callable[[], OwnMembership],
@@ -277,6 +279,7 @@ def status_parts(
             view,
             done,
             replication.retriever.sources.filling.progress,
+            searching,
             tasks,
         ),
         *(access, health, chain_id, clock),
@@ -338,7 +341,7 @@ class Marketplace:
         # What is served.
         self.traffic = traffic = Traffic()
         ledger, reporter = status_parts(
-            *(settings, store, self.bus, registry, replication, access, self.tasks),
+            *(settings, store, self.bus, registry, replication, access, self.tasks, searching.progress),
             *(chain_id, self.light, lambda: OwnMembership(did, own_key.kid, endpoint), clock),
             policies_problem=lambda: self.rights.watch.problem,
             trust_problem=lambda: self.trust.problem,

@@ -70,6 +70,8 @@ FOR_PEOPLE = ("/operator", "/provider")
 OF_OPERATORS = "/operator"
 """Pages, with forms, for sessions alone: tried in `tests/unit/node/test_operators_alone.py` and
 `tests/unit/portal/operators`."""
+OF_FAVOURITES = {"/favourites", "/favourites/remove"}
+"""Take forms; what is wrong with them is tried in `tests/unit/portal/test_favourites.py`."""
 OF_SUBSCRIPTIONS = {f"{SUBSCRIPTIONS}/{{id}}/{what}" for what in ("resend", "resume", "secret", "test")}
 WRITES = [
     *writes(MODELS),
@@ -142,6 +144,7 @@ async def test_the_only_bodies_outside_of_the_apis_are_known(whole: Whole) -> No
         *OF_PEERS,
         *OF_PROVIDERS,
         *OF_EDITING,
+        *OF_FAVOURITES,
         *OF_SUBSCRIPTIONS,
         f"{SUBSCRIPTIONS}/{{id}}",
     }

@@ -23,7 +23,7 @@ async def league() -> AsyncIterator[League]:
 async def origins_of(league: League, marketplace: Marketplace) -> LedgerOrigins:
     known = await league.marketplaces[0].bus.members()
     registry = MemberRegistry(marketplace.bus, league.clock, known)
-    return LedgerOrigins(marketplace.did, "here", marketplace.store, marketplace.bus, registry)
+    return LedgerOrigins(marketplace.did, "here", marketplace.store, marketplace.bus, registry, league.clock)
 
 
 async def shown(league: League, marketplace: Marketplace, entity_id: str) -> Provenance:

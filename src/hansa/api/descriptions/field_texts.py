@@ -29,6 +29,7 @@ FIELD_TEXTS: Final[Mapping[str, str]] = {
     "count": "How many there are.",
     "crv": "Curve of the key (RFC 7518).",
     "did": "DID of the member.",
+    "search": "How far the index of the search is.",
     "disk_free_bytes": "Bytes that are free on the disk of the marketplace's folder.",
     "endDateTime": "Time at which the entity ceases to apply (RFC 3339).",
     "endpoint": "Address of the public HTTP interface, without a trailing slash.",

@@ -108,6 +108,15 @@ class UnindexedChanges:
         self._overlay = {each: document for each, (_, document) in self._documents.items()}
 
 
+class IndexProgress(msgspec.Struct, frozen=True):
+    """How far the index of the search is."""
+
+    behind: int
+    """Changes of the store that are not in it yet."""
+    is_building: bool
+    """Whether it is being built, so that searches do not find everything."""
+
+
 class IndexFollower:
     """Has the index follow the store.
 
@@ -161,6 +170,12 @@ class IndexFollower:
         if self._is_building:
             self._is_building = False
             await self._index.compact()
+
+    async def progress(self) -> IndexProgress:
+        """How far the index is."""
+        at = 0 if self._position is None else self._position.change
+        behind = max(0, await self._store.last_change() - at)
+        return IndexProgress(behind, behind > UNINDEXED_MAX)
 
     async def begin(self) -> None:
         """See how far the index is; one that is of something else, or of other rules, is emptied."""

@@ -55,6 +55,11 @@ async def check_running(settings: Settings, token: str) -> list[CheckResult]:
         todo = "Repeated automatically; `hansa status` shows the reasons."
         results.append(look("retrieval", f"{number(report, 'failed')} failed", todo))
     results.append(check_indexes(report.get("unindexed")))
+    search = report.get("search")
+    if isinstance(search, dict) and search.get("is_building"):
+        todo = "It is built while the marketplace serves, and searches miss what is not in it yet: wait."
+        behind = f"its index is being built: {number(search, 'behind')} changes are missing"
+        results.append(look("search", behind, todo))
     return results
 
 

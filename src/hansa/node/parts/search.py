@@ -43,6 +43,7 @@ class Searching:
 
         self.search: Final = Search(context, self._index, self._follower.unindexed, origin_name)
         self._context = context
+        self.progress: Final = self._follower.progress
         self.caches: Final[tuple[HasFigures, ...]] = (maker.cache, self._index.cache)
 
     def routes(self, page: Page) -> list[Route]:

@@ -54,6 +54,15 @@ class ComparisonPage(msgspec.Struct, frozen=True):
     """What was searched for, to add one."""
     hits: tuple[tuple[ShownHit, str], ...] = ()
     """What was found, and where adding it leads."""
+    stored: tuple[str, ...] | None = None
+    """Favourites that are kept for whoever is logged in; None: nobody is, or it is a comparison."""
+    absent: tuple[str, ...] = ()
+    """Those of `picked` that are not here."""
+
+    @property
+    def unsaved(self) -> tuple[str, ...]:
+        """What is picked by the address and is no favourite yet."""
+        return tuple(one for one in self.picked if one not in (self.stored or ()))
 
 
 def comparison_page(
@@ -74,6 +83,7 @@ def comparison_page(
         rows=tuple(_rows(compared)),
         picked=picked,
         missing=len(picked) - len(compared),
+        absent=tuple(one for one in picked if one not in {each.offering.id for each in compared}),
         other=picks(other, picked),
     )
 

@@ -45,8 +45,23 @@ class Provenance(msgspec.Struct, frozen=True):
     """Path of the receipt; None when there is none to get."""
 
 
+class OriginCertificate(msgspec.Struct, frozen=True):
+    """The certificate of a member's key, as the ledger has it: verified by all members when it came."""
+
+    subject: str
+    """Name of whom it certifies."""
+    organization: str
+    """Identifier in it, as `VATES-12345678`; empty when it names none."""
+    issuer: str
+    """Name of who certified."""
+    not_after: str
+    """RFC 3339."""
+    state: str
+    """`valid`, `expiring`, `expired` or `revoked`."""
+
+
 class KnownOrigins(Protocol):
-    """What knows where entities come from. Neither method fails: what cannot be read is left out."""
+    """What knows where entities come from. No method fails: what cannot be read is left out."""
 
     def name(self, did: str | None) -> str:
         """The name of a member; of this marketplace for None."""
@@ -56,3 +71,6 @@ class KnownOrigins(Protocol):
 
     async def history(self, entity: Entity) -> tuple[AnnouncedVersion, ...]:
         """The newest events about an entity, the newest first."""
+
+    async def certificates(self, did: str) -> tuple[OriginCertificate, ...]:
+        """The certificates of a member's keys; none while the ledger does not answer."""

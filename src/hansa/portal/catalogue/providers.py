@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
 
-from hansa.portal.catalogue.fields import Fields, fields_in, items_in, text_in
-from hansa.portal.catalogue.origins import Provenance
+from hansa.business.search.request import OFFSET_MAX
+from hansa.portal.catalogue.fields import Fields, fields_in, items_in, path_of, text_in
+from hansa.portal.catalogue.origins import OriginCertificate, Provenance
 from hansa.portal.catalogue.search_page import ShownHit
+
+OFFERINGS_SHOWN: Final = 24
+"""On a page."""
 
 
 class ProviderContact(msgspec.Struct, frozen=True):
@@ -31,8 +36,17 @@ class ProviderPage(msgspec.Struct, frozen=True):
     contacts: tuple[ProviderContact, ...]
     references: tuple[tuple[str, str], ...]
     """Kind and value of registrations and addresses elsewhere."""
+    identifications: tuple[tuple[str, str], ...]
+    """By which registers it is known, and who keeps each; as it says itself."""
+    certificates: tuple[OriginCertificate, ...]
+    """Of the marketplace that it comes from."""
     offerings: tuple[ShownHit, ...]
+    """Those of this page."""
+    first: int
+    """Number of the first of them."""
     total: int
+    previous: str | None
+    next: str | None
     search: str
     """Path of the search in what it offers."""
     provenance: Provenance | None
@@ -40,9 +54,16 @@ class ProviderPage(msgspec.Struct, frozen=True):
 
 
 def provider_page(
-    entity_id: str, fields: Fields, offerings: tuple[ShownHit, ...], total: int, provenance: Provenance | None
+    entity_id: str,
+    fields: Fields,
+    offerings: tuple[ShownHit, ...],
+    total: int,
+    offset: int,
+    provenance: Provenance | None,
+    certificates: tuple[OriginCertificate, ...],
 ) -> ProviderPage:
-    """The page of an organisation."""
+    """The page of an organisation, with its offerings behind the first `offset`."""
+    path, following = path_of("providers", entity_id), offset + len(offerings)
     legal = text_in(fields, "name")
     return ProviderPage(
         id=entity_id,
@@ -56,8 +77,17 @@ def provider_page(
             for one in items_in(fields, "externalReference")
             if text_in(one, "name")
         ),
+        identifications=tuple(
+            (text_in(one, "identificationId"), text_in(one, "issuingAuthority"))
+            for one in items_in(fields, "organizationIdentification")
+            if text_in(one, "identificationId")
+        ),
+        certificates=certificates,
         offerings=offerings,
+        first=offset + 1,
         total=total,
+        previous=f"{path}?offset={max(0, offset - OFFERINGS_SHOWN)}" if offset else None,
+        next=f"{path}?offset={following}" if offerings and following < min(total, OFFSET_MAX) else None,
         search=search_of(entity_id),
         provenance=provenance,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
@@ -21,7 +22,9 @@ PRICE: Final = "ProductOfferingPrice"
 SPECIFICATION: Final = "ProductSpecification"
 CATEGORY: Final = "Category"
 ORGANIZATION: Final = "Organization"
-SHOWN_COLLECTIONS: Final = frozenset({OFFERING, PRICE, SPECIFICATION, CATEGORY, ORGANIZATION})
+SPECIFICATIONS: Final = (SPECIFICATION, "ServiceSpecification", "ResourceSpecification")
+CATALOGUES: Final = ("Catalog", "ServiceCatalog", "ResourceCatalog")
+SHOWN_COLLECTIONS: Final = frozenset({OFFERING, PRICE, CATEGORY, ORGANIZATION, *SPECIFICATIONS, *CATALOGUES})
 
 
 class CatalogueReads:
@@ -33,12 +36,13 @@ class CatalogueReads:
     """
 
     def __init__(self, operations: Iterable[ApiOperations], authenticate: Authenticate) -> None:
-        self._reads: dict[str, ReadOperation] = {
-            collection: one.read
-            for api in operations
-            for collection, one in api.by_collection.items()
-            if collection in SHOWN_COLLECTIONS
-        }
+        self._reads: dict[str, ReadOperation] = {}
+        self._paths: dict[str, str] = {}
+        for api in operations:
+            for collection, one in api.by_collection.items():
+                if collection in SHOWN_COLLECTIONS:
+                    self._reads[collection] = one.read
+                    self._paths[collection] = f"{api.api.base_path.rstrip('/')}/{one.resource.name}"
         assert self._reads.keys() == SHOWN_COLLECTIONS, "the catalogue has all of them"
         self._authenticate = authenticate
 
@@ -48,6 +52,10 @@ class CatalogueReads:
             return self._authenticate(headers_of(request.headers.raw))
         except Refused:
             return ANONYMOUS
+
+    def address(self, entity: Entity) -> str:
+        """The path of an entity in the TM Forum API."""
+        return f"{self._paths[entity.type]}/{quote(entity.id, safe=':')}"
 
     async def one(self, caller: Caller, collection: str, entity_id: str) -> Entity:
         """An entity.

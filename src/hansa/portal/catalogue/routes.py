@@ -5,6 +5,8 @@
 /offerings/{id}         an offering; `quantity.ID=` of its prices for a preview
 /providers/{id}         who offers
 /categories             the tree; /categories/{id} one of them
+/specifications/{id}, /catalogues/{id}, /prices/{id}
+                        what offerings are made of (`hansa.portal.catalogue.details`)
 /compare, /favourites   the offerings of `pick=`, side by side or as a list; `q=` finds another one to add
 /feed.atom              what is new
 /sitemap.xml, /robots.txt
@@ -21,7 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hansa.business.search.request import search_request
+from hansa.business.query.paging import number
+from hansa.business.search.request import OFFSET_MAX, search_request
 from hansa.business.search.results import FacetSelection, Named, SearchPage, SearchRequest
 from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.clock import Clock
@@ -29,6 +32,8 @@ from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.portal.catalogue.categories import CategoriesPage, CategoryPage, category_tree, search_in
 from hansa.portal.catalogue.comparison import COMPARED_MAX, ComparisonPage, comparison_page, picks
+from hansa.portal.catalogue.details.routes import DetailPages
+from hansa.portal.catalogue.favourites import FAVOURITES_PATH, Favourites
 from hansa.portal.catalogue.feeds import (
     ATOM_MEDIA_TYPE,
     SITEMAP_MAX,
@@ -45,7 +50,7 @@ from hansa.portal.catalogue.offering.prices import QUANTITY_PARAMETER, preview, 
 from hansa.portal.catalogue.offering.structured import structured_data
 from hansa.portal.catalogue.origins import KnownOrigins, Provenance
 from hansa.portal.catalogue.page_cache import PageCache
-from hansa.portal.catalogue.providers import provider_page
+from hansa.portal.catalogue.providers import OFFERINGS_SHOWN, provider_page
 from hansa.portal.catalogue.reading import OFFERING, ORGANIZATION, CatalogueReads, fields_of
 from hansa.portal.catalogue.search_page import (
     PICKED_MAX,
@@ -61,6 +66,8 @@ from hansa.store import Entity, Filter, Query, SortKey
 FEED_MAX: Final = 50
 FEW: Final = 12
 """Offerings on the page of a category or a provider; the others are a search away."""
+SHOWN_MAX: Final = 70
+"""Favourites on their page: those that are stored, and those of its address."""
 ADDABLE_MAX: Final = 8
 """Offerings among which one is chosen to add."""
 API_PATH: Final = "/tmf-api/productCatalogManagement/v4/productOffering"
@@ -87,6 +94,7 @@ class CataloguePages:
         limits: Of queries.
         version: A number that every change of the store changes.
         clock: For the age of pages that are there.
+        favourites: Of whoever is logged in; None: lists are in URLs alone.
     """
 
     def __init__(
@@ -99,7 +107,9 @@ class CataloguePages:
         limits: Limits,
         version: Callable[[], Awaitable[int]],
         clock: Clock,
+        favourites: Favourites | None = None,
     ) -> None:
+        self._favourites = favourites
         self._frame = frame
         self._pages = PageCache(frame, reads.caller, version, clock)
         self.cache: Final = self._pages.cache
@@ -110,6 +120,7 @@ class CataloguePages:
         self._origins = origins
         self._endpoint = endpoint
         self._limits = limits
+        self._details = DetailPages(frame, reads, origins, self._few)
 
     def routes(self) -> list[BaseRoute]:
         """All of them but `/search`, which is also JSON."""
@@ -120,8 +131,10 @@ class CataloguePages:
             Route("/providers/{id}", handler(self.provider)),
             Route("/categories", handler(self.categories)),
             Route("/categories/{id}", handler(self.category)),
+            *self._details.routes(handler),
             Route("/compare", handler(self.compare)),
             Route("/favourites", handler(self.favourites)),
+            *(self._favourites.routes() if self._favourites else ()),
             Route("/feed.atom", self.feed),
             Route("/sitemap.xml", self.sitemap),
             Route("/robots.txt", self.robots),
@@ -174,8 +187,14 @@ class CataloguePages:
             canonical=canonical,
             structured=structured_data(offering, canonical) if entity.public else {},
             api=f"{API_PATH}/{quote(entity.id, safe=':')}",
+            is_favourite=await self._is_favourite(request, entity.id),
         )
         return self._frame.negotiated(request, "offering.html", page)
+
+    async def _is_favourite(self, request: Request, entity_id: str) -> bool | None:
+        """Whether an offering is one of whoever looks; None: that is not known here."""
+        stored = await self._favourites.of(request) if self._favourites else None
+        return None if stored is None else entity_id in stored
 
     async def provider(self, request: Request) -> Response:
         """`GET /providers/{id}`: also of organisations that are only referred to.
@@ -192,13 +211,16 @@ class CataloguePages:
         except Refused as error:
             if error.code is not Code.NOT_FOUND:
                 raise
-        hits, total = await self._few(caller, FacetSelection("provider", (entity_id,)))
+        offset = number("offset", request.query_params.getlist("offset") or None, 0, OFFSET_MAX)
+        selection = FacetSelection("provider", (entity_id,))
+        hits, total = await self._few(caller, selection, offset, OFFERINGS_SHOWN)
         if entity is None and not total:
             raise Refused(Code.NOT_FOUND, "No organisation of this identifier offers anything here.")
         if entity is None:
             fields = {"tradingName": _provider_name(hits, entity_id)}
         provenance: Provenance | None = await self._origins.provenance(entity) if entity else None
-        page = provider_page(entity_id, fields, hits, total, provenance)
+        certificates = await self._origins.certificates(provenance.did) if provenance else ()
+        page = provider_page(entity_id, fields, hits, total, offset, provenance, certificates)
         return self._frame.negotiated(request, "provider.html", page)
 
     async def categories(self, request: Request) -> Response:
@@ -230,7 +252,12 @@ class CataloguePages:
 
     async def favourites(self, request: Request) -> Response:
         """`GET /favourites`."""
-        page = await self._picked(request, PICKED_MAX, "/favourites", "/compare")
+        stored = await self._favourites.of(request) if self._favourites else None
+        if stored is None:
+            page = await self._picked(request, PICKED_MAX, FAVOURITES_PATH, "/compare")
+        else:
+            page = await self._picked(request, SHOWN_MAX, FAVOURITES_PATH, "/compare", stored)
+            page = msgspec.structs.replace(page, stored=stored)
         return self._frame.negotiated(request, "favourites.html", page)
 
     async def feed(self, _: Request) -> Response:
@@ -264,10 +291,13 @@ class CataloguePages:
         rules = "User-agent: *\nDisallow: /search?\nDisallow: /compare?\nDisallow: /favourites?\nDisallow: /preferences\n"
         return Response(f"{rules}Sitemap: {self._endpoint}/sitemap.xml\n", media_type="text/plain")
 
-    async def _few(self, caller: Caller, selection: FacetSelection) -> tuple[tuple[ShownHit, ...], int]:
+    async def _few(
+        self, caller: Caller, selection: FacetSelection, offset: int = 0, limit: int = FEW
+    ) -> tuple[tuple[ShownHit, ...], int]:
         """Some offerings of a selection, and how many there are."""
         only = (FacetSelection("type", (OFFERING,)), selection)
-        result = await self._searches.page(caller, SearchRequest(selections=only, sort="newest", limit=FEW))
+        search = SearchRequest(selections=only, sort="newest", offset=offset, limit=limit)
+        result = await self._searches.page(caller, search)
         return search_view(result, (), (), self._origins).hits, result.total
 
     async def _alike(self, caller: Caller, offering: Offering) -> tuple[Named, ...]:
@@ -276,10 +306,13 @@ class CataloguePages:
         except Unavailable:
             return ()  # the page is about another offering, and is whole without them
 
-    async def _picked(self, request: Request, count_max: int, path: str, other: str) -> ComparisonPage:
-        """The offerings that a request names, and what matches to add one."""
+    async def _picked(
+        self, request: Request, count_max: int, path: str, other: str, stored: tuple[str, ...] = ()
+    ) -> ComparisonPage:
+        """The offerings that a request names, and those that are stored; and what matches to add one."""
         caller = self._reads.caller(request)
-        _, _, picked = search_parts(request.scope["query_string"])
+        _, _, named = search_parts(request.scope["query_string"])
+        picked = tuple(dict.fromkeys((*named, *stored)))
         columns = []
         for entity_id in picked[:count_max]:
             try:
@@ -299,7 +332,7 @@ class CataloguePages:
         except HansaError:
             return msgspec.structs.replace(page, text=text)
         hits = search_view(result, (), picked, self._origins).hits
-        adding = tuple((one, picks(path, (*picked, one.hit.id))) for one in hits if not one.is_picked)
+        adding = tuple((one, picks(path, (*named, one.hit.id))) for one in hits if not one.is_picked)
         return msgspec.structs.replace(page, text=text, hits=adding)
 
 

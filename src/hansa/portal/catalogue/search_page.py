@@ -11,13 +11,21 @@ import msgspec
 from hansa.business.search.results import FacetName, Hit, SearchPage
 from hansa.portal.catalogue.fields import path_of
 from hansa.portal.catalogue.origins import KnownOrigins
+from hansa.portal.catalogue.reading import CATALOGUES, SPECIFICATIONS
 
 PICK: Final = "pick"
 """The parameter with the offerings that are picked for comparing."""
 OWN_PARAMETERS: Final = frozenset({PICK, "lang"})
 """Parameters of the page that are none of the search."""
 PICKED_MAX: Final = 20
-PAGE_PATHS: Final = {"ProductOffering": "offerings", "Organization": "providers", "Category": "categories"}
+PAGE_PATHS: Final = {
+    "ProductOffering": "offerings",
+    "Organization": "providers",
+    "Category": "categories",
+    "ProductOfferingPrice": "prices",
+    **dict.fromkeys(SPECIFICATIONS, "specifications"),
+    **dict.fromkeys(CATALOGUES, "catalogues"),
+}
 
 Pairs = tuple[tuple[str, str], ...]
 

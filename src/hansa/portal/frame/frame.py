@@ -27,6 +27,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hansa import __version__
+from hansa.core.http import NO_STORE
 from hansa.core.thread_work import MadeOnce
 from hansa.portal.frame.assets import Assets
 from hansa.portal.frame.branding import Branding
@@ -115,7 +116,8 @@ class Frame:
     ) -> Response:
         """A page as a response."""
         reader = self.reader(request)
-        more = {**page_headers(policy), "Content-Language": reader.language, **(headers or {})}
+        known = NO_STORE if reader.account is not None else {}
+        more = {**page_headers(policy), "Content-Language": reader.language, **known, **(headers or {})}
         return Response(self.render(template, page, reader), status, media_type=HTML, headers=more)
 
     def reader(self, request: Request) -> PageReader:

@@ -1,8 +1,10 @@
 "use strict";
 // Sends the requests of the forms to this marketplace, and finds APIs in the list. The token stays in its field:
-// it is kept nowhere else and goes with a request of this page only.
+// it is kept nowhere else and goes with a request of this page only. Whoever is logged in needs none: requests go with
+// the session then, and what changes something with the token of this page.
 
 const SHOWN_MAX_CHARS = 200000;
+const session = document.getElementById("session");
 
 function make(tag, text, name) {
   const element = document.createElement(tag);
@@ -32,8 +34,9 @@ function requestOf(form) {
   }
   const body = form.querySelector("textarea");
   if (body) headers["Content-Type"] = form.querySelector("select.media").value;
-  const token = document.getElementById("token").value.trim();
+  const token = session ? "" : document.getElementById("token").value.trim();
   if (token) headers.Authorization = `Bearer ${token}`;
+  if (session && form.dataset.method !== "GET") headers["X-CSRF-Token"] = session.dataset.csrf;
   return {
     method: form.dataset.method,
     url: path + (query.length ? `?${query.join("&")}` : ""),
@@ -45,7 +48,9 @@ function requestOf(form) {
 function asCommand(request) {
   const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
   const parts = [`curl -s -X ${request.method} ${quoted(location.origin + request.url)}`];
+  if (session) parts.push('-H "Authorization: Bearer $TOKEN"');
   for (const [name, value] of Object.entries(request.headers)) {
+    if (name === "X-CSRF-Token") continue;
     parts.push(name === "Authorization" ? '-H "Authorization: Bearer $TOKEN"' : `-H ${quoted(`${name}: ${value}`)}`);
   }
   if (request.body !== undefined) parts.push(`-d ${quoted(request.body)}`);
@@ -88,7 +93,7 @@ async function send(form) {
     const started = performance.now();
     const response = await fetch(request.url, {
       method: request.method, headers: request.headers, body: request.body,
-      cache: "no-store", credentials: "omit", redirect: "manual",
+      cache: "no-store", credentials: session ? "same-origin" : "omit", redirect: "manual",
     });
     const text = await response.text();
     const status = make("p", `${response.status} ${response.statusText}`.trim(), "status");
@@ -111,6 +116,9 @@ function chooseMedia(select) {
   const body = select.form.querySelector("textarea");
   body.value = select.selectedOptions[0].dataset.example;
 }
+
+const tokenField = document.getElementById("token");
+if (session && tokenField) tokenField.closest(".tools").hidden = true;
 
 for (const form of document.querySelectorAll("form.try")) {
   form.hidden = false;

@@ -7,11 +7,22 @@ from typing import Final
 import msgspec
 
 from hansa.core.cache import Cache
+from hansa.core.certificates.certificate import read_certificate
+from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 from hansa.core.identifiers import entity_key
 from hansa.core.members import Member
-from hansa.portal.catalogue.origins import AnnouncedVersion, Provenance
+from hansa.core.trust.certificates import (
+    CERTIFICATES,
+    KeyCertificate,
+    certificate_bytes,
+    certificate_key,
+    certificate_state,
+    read_key_certificate,
+)
+from hansa.portal.catalogue.origins import AnnouncedVersion, OriginCertificate, Provenance
 from hansa.pubsub.bus import BusReads
+from hansa.pubsub.ledger.reading import time_text
 from hansa.pubsub.ledger_records import CommittedEvent, EventFilter
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
@@ -43,9 +54,13 @@ class LedgerOrigins:
         store: Has the heads and the publications.
         bus: The ledger, as strangers read it: what is shown to everybody takes nothing from replication.
         registry: The members.
+        clock: For which certificates are valid.
     """
 
-    def __init__(self, did: str, name: str, store: Store, bus: BusReads, registry: MemberRegistry) -> None:
+    def __init__(
+        self, did: str, name: str, store: Store, bus: BusReads, registry: MemberRegistry, clock: Clock
+    ) -> None:
+        self._clock = clock
         self._did = did
         self._name = name
         self._store = store
@@ -95,6 +110,20 @@ class LedgerOrigins:
             return ()
         return tuple(map(_version, reversed(page.events)))
 
+    async def certificates(self, did: str) -> tuple[OriginCertificate, ...]:
+        """The certificates of a member's keys; none while the ledger does not answer."""
+        member = self._member(did)
+        now_ms = int(1000 * self._clock.now().timestamp())
+        certificates = []
+        for key in member.keys if member is not None else ():
+            try:
+                body = await self._bus.record(CERTIFICATES, certificate_key(did, key.kid))
+            except HansaError:
+                return ()
+            if body is not None:
+                certificates.append(_certificate(read_key_certificate(body), now_ms))
+        return tuple(certificates)
+
     async def _place(self, entity: Entity) -> OnLedger:
         if entity.origin is None:
             published = (await publications.states(self._store, (entity.id,))).get(entity.id)
@@ -139,4 +168,15 @@ def _version(committed: CommittedEvent) -> AnnouncedVersion:
         height=committed.height,
         time=committed.time,
         status=event.metadata.lifecycleStatus,
+    )
+
+
+def _certificate(certificate: KeyCertificate, now_ms: int) -> OriginCertificate:
+    leaf = read_certificate(certificate_bytes(certificate.x5c[0]))
+    return OriginCertificate(
+        subject=leaf.subject.common_name,
+        organization=leaf.subject.organization_identifier or "",
+        issuer=leaf.issuer.common_name,
+        not_after=time_text(1000 * certificate.not_after_s),
+        state=certificate_state(certificate, now_ms),
     )

@@ -22,6 +22,7 @@ from hansa.node.http.application import ErrorAnswer, rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.parts.pages.acts import StoredActs
 from hansa.node.parts.pages.editing import editing_routes
+from hansa.node.parts.pages.favourites import FavouritesInStore
 from hansa.node.parts.pages.offers.assembly import offer_pages
 from hansa.node.parts.pages.operators import Operated, operator_pages
 from hansa.node.parts.pages.origins import LedgerOrigins
@@ -30,6 +31,7 @@ from hansa.node.parts.search import Searching
 from hansa.node.settings.loading import Settings
 from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
 from hansa.portal.accounts import AccountPages
+from hansa.portal.catalogue.favourites import Favourites
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.catalogue.routes import CataloguePages
 from hansa.portal.frame.acts import Acts
@@ -89,11 +91,12 @@ def portal(
         return error_page(frame, request, error) if wants_page(request) else response_of(error)
 
     reads = CatalogueReads(business.operations.values(), context.authenticate)
-    origins = LedgerOrigins(settings.did, settings.name, context.store, bus, registry)
+    origins = LedgerOrigins(*(settings.did, settings.name, context.store, bus, registry), context.clock)
     catalogue = CataloguePages(
         *(frame, reads, searching.search, origins, settings.endpoint, settings.limits),
         version=context.store.last_change,
         clock=context.clock,
+        favourites=Favourites(people, FavouritesInStore(context.store, context.clock)),
     )
     routes = PortalRoutes(frame, context.models, settings.endpoint, overview, described)
     accounts = AccountPages(frame, people)

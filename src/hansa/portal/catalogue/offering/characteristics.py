@@ -7,11 +7,19 @@ from typing import Final
 
 import msgspec
 
-from hansa.portal.catalogue.fields import Fields, fields_in, items_in, number_in, scalar, text_in
+from hansa.portal.catalogue.fields import NO_FIELDS, Fields, fields_in, items_in, number_in, scalar, text_in
 
 LABEL: Final = "compliance:"
 """Beginning, in any case, of names of characteristics that are compliance labels."""
-VALUE_LISTS: Final = ("productSpecCharacteristicValue", "characteristicValueSpecification")
+SPECIFIED: Final = (
+    *("productSpecCharacteristic", "specCharacteristic"),
+    *("serviceSpecCharacteristic", "resourceSpecCharacteristic"),
+)
+"""Attributes of specifications that hold characteristics."""
+VALUE_LISTS: Final = (
+    *("productSpecCharacteristicValue", "characteristicValueSpecification"),
+    *("serviceSpecCharacteristicValue", "resourceSpecCharacteristicValue"),
+)
 
 
 class Characteristic(msgspec.Struct, frozen=True):
@@ -31,6 +39,16 @@ class ComplianceLabel(msgspec.Struct, frozen=True):
     name: str
     evidence: str
     """What the provider says about it; often an address."""
+
+
+def characteristics_of(specification: Fields) -> tuple[Characteristic, ...]:
+    """Those of a specification of a product, a service or a resource."""
+    return characteristics(NO_FIELDS, specification)
+
+
+def labels_of_all(specification: Fields) -> tuple[ComplianceLabel, ...]:
+    """The compliance labels that a specification has."""
+    return labels(NO_FIELDS, specification)
 
 
 def characteristics(offering: Fields, specification: Fields) -> tuple[Characteristic, ...]:
@@ -55,7 +73,8 @@ def labels(offering: Fields, specification: Fields) -> tuple[ComplianceLabel, ..
 
 
 def _all(offering: Fields, specification: Fields) -> Iterable[Fields]:
-    yield from items_in(specification, "productSpecCharacteristic")
+    for attribute in SPECIFIED:
+        yield from items_in(specification, attribute)
     yield from items_in(offering, "prodSpecCharValueUse")
 
 

@@ -126,6 +126,8 @@ class OfferingPage(msgspec.Struct, frozen=True):
     """JSON-LD (`structured`); empty for what is not for everybody."""
     api: str
     """Path of the entity in the TM Forum API."""
+    is_favourite: bool | None = None
+    """Of whoever is logged in; None: nobody is."""
 
 
 async def offering_of(
@@ -164,7 +166,7 @@ async def offering_of(
         terms=tuple(map(_term, items_in(fields, "productOfferingTerm"))),
         agreements=references_in(fields, "agreement"),
         service_level=next(iter(_single(fields, ("serviceLevelAgreement",))), None),
-        attachments=(*_attachments(fields), *_attachments(specification)),
+        attachments=(*attachments_of(fields), *attachments_of(specification)),
         related=(
             *_related(items_in(fields, "bundledProductOffering"), "bundled"),
             *_related(items_in(fields, "productOfferingRelationship"), ""),
@@ -223,6 +225,11 @@ def _term(fields: Fields) -> OfferingTerm:
         number_in(duration, "amount"),
         text_in(duration, "units"),
     )
+
+
+def attachments_of(fields: Fields) -> tuple[OfferingAttachment, ...]:
+    """The documents that an entity names."""
+    return tuple(_attachments(fields))
 
 
 def _attachments(fields: Fields) -> Iterable[OfferingAttachment]:

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+FAVOURITES: Final = """
+CREATE TABLE favourite (
+  subject TEXT NOT NULL,
+  entity TEXT NOT NULL,
+  added_ms INTEGER NOT NULL,
+  PRIMARY KEY (subject, entity)
+) STRICT, WITHOUT ROWID;
+"""
+
 LOGINS: Final = """
 CREATE TABLE browser_session (
   name BLOB PRIMARY KEY,

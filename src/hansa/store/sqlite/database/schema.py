@@ -13,7 +13,7 @@ from hansa.store.sqlite.database.audit_tables import AUDIT
 from hansa.store.sqlite.database.confidential_tables import CONFIDENTIAL, SEALED_POSITIONS
 from hansa.store.sqlite.database.forwarding_tables import DELEGATION_ACCOUNTS, FORWARDING, QUEUED_ACTORS
 from hansa.store.sqlite.database.issuing_tables import ISSUING
-from hansa.store.sqlite.database.login_tables import LOGINS
+from hansa.store.sqlite.database.login_tables import FAVOURITES, LOGINS
 from hansa.store.sqlite.database.onboarding_tables import EDITING, LISTENER_CALLERS, ONBOARDING
 from hansa.store.sqlite.database.replica_schema import (
     ANNOUNCED_PARTS,
@@ -494,5 +494,6 @@ MIGRATIONS: Final = (
     LISTENER_CALLERS,
     EDITING,
     QUEUED_ACTORS,
+    FAVOURITES,
 )
 """Migration n is element n - 1. A released one is never edited."""
