@@ -126,7 +126,7 @@ class OfferingPage(msgspec.Struct, frozen=True):
     """JSON-LD (`structured`); empty for what is not for everybody."""
     api: str
     """Path of the entity in the TM Forum API."""
-    is_favourite: bool | None = None
+    is_favourite: bool | None
     """Of whoever is logged in; None: nobody is."""
 
 

@@ -95,6 +95,7 @@ class PreviewPages:
             canonical="",
             structured={},
             api="",
+            is_favourite=None,
             back=f"{here}/{REVIEW}",
         )
         return self._frame.negotiated(visit.request, "editing/preview.html", page)
