@@ -16,7 +16,8 @@ from hansa.portal.frame.people import People
 from hansa.store import EntityDraft
 from hansa.store.tables.editing import drafts
 from hansa.store.tables.editing.drafts import FormDraftRow
-from tests.support.business import Business
+from tests.support.business import DID, Business
+from tests.support.provider_site import LEAGUE
 from tests.support.rights import RightsBusiness, party
 from tests.support.site import RecordedOrigins
 
@@ -34,6 +35,7 @@ EDITING_SCREENS: Final = {
     "review-of-draft": "/provider/drafts/draft-of-price/review",
     "preview-of-draft": "/provider/drafts/draft-of-offering/preview",
     "conflict-of-draft": "/provider/drafts/draft-of-changed/conflict",
+    "visibility": f"/provider/entities/{EDITED}/visibility?audience=chosen&country=LV&country=NO",
     "discard-draft": "/provider/drafts/draft-of-offering/discard",
 }
 
@@ -44,7 +46,10 @@ def editing_pages(frame: Frame, people: People, business: Business) -> list[Base
     operations = tuple(rights.app.operations.values())
     reads = CatalogueReads(operations, rights.context.authenticate)
     acts = StoredActs(business.store)
-    return editing_routes(frame, people, rights.context, operations, reads, RecordedOrigins(), acts)
+    return editing_routes(
+        *(frame, people, rights.context, operations, reads, RecordedOrigins(), acts),
+        *(lambda: LEAGUE, DID),
+    )
 
 
 async def add_drafts(business: Business) -> None:

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from hansa.core.access import Caller
+from hansa.core.members import Member
 from hansa.node.http.application import rest_application
 from hansa.node.parts.pages.acts import StoredActs
 from hansa.node.parts.pages.editing import editing_routes
@@ -21,11 +22,17 @@ from hansa.portal.frame.assets import ASSETS_PATH
 from hansa.portal.frame.languages import Catalogues
 from hansa.portal.frame.people import FORM, Person
 from tests.support.asgi import AsgiClient, Response
-from tests.support.business import Business, open_business
+from tests.support.business import DID, Business, open_business
 from tests.support.people import CSRF, PERSON_HEADER, RecordedPeople
 from tests.support.rights import ACME, ALL_POWERS, BOLT, CALLERS, CITY, RightsBusiness
 from tests.support.site import RecordedOrigins
 
+LEAGUE: Final = (
+    Member(DID, "lubeck", "https://lubeck.example", (), 1, agreement_key="x", country="DE"),
+    Member("did:web:riga.example", "riga", "https://riga.example", (), 1, agreement_key="x", country="LV"),
+    Member("did:web:bergen.example", "bergen", "https://bergen.example", (), 1, country="NO"),
+)
+"""This marketplace, one, and one for which nothing can be sealed."""
 PROVIDERS: Final = frozenset({"provider"})
 PEOPLE: Final[Mapping[str, tuple[Person, Caller]]] = {
     "acme": (Person("Ada", ACME, "Acme & Co", True, False, CSRF), CALLERS["acme"]),
@@ -62,7 +69,10 @@ class ProviderSite:
         operations = tuple(self.rights.app.operations.values())
         reads = CatalogueReads(operations, context.authenticate)
         acts = StoredActs(self.store)
-        routes = editing_routes(frame, self.people, context, operations, reads, RecordedOrigins(), acts)
+        routes = editing_routes(
+            *(frame, self.people, context, operations, reads, RecordedOrigins(), acts),
+            *(lambda: LEAGUE, DID),
+        )
         files = [Route(ASSETS_PATH, frame.assets.serve), Route("/preferences", frame.preferences)]
         return rest_application([*routes, *files], lambda request, error: error_page(frame, request, error))
 

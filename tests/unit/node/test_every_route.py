@@ -61,7 +61,7 @@ OF_LOGINS = {"/login", "/login/{id}", "/oid4vp/request/{id}", "/oid4vp/response/
 OF_PROVIDERS = {"/provider/catalogue/apply", "/provider/orders/{id}"}
 """Take forms of people who are logged in: tried in `tests/unit/portal/test_offers.py`."""
 OF_EDITING = {
-    *("/provider/new/{kind}", "/provider/entities/{id}/edit"),
+    *("/provider/new/{kind}", "/provider/entities/{id}/edit", "/provider/entities/{id}/visibility"),
     *(f"/provider/drafts/{{id}}/{what}" for what in ("conflict", "discard", "{step}")),
 }
 """Likewise, in `tests/unit/portal/test_editing_drafts.py`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +18,7 @@ from hansa.core.access import Caller
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates.elsi import elsi_did
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.members import Member, country_of
 from hansa.portal.catalogue.fields import Fields
 from hansa.portal.catalogue.origins import KnownOrigins
 from hansa.portal.catalogue.reading import CatalogueReads, decoded_fields
@@ -29,6 +30,7 @@ from hansa.portal.providers.editing.forms.kinds import BY_COLLECTION
 from hansa.portal.providers.editing.forms.values import Values
 from hansa.portal.providers.editing.interfaces import FormDraft, StoredVersion
 from hansa.portal.providers.editing.preview import PreviewPages
+from hansa.portal.providers.editing.visibility import KnownMarketplace, Obstacles, VisibilityPages
 from hansa.portal.providers.editing.wizard import EditingPages
 from hansa.store import AnyOf, Condition, Filter, Query, SortKey
 from hansa.store.tables.editing import drafts
@@ -48,13 +50,16 @@ def editing_routes(
     reads: CatalogueReads,
     origins: KnownOrigins,
     acts: Acts,
+    members: Callable[[], Iterable[Member]],
+    did: str,
 ) -> list[BaseRoute]:
     """The pages on which providers write what they offer."""
     entities, drafts_of_people = OperatedEntities(operations, context), StoredDrafts(context)
     choices = OfferedChoices(reads, entities)
     preview = PreviewPages(frame, people, reads, origins, drafts_of_people, choices)
     pages = EditingPages(frame, people, entities, drafts_of_people, choices, acts)
-    return [*preview.routes(), *pages.routes()]
+    visibility = VisibilityPages(frame, people, entities, LeagueMarketplaces(context, members, did), acts)
+    return [*preview.routes(), *pages.routes(), *visibility.routes()]
 
 
 class OperatedEntities:
@@ -217,6 +222,38 @@ class StoredDrafts:
 
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())
+
+
+class LeagueMarketplaces:
+    """The other members of the league (`visibility.Marketplaces`).
+
+    Args:
+        context: Of the business.
+        members: Of the league, as they are known.
+        did: Of this marketplace.
+    """
+
+    def __init__(self, context: Context, members: Callable[[], Iterable[Member]], did: str) -> None:
+        self._context = context
+        self._members = members
+        self._did = did
+
+    def others(self) -> tuple[KnownMarketplace, ...]:
+        """See `Marketplaces`."""
+        known = (
+            KnownMarketplace(one.did, one.name, country_of(one) or "", bool(one.agreement_key))
+            for one in self._members()
+            if one.is_current and one.did != self._did
+        )
+        return tuple(sorted(known, key=lambda one: (one.name, one.did)))
+
+    async def obstacles(self, id: str) -> Obstacles:
+        """See `Marketplaces`."""
+        entity = await self._context.store.entity(id)
+        if entity is None:
+            return Obstacles()
+        is_foreign = self._context.identifiers.needs_claim(entity.id, entity.nonce)
+        return Obstacles(self._context.withheld_by(entity), is_foreign)
 
 
 def _subject(caller: Caller) -> str:

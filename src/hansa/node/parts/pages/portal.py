@@ -103,7 +103,9 @@ def portal(
     acts = StoredActs(context.store)
     operators = operator_pages(frame, people, acts, operated)
     operations = tuple(business.operations.values())
-    editing = editing_routes(frame, people, context, operations, reads, origins, acts)
+    editing = editing_routes(
+        *(frame, people, context, operations, reads, origins, acts, registry.known, settings.did)
+    )
     offers = offer_pages(
         *(frame, people, acts, context, business, replication.policy, replication.peers),
         *(bus, origins.name, editing),

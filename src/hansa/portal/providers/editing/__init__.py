@@ -13,4 +13,5 @@ guarding     forms that survive the end of a session
 pages        what the pages show
 wizard       the pages of the forms
 preview      how customers will see it
+visibility   who sees an entity
 """

@@ -8,7 +8,7 @@ from hansa.portal.catalogue.fields import Fields, fields_in, items_in
 from hansa.portal.catalogue.reading import PRICE, SPECIFICATION, CatalogueReads
 from hansa.portal.providers.editing.forms.kinds import OFFERING_FORM, FormKind
 from hansa.portal.providers.editing.interfaces import EditedEntities
-from hansa.portal.providers.editing.pages import FormChoices, choices_of, flat
+from hansa.portal.providers.editing.pages import ReferenceChoices, choices_of, flat
 
 
 class OfferedChoices:
@@ -23,7 +23,7 @@ class OfferedChoices:
         self._reads = reads
         self._entities = entities
 
-    async def of(self, caller: Caller, kind: FormKind, base: Fields) -> FormChoices:
+    async def of(self, caller: Caller, kind: FormKind, base: Fields) -> ReferenceChoices:
         """What a form offers to choose from; of other forms than those of an offering, nothing.
 
         Args:
@@ -32,10 +32,10 @@ class OfferedChoices:
             base: What the form began with, which may refer to what is somebody else's.
         """
         if kind is not OFFERING_FORM:
-            return FormChoices()
+            return ReferenceChoices()
         tree = await category_tree(self._reads, caller)
         specification = fields_in(base, "productSpecification")
-        return FormChoices(
+        return ReferenceChoices(
             tuple(flat(tree.roots)),
             choices_of(
                 await self._entities.offered(caller, SPECIFICATION),

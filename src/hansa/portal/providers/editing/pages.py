@@ -31,7 +31,7 @@ class FormChoice(msgspec.Struct, frozen=True):
     status: str = ""
 
 
-class FormChoices(msgspec.Struct, frozen=True):
+class ReferenceChoices(msgspec.Struct, frozen=True):
     """What can be chosen in a form of an offering."""
 
     categories: tuple[FormChoice, ...] = ()
@@ -71,7 +71,7 @@ class FormPage(msgspec.Struct, frozen=True):
     rows: Mapping[str, tuple[int, ...]]
     """Numbers of the rows that are shown, by field: those with something in them, and blank ones."""
     faults: tuple[FieldFault, ...]
-    choices: FormChoices
+    choices: ReferenceChoices
     hidden: tuple[SentField, ...]
     """What goes with the form beside its fields."""
     shown: tuple[ShownField, ...]
