@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from hansa.business.visibility import PublicParts
+from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.identifiers import entity_key
 from hansa.node.parts.pages.offers.sights import ANSWERED_S, ReportedSights
 from hansa.portal.providers.offers.elsewhere.sights import MemberSight
@@ -151,3 +154,43 @@ async def test_while_the_ledger_is_away_the_history_says_so(league: League) -> N
     assert isinstance(lubeck.bus, MemoryBus)
     lubeck.bus.is_connected = False
     assert (await sights_of(lubeck).history(entity_id)).is_ledger_silent
+
+
+ENTITY = {
+    "key": "",
+    "state": "stored",
+    "version": 1,
+    "replica_version": 1,
+    "stored_since": None,
+    "problem": None,
+}
+NUMBERS = dict.fromkeys(("heads", "stored", "pending", "deferred", "skipped", "rejected", "deleted"), 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "since", "code"),
+    [
+        ({"stored_since": "<b>buy at bergen</b>"}, "current", "", ""),
+        ({"problem": "buy-at-bergen", "state": "skipped", "replica_version": 0}, "kept-out", "", ""),
+        ({"replica_version": 10**18}, "unsaid", "", ""),
+        ({"replica_version": -1}, "unsaid", "", ""),
+        ({"state": "best of all"}, "silent", "", "retrieval-answer-invalid"),
+        ({"key": "0" * 64}, "unsaid", "", ""),
+    ],
+)
+async def test_what_a_member_makes_up_is_not_shown_in_its_words(
+    league: League, said: dict[str, Any], state: str, since: str, code: str
+) -> None:
+    lubeck, bergen, _ = league.marketplaces
+    entity_id = await lubeck.put("cloud")
+    await league.settle()
+    entity = {**ENTITY, "key": entity_key(lubeck.did, entity_id), **said}
+    body = msgspec.json.encode({"position": 10**15, **NUMBERS, "entities": [entity]})
+
+    def lies(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+        del request, answer
+        return HttpResponse(200, {}, body)
+
+    league.network.faults[bergen.endpoint] = lies
+    sight = (await seen(sights_of(lubeck), entity_id))["bergen"]
+    assert (sight.state, sight.since, sight.code) == (state, since, code)

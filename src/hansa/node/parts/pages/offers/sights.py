@@ -1,8 +1,10 @@
 """What the league has of own entities (`hansa.portal.providers.offers.elsewhere.sights.LeagueSights`).
 
 Each member is asked what it has, all at once. What was answered, or not, holds for `ANSWERED_S`, so that a
-page that is loaded again asks nobody again; and no more than `ASKING_MAX` questions are under way. Codes that
-a member names are shown only if they are ours, too.
+page that is loaded again asks nobody again; and no more than `ASKING_MAX` questions are under way.
+
+Of what a member says nothing is shown in its own words: codes are among ours, times are times. One that claims
+a version that was never announced says nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from hansa.business.visibility import PublicParts
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.instants import instant
 from hansa.portal.providers.offers.elsewhere.sights import (
     LedgerVersion,
     MemberSight,
@@ -197,11 +200,13 @@ def _sight(answer: FollowerAnswer, row: Publication, served: str) -> MemberSight
     has = next((one for one in progress.entities if one.key == row.key), None)
     if has is None:
         return MemberSight(*named, "behind" if behind else "unsaid", events_behind=behind)
+    if not 0 <= has.replica_version <= row.version:
+        return MemberSight(*named, "unsaid")
     return MemberSight(
         *named,
         _state(has, row.version, behind),
         has.replica_version,
-        has.stored_since or "",
+        instant(has.stored_since or "") or "",
         has.problem if has.problem in _CODES and has.problem is not None else "",
         behind,
     )
