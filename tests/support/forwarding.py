@@ -15,6 +15,7 @@ from hansa.api.writes.receiving import ForwardingParts
 from hansa.business import BusinessApp
 from hansa.business.context import Context
 from hansa.business.operations.forwarding.receiving import ForwardedWrites
+from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rules import Rules
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Caller, Power
@@ -54,6 +55,15 @@ def identified(headers: Mapping[bytes, bytes]) -> Caller:
     return msgspec.structs.replace(caller, organization=organization, powers=powers)
 
 
+class NoAliases(OrganizationAliases):
+    """Organisations are called by their DIDs alone; these stores have no index to look others up."""
+
+    async def of(self, organization: str | None) -> frozenset[str]:
+        """None."""
+        del organization
+        return frozenset()
+
+
 class ForwardingMember:
     """One member, with what forwards and what receives."""
 
@@ -86,6 +96,7 @@ class ForwardingMember:
             *(store, MODELS, identified, clock, marketplace.entropy, limits, marketplace.endpoint),
             *(Rules(MODELS), marketplace.identifiers),
             authorize=AccessRights(AccessPolicies(self.policies, clock), clock),
+            organizations=NoAliases(store),
             forwarder=Forwarder(delivery, self.queue, self.pseudonyms, limits),
             positions=self.positions,
         )

@@ -311,7 +311,7 @@ class Marketplace:
         self.light = access.light_blocks(to_members, registry)
         # The TM Forum APIs, their jobs and their notifications.
         self.identity = identity = IdentityParts(settings, store, registry, own_key, clock, entropy)
-        self.rights = AccessParts(clock, limits)
+        self.rights = AccessParts(clock, limits, identity.party_roles.of)
         self.trust = trust_sources(settings, self.clients.to_issuers, clock)
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         audit = auditing(store, did, Backlog(clock), clock, entropy, limits)

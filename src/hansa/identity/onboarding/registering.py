@@ -21,6 +21,7 @@ import msgspec
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.identity.endings import Endings
+from hansa.identity.onboarding.party_roles import PartyRoles
 from hansa.identity.principal import Principal, RoleRules
 from hansa.store import Store
 from hansa.store.tables.onboarding import registrations
@@ -48,6 +49,7 @@ class Onboarding:
         rules: What powers mean here.
         terms: Version of the operator's terms.
         clock: For all times.
+        party_roles: Learns what approved organisations are here.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Onboarding:
         rules: RoleRules,
         terms: str,
         clock: Clock,
+        party_roles: PartyRoles | None = None,
     ) -> None:
         assert 0 < len(terms) <= TERMS_MAX_CHARS, "onboarding has terms"
         self._store = store
@@ -66,6 +69,7 @@ class Onboarding:
         self._rules = rules
         self.terms: Final = terms
         self._clock = clock
+        self._party_roles = party_roles or PartyRoles(store)
 
     def may_register(self, principal: Principal) -> bool:
         """Whether somebody may register the organisation of the mandate."""
@@ -115,6 +119,7 @@ class Onboarding:
                 organization_id="" if before is None else before.organization_id,
             )
             await registrations.save(tx, one)
+        self._party_roles.note(one)
         return one
 
     async def approve(self, organization: str) -> Registration:
@@ -149,6 +154,7 @@ class Onboarding:
         decided = msgspec.structs.replace(one, state=state, decided_ms=self._now_ms())
         async with self._store.transaction() as tx:
             await registrations.save(tx, decided)
+        self._party_roles.note(decided)
         return decided
 
     def _now_ms(self) -> int:

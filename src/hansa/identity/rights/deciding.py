@@ -68,11 +68,19 @@ class AccessDecided(msgspec.Struct, frozen=True):
 
 
 Record = Callable[[AccessDecided], None]
+PartyRolesOf = Callable[[str], frozenset[str]]
+"""The party roles of an organisation that was approved here; of any other, none."""
 
 
 def record_nothing(decided: AccessDecided) -> None:
     """No log."""
     del decided
+
+
+def no_party_roles(organization: str) -> frozenset[str]:
+    """Nobody was approved."""
+    del organization
+    return frozenset()
 
 
 class AccessRights:
@@ -82,10 +90,18 @@ class AccessRights:
         policies: In force until others are adopted.
         clock: For policies that depend on the time.
         record: Logs decisions of the policies about writes, and what they refuse.
+        party_roles: For policies that distinguish approved organisations.
     """
 
-    def __init__(self, policies: AccessPolicies, clock: Clock, record: Record = record_nothing) -> None:
+    def __init__(
+        self,
+        policies: AccessPolicies,
+        clock: Clock,
+        record: Record = record_nothing,
+        party_roles: PartyRolesOf = no_party_roles,
+    ) -> None:
         self._policies = policies
+        self._party_roles = party_roles
         self._clock = clock
         self._record = record
         self._rules: Cache[tuple[Caller, str], Decision] = Cache("access_rules", RULES_MAX)
@@ -154,7 +170,7 @@ class AccessRights:
             refusal = AccessRefusal(Code.NOT_FOUND, "It is not public.")
         explained = self._policies.explain(
             ACTIONS[action],
-            caller_entity(caller),
+            self.principal(caller),
             resource_entity(target, facts, caller.organization, aliases),
             circumstances(caller, self._clock.now()),
         )
@@ -171,7 +187,7 @@ class AccessRights:
         """What the policies say of one entity."""
         verdict = self._policies.decide(
             ACTIONS[action],
-            caller_entity(caller),
+            self.principal(caller),
             resource_entity(target, facts, caller.organization, aliases),
             circumstances(caller, self._clock.now()),
         )
@@ -182,6 +198,11 @@ class AccessRights:
             return PolicyVerdict(False, (FILE_NAME,))
         problem = starlark.problem(caller, action, target, facts, aliases)
         return verdict if problem is None else PolicyVerdict(False, (FILE_NAME,))
+
+    def principal(self, caller: Caller) -> dict[str, Any]:
+        """A caller, as policies see it now."""
+        organization = caller.organization
+        return caller_entity(caller, frozenset() if organization is None else self._party_roles(organization))
 
     def note(self, decided: AccessDecided) -> None:
         """Record a decision."""
@@ -233,7 +254,9 @@ class AccessRule:
         def holds(fields: Mapping[str, Any], is_public: bool) -> bool:
             return self._may_read(EntityFacts(fields, is_public), aliases)
 
-        key = _digest((*facts, caller_entity(caller), caller.member, policies.digest, self._rights.period()))
+        key = _digest(
+            (*facts, self._rights.principal(caller), caller.member, policies.digest, self._rights.period())
+        )
         if caller.organization is not None and policies.only_forbids_reads and OPERATOR not in caller.roles:
             return self._reach_of_party(key, aliases, holds)
         return ReadReach(key, public=True, holds=holds, has_other_permits=True, public_only=self._public_only)

@@ -53,11 +53,12 @@ def entity_parties(
     return msgspec.structs.replace(parties, owners=parties.owners | described_organizations(fields))
 
 
-def caller_entity(caller: Caller) -> dict[str, Any]:
-    """The principal."""
+def caller_entity(caller: Caller, party_roles: frozenset[str]) -> dict[str, Any]:
+    """The principal, with the party roles of its organisation."""
     attributes: dict[str, Any] = {
         "isAuthenticated": caller.is_authenticated,
         "isMachine": caller.is_machine,
+        "partyRoles": sorted(party_roles),
         "powers": [
             {"domain": power.domain, "function": _function(power.function), "action": action.capitalize()}
             for power in caller.powers

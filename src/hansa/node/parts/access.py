@@ -12,7 +12,7 @@ from hansa.api.access.explaining import EXPLAIN_PATH, ExplainApi
 from hansa.business.context import Context
 from hansa.core.clock import Clock
 from hansa.core.limits import Limits
-from hansa.identity.rights.deciding import AccessRights
+from hansa.identity.rights.deciding import AccessRights, PartyRolesOf
 from hansa.identity.rights.decision_log import DecisionLog
 from hansa.identity.rights.policies import AccessPolicies, read_texts
 from hansa.identity.rights.watch import AccessWatch
@@ -28,7 +28,7 @@ class AccessParts:
         Fatal: `Code.SETTINGS_INVALID`, when the files of the start are not valid.
     """
 
-    def __init__(self, clock: Clock, limits: Limits) -> None:
+    def __init__(self, clock: Clock, limits: Limits, party_roles: PartyRolesOf) -> None:
         folder = Path(ACCESS_POLICIES)
         texts = read_texts(folder)
         self._log = DecisionLog(
@@ -36,7 +36,9 @@ class AccessParts:
             file_size_max_bytes=limits.decision_log_max_bytes,
             allowed_every=limits.decision_log_allowed_every,
         )
-        self.rights: Final = AccessRights(AccessPolicies(texts, clock), clock, self._log.record)
+        self.rights: Final = AccessRights(
+            *(AccessPolicies(texts, clock), clock, self._log.record, party_roles)
+        )
         self.watch: Final = AccessWatch(folder, self.rights, texts, clock)
 
     def routes(self, context: Context) -> list[BaseRoute]:

@@ -19,6 +19,7 @@ from hansa.identity import TokenAuthenticate
 from hansa.identity.credentials import CredentialVerifier, DidKeys
 from hansa.identity.delegation_rules import DelegationRules
 from hansa.identity.endings import Endings
+from hansa.identity.onboarding.party_roles import PartyRoles
 from hansa.identity.principal import RoleRules
 from hansa.identity.provider.callers import TokensAuthenticate
 from hansa.identity.provider.clients.assertions import MACHINE_DIDS, ClientCheck
@@ -83,6 +84,8 @@ class IdentityParts:
         self.rules: Final = RoleRules.of(settings.did, settings.operator_organizations)
         """What roles follow from powers."""
         self.endings: Final = Endings(store, clock)
+        self.party_roles: Final = PartyRoles(store)
+        """Of approved organisations."""
         forms, cookie = Forms(secret.key(PURPOSE), issuer), SessionCookie(settings.did)
         self.sessions: Final = BrowserSessions(store, self.endings, cookie, forms, clock, entropy, limits)
         self.people: Final = SessionPeople(self.sessions)
@@ -114,6 +117,7 @@ class IdentityParts:
             Unavailable: The store cannot be read.
         """
         await self.endings.load()
+        await self.party_roles.load()
         await self.sessions.load()
 
     async def close(self) -> None:

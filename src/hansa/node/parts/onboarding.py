@@ -41,7 +41,8 @@ def onboarding_of(
     async def publish(one: Registration) -> str:
         return await _published(operations, one)
 
-    return Onboarding(store, identity.endings, publish, identity.rules, settings.onboarding_terms, clock)
+    parts = store, identity.endings, publish, identity.rules, settings.onboarding_terms, clock
+    return Onboarding(*parts, identity.party_roles)
 
 
 def onboarding_routes(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hansa.core.access import Power
+from hansa.core.access import AccessTarget, Action, Caller, EntityFacts, Power
+from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.identity.onboarding import Onboarding
-from hansa.identity.principal import Principal, RoleRules
+from hansa.identity.onboarding.party_roles import PartyRoles
+from hansa.identity.principal import Principal, RoleRules, caller_of
+from hansa.identity.rights.deciding import AccessRights
+from hansa.identity.rights.policies import AccessPolicies
 from hansa.store.tables.onboarding.registrations import Registration
 from tests.support.logins import ANA, BOB, OFFERING, LoggingIn
 
@@ -23,9 +27,10 @@ class Office:
     def __init__(self, terms: str = TERMS, before: Office | None = None) -> None:
         self.logging_in: LoggingIn = before.logging_in if before else LoggingIn()
         self.published: list[Registration] = before.published if before else []
+        self.party_roles = PartyRoles(self.logging_in.store)
         self.onboarding = Onboarding(
             *(self.logging_in.store, self.logging_in.endings, self._publish, RoleRules(), terms),
-            self.logging_in.clock,
+            *(self.logging_in.clock, self.party_roles),
         )
 
     async def _publish(self, one: Registration) -> str:
@@ -130,3 +135,51 @@ async def test_a_flood_of_registrations_is_bounded(monkeypatch: pytest.MonkeyPat
     with pytest.raises(Unavailable):
         await office.onboarding.register(msgspec.structs.replace(CHIEF, organization="VATDE-1"), TERMS)
     assert (await office.onboarding.register(CHIEF, TERMS)).state == "waiting"
+
+
+async def test_policies_see_the_party_roles_of_approved_organisations_alone() -> None:
+    """Approved and removed at once, and after a restart."""
+    office, clock = Office(), SystemClock()
+    policy = (
+        '@id("p") forbid (principal, action, resource) unless { principal.partyRoles.contains("Seller") };'
+    )
+    policies = AccessPolicies({"p.cedar": policy}, clock)
+    acts = Caller("ana", organization=CHIEF.organization, powers=(OFFERING,))
+    target = AccessTarget(
+        "ProductOffering", "ProductOffering", False, party_attributes=("relatedParty",), is_catalogue=True
+    )
+    own = {"relatedParty": [{"id": f"did:elsi:{CHIEF.organization}", "role": "Owner"}]}
+
+    def may_read(roles: PartyRoles) -> bool:
+        rule = AccessRights(policies, clock, party_roles=roles.of)(acts, Action.READ, target).rule
+        assert rule is not None
+        return rule.refusal(EntityFacts(own, False), frozenset()) is None
+
+    async def restarted() -> PartyRoles:
+        roles = PartyRoles(office.logging_in.store)
+        await roles.load()
+        return roles
+
+    steps = []
+    await office.onboarding.register(CHIEF, TERMS)
+    steps.append((may_read(office.party_roles), may_read(await restarted())))
+    for act in (office.onboarding.approve, office.onboarding.remove, office.onboarding.approve):
+        await act(CHIEF.organization)
+        steps.append((may_read(office.party_roles), may_read(await restarted())))
+    assert steps == [(False, False), (True, True), (False, False), (True, True)]
+
+
+async def test_what_works_on_behalf_of_a_removed_organisation_ends_at_once() -> None:
+    """As listeners of the hub, which ask about whom they were registered by before each event."""
+    office = Office()
+    endings, registrant = office.logging_in.endings, caller_of(CHIEF)
+    await office.onboarding.register(CHIEF, TERMS)
+    await office.onboarding.approve(CHIEF.organization)
+    assert not endings.has_removed_caller(registrant)
+    await office.onboarding.remove(CHIEF.organization)
+    assert endings.has_removed_caller(registrant)
+    assert not endings.has_removed_caller(Caller("p", frozenset({"provider"})))
+    await office.onboarding.approve(CHIEF.organization)
+    assert not endings.has_removed_caller(registrant)
+    await endings.remove("credential", CHIEF.credential_id)
+    assert endings.has_removed_caller(registrant)
