@@ -31,6 +31,10 @@ OPERATING = {
     "entity": "/operator/entities/x",
     "subscriptions": "/operator/subscriptions",
     "subscription": "/operator/subscriptions/1",
+    "jobs": "/operator/jobs",
+    "storage": "/operator/storage",
+    "health": "/operator/health",
+    "settings": "/operator/settings",
 }
 JOINING = {
     "wallet": "/wallet",

@@ -40,6 +40,21 @@ from hansa.portal.operators.marketplace.policies import (
     PolicyQuestion,
     PolicyShown,
 )
+from hansa.portal.operators.marketplace.running import (
+    AnsweredRow,
+    CacheRow,
+    CallerRow,
+    FileSize,
+    HealthState,
+    JobRow,
+    RefusalRow,
+    RunningPages,
+    StorageState,
+    StoredType,
+    TaskRow,
+    UnindexedPlace,
+)
+from hansa.portal.operators.marketplace.settings import ClientRow, KeyRow, SettingRow, SettingsPages
 from hansa.portal.operators.marketplace.subscriptions import (
     DeadLetterRow,
     ListenerRow,
@@ -277,6 +292,61 @@ class RecordedListeners:
         return TestResult("listener-refused", 500)
 
 
+class RecordedSettings:
+    """Some of each source."""
+
+    def settings(self) -> tuple[SettingRow, ...]:
+        meaning = "What it is called, for people."
+        return (
+            SettingRow("name", f'"{HOSTILE[0]}"', "", "file", "HANSA_NAME", meaning),
+            SettingRow("issuing", "true", "false", "environment", "HANSA_ISSUING", meaning),
+            SettingRow("list_limit_max", "1000", "1000", "default", "HANSA_LIST_LIMIT_MAX", meaning),
+        )
+
+    async def clients(self) -> tuple[ClientRow, ...]:
+        return (ClientRow("shop", HOSTILE[0], ("https://shop.example/back",), (), ("openid", "read"), True),)
+
+    async def keys(self) -> tuple[KeyRow, ...]:
+        return (KeyRow("member.jwk", WHEN),)
+
+    def key_ids(self) -> tuple[str, ...]:
+        return ("key-1",)
+
+
+class RecordedRunning:
+    """A marketplace with much to show."""
+
+    async def storage(self) -> StorageState:
+        return StorageState(
+            (FileSize("store.db", 12_345_678), FileSize("ledger", 99)),
+            *(5_000_000_000, (StoredType("ProductOffering", 11, 34),)),
+            *((UnindexedPlace("ProductOffering", "version", 7),), ("ProductOffering.name",)),
+        )
+
+    async def jobs(self) -> tuple[JobRow, ...]:
+        return (JobRow("urn:x:1", "ImportJob", "TMF620", "Running", WHEN, 10, 2, (HOSTILE[0],)),)
+
+    def tasks(self) -> tuple[TaskRow, ...]:
+        return (TaskRow("publisher", True, 0, None), TaskRow("hub", False, 3, "OSError"))
+
+    async def health(self) -> HealthState:
+        return HealthState(
+            status="degraded",
+            conditions=(("no-block", "No block came for 20 s."),),
+            uptime_s=60.0,
+            in_flight=1,
+            connections=2,
+            answered=(AnsweredRow("business", "2xx", 100, 1.5), AnsweredRow("other", "4xx", 1, 2.5)),
+            refused=(RefusalRow("work-of-caller", 4),),
+            caches=(CacheRow("docs_pages", 1, 3, 1, 75.0), CacheRow("shown_events", 0, 0, 0, None)),
+            callers=(
+                CallerRow("stranger", "192.0.2.0/24", 3, 1, 40.0),
+                CallerRow("operator", "urn:hansa:subject:otto", 1, 0, None),
+            ),
+            callers_total=2,
+        )
+
+
 def operating_routes(frame: Frame, people: People, places: tuple[str, ...]) -> list[BaseRoute]:
     """All of them."""
     acting = Acting(frame, people, RecordedActs(), places)
@@ -287,4 +357,6 @@ def operating_routes(frame: Frame, people: People, places: tuple[str, ...]) -> l
         *AuditPages(acting, RecordedAudit()).routes(),
         *EntityPages(acting, RecordedEntities()).routes(),
         *SubscriptionPages(acting, RecordedListeners()).routes(),
+        *SettingsPages(acting, RecordedSettings()).routes(),
+        *RunningPages(acting, RecordedRunning()).routes(),
     ]

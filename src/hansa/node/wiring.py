@@ -397,7 +397,8 @@ class Marketplace:
         basis = settings, self.store, self.identity
         onboarding = onboarding_of(*basis, business.operations, context.clock)
         oidc += *onboarding_routes(*basis, pages.frame, onboarding, trial.issuer), *trial.routes
-        parts = registry, self.rights, replication, onboarding, trial.issuer
+        running = reporter, self.tasks, traffic, caches, self.callers
+        parts = registry, self.rights, replication, running, onboarding, trial.issuer
         own_pages = marketplace_pages(pages, MarketplaceParts(settings, context, self.identity, *parts))
         rest = pages.application([*own.routes(), *others, *wallets.routes, *oidc, *own_pages])
         return own.metrics_application(), rest

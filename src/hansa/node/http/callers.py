@@ -305,6 +305,10 @@ class Callers:
         concurrent_max = limits.requests_per_caller_max if has_bound else limits.connections_max
         return Account(self, name, kind, budget, concurrent_max)
 
+    def accounts(self) -> tuple[Account, ...]:
+        """All of them."""
+        return tuple(self._accounts.values())
+
     def forget_idle(self) -> None:
         """Remove accounts that nobody uses and that owe nothing."""
         now_s = self.now_s()

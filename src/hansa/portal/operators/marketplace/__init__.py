@@ -16,6 +16,10 @@ PATHS: Final[Places] = (
     "/operator/policies",
     "/operator/subscriptions",
     "/operator/audit",
+    "/operator/jobs",
+    "/operator/storage",
+    "/operator/health",
+    "/operator/settings",
 )
 """Those that the navigation leads to."""
 

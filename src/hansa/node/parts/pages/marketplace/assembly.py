@@ -9,26 +9,35 @@ from starlette.routing import BaseRoute
 
 from hansa.api.access.explaining import ExplainApi
 from hansa.business.context import Context
+from hansa.core.cache import HasFigures
 from hansa.identity.issuing import CredentialIssuer
 from hansa.identity.onboarding import Onboarding
 from hansa.node.folder import DECISIONS
+from hansa.node.http.callers import Callers
+from hansa.node.http.traffic import Traffic
 from hansa.node.parts.access import AccessParts
 from hansa.node.parts.identity import IdentityParts
 from hansa.node.parts.pages.marketplace.audit import StoredAudit
 from hansa.node.parts.pages.marketplace.entities import KnownEntities
 from hansa.node.parts.pages.marketplace.organizations import StoredIssuing, StoredOrganizations
 from hansa.node.parts.pages.marketplace.policies import PoliciesInForce
+from hansa.node.parts.pages.marketplace.running import RunningMarketplace
+from hansa.node.parts.pages.marketplace.settings import SettingsInForce
 from hansa.node.parts.pages.marketplace.subscriptions import StoredListeners
 from hansa.node.parts.pages.operators import PLACES
 from hansa.node.parts.pages.portal import Portal
 from hansa.node.parts.replication import Replication
 from hansa.node.settings.loading import Settings
+from hansa.node.status import StatusReporter
+from hansa.node.tasks import BackgroundTasks
 from hansa.portal.operators.marketplace import Acting
 from hansa.portal.operators.marketplace.audit import AuditPages
 from hansa.portal.operators.marketplace.entities import EntityPages
 from hansa.portal.operators.marketplace.issuing import IssuingPages
 from hansa.portal.operators.marketplace.organizations import OrganizationPages
 from hansa.portal.operators.marketplace.policies import PolicyPages
+from hansa.portal.operators.marketplace.running import RunningPages
+from hansa.portal.operators.marketplace.settings import SettingsPages
 from hansa.portal.operators.marketplace.subscriptions import SubscriptionPages
 from hansa.replication.registry import MemberRegistry
 
@@ -42,6 +51,7 @@ class MarketplaceParts(msgspec.Struct, frozen=True):
     registry: MemberRegistry
     rights: AccessParts
     replication: Replication
+    running: tuple[StatusReporter, BackgroundTasks, Traffic, list[HasFigures], Callers]
     onboarding: Onboarding | None
     """None: no organisations register here."""
     issuer: CredentialIssuer | None
@@ -75,4 +85,6 @@ def marketplace_pages(pages: Portal, parts: MarketplaceParts) -> list[BaseRoute]
         *AuditPages(acting, StoredAudit(store, settings.did)).routes(),
         *EntityPages(acting, entities).routes(),
         *SubscriptionPages(acting, StoredListeners(parts.context)).routes(),
+        *SettingsPages(acting, SettingsInForce(settings, parts.registry)).routes(),
+        *RunningPages(acting, RunningMarketplace(settings, parts.context, *parts.running)).routes(),
     ]

@@ -1,0 +1,41 @@
+"""Where the value of each setting comes from: the environment, else the file, else its default."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from hansa.core.files import read_file
+from hansa.node.settings.loading import FILE_NAME, Settings
+from hansa.node.settings.schema import OWN_SETTINGS
+from hansa.node.settings.setting import Setting, Value
+
+SettingSource = Literal["file", "environment", "default"]
+
+
+def value_of(settings: Settings, setting: Setting) -> Value:
+    """The value that a setting has."""
+    holder = settings if setting in OWN_SETTINGS else settings.limits
+    value: Value = getattr(holder, setting.key)
+    return value
+
+
+def keys_in_file(folder: Path) -> frozenset[str]:
+    """The settings that the file of a marketplace names.
+
+    Raises:
+        Fatal: It cannot be read.
+    """
+    return frozenset(tomllib.loads(read_file(folder / FILE_NAME).decode("utf-8-sig")))
+
+
+def source_of(setting: Setting, value: Value, in_file: frozenset[str]) -> SettingSource:
+    """Where a value comes from.
+
+    What neither the file names nor is the default came from the environment. A value of the environment that
+    takes the place of one in the file is said to come from the file; `hansa.toml` is where to look then.
+    """
+    if setting.key in in_file:
+        return "file"
+    return "default" if value == setting.default else "environment"
