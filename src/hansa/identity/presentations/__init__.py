@@ -1,6 +1,7 @@
 """Presentations: this marketplace as a verifier to wallets (OpenID4VP 1.0, HAIP 1.0).
 
     verifier_identity   key, certificates and client identifier
+    token_keys          a key in a PKCS #11 token
     query               what wallets are asked for (DCQL)
     request_objects     signed requests
     encryption          answers that are encrypted to a key of the request
@@ -20,7 +21,7 @@ from hansa.identity.presentations.query import (
 from hansa.identity.presentations.request_objects import REQUEST_MEDIA_TYPE
 from hansa.identity.presentations.responses import RESPONSE_SIZE_MAX_BYTES
 from hansa.identity.presentations.transactions import BegunLogin, LoginState
-from hansa.identity.presentations.verifier_identity import VerifierIdentity, read_identity
+from hansa.identity.presentations.verifier_identity import VerifierIdentity, identity_of_key, read_identity
 from hansa.identity.presentations.wallet_logins import (
     CODE_PATH,
     LOGIN_PATH,
@@ -54,6 +55,7 @@ __all__ = [
     "VerifierIdentity",
     "WalletLink",
     "WalletLogins",
+    "identity_of_key",
     "read_accepted_type",
     "read_identity",
 ]

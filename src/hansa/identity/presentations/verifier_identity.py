@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import based58
 import msgspec
@@ -30,8 +30,41 @@ CERTIFICATES_MAX: Final = 8
 _P256_MULTICODEC: Final = b"\x80\x24"
 
 
+class VerifierKey(Protocol):
+    """A key on P-256 that signs; where its private half is, is its own affair."""
+
+    @property
+    def public(self) -> ec.EllipticCurvePublicKey:
+        """The public half."""
+
+    def signature(self, content: bytes) -> bytes:
+        """The ES256 signature of some bytes, as a JWS has it: r and s, 32 bytes each.
+
+        Raises:
+            Unavailable: When the key cannot be used now.
+        """
+
+
+class FileKey:
+    """A `VerifierKey` from a file. Args: the key."""
+
+    def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
+        assert isinstance(private.curve, ec.SECP256R1), "ES256 is on P-256"
+        self._private = private
+
+    @property
+    def public(self) -> ec.EllipticCurvePublicKey:
+        """See `VerifierKey`."""
+        return self._private.public_key()
+
+    def signature(self, content: bytes) -> bytes:
+        """See `VerifierKey`."""
+        r, s = decode_dss_signature(self._private.sign(content, ec.ECDSA(SHA256())))
+        return r.to_bytes(32) + s.to_bytes(32)
+
+
 class VerifierIdentity:
-    """Signs requests. Made by `read_identity`.
+    """Signs requests. Made by `identity_of_key`.
 
     Args:
         key: A P-256 key.
@@ -39,24 +72,26 @@ class VerifierIdentity:
         header: What the header of a request says of the key: `x5c` or `kid`.
     """
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey, client_id: str, header: Mapping[str, Any]) -> None:
-        assert isinstance(key.curve, ec.SECP256R1), "ES256 is on P-256"
+    def __init__(self, key: VerifierKey, client_id: str, header: Mapping[str, Any]) -> None:
         self._key = key
         self.client_id: Final = client_id
         self._header: Final = dict(header)
 
     def sign(self, claims: Mapping[str, Any], typ: str) -> str:
-        """A JWT of this verifier."""
+        """A JWT of this verifier.
+
+        Raises:
+            Unavailable: When the key cannot be used now.
+        """
         header = {"alg": "ES256", "typ": typ, **self._header}
         signed = f"{to_base64url(msgspec.json.encode(header))}.{to_base64url(msgspec.json.encode(claims))}"
-        r, s = decode_dss_signature(self._key.sign(signed.encode("ascii"), ec.ECDSA(SHA256())))
-        return f"{signed}.{to_base64url(r.to_bytes(32) + s.to_bytes(32))}"
+        return f"{signed}.{to_base64url(self._key.signature(signed.encode('ascii')))}"
 
 
 def read_identity(
     key_pem: bytes, certificates_pem: bytes, prefix: ClientIdPrefix, host: str
 ) -> VerifierIdentity:
-    """The identity of a key and its certificates.
+    """The identity of a key in a file and its certificates. See `identity_of_key`.
 
     Args:
         key_pem: The private key, PKCS #8.
@@ -67,14 +102,30 @@ def read_identity(
     Raises:
         Refused: `Code.CERTIFICATE_INVALID`, with what is wrong with the key or the certificates.
     """
-    key = _private_key(key_pem)
+    return identity_of_key(FileKey(_private_key(key_pem)), certificates_pem, prefix, host)
+
+
+def identity_of_key(
+    key: VerifierKey, certificates_pem: bytes, prefix: ClientIdPrefix, host: str
+) -> VerifierIdentity:
+    """The identity of a key and its certificates.
+
+    Args:
+        key: Signs requests.
+        certificates_pem: Leaf first, then those that issued it; an anchor at the end is left out of requests.
+        prefix: Of the client identifier.
+        host: Name at which wallets reach this verifier.
+
+    Raises:
+        Refused: `Code.CERTIFICATE_INVALID`, with what is wrong with the certificates.
+    """
     if prefix == "decentralized_identifier":
         did = did_key_of(key)
         kid = f"{did}#{did.removeprefix('did:key:')}"
         return VerifierIdentity(key, f"{prefix}:{did}", {"kid": kid})
     chain = _chain(certificates_pem)
     leaf = chain[0]
-    if leaf.public_key() != key.public_key():
+    if leaf.public_key() != key.public:
         raise _invalid("the first certificate is not that of the key")
     if _is_self_signed(leaf):
         raise _invalid("the certificate is self-signed, which wallets refuse (HAIP 1.0, section 5)")
@@ -89,9 +140,9 @@ def read_identity(
     return VerifierIdentity(key, f"{prefix}:{host}", header)
 
 
-def did_key_of(key: ec.EllipticCurvePrivateKey) -> str:
+def did_key_of(key: VerifierKey) -> str:
     """The did:key of a P-256 key."""
-    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    point = key.public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
     return "did:key:z" + based58.b58encode(_P256_MULTICODEC + point).decode("ascii")
 
 

@@ -111,6 +111,7 @@ class Settings(msgspec.Struct, frozen=True):
     trusted_lists: tuple[str, ...]
     trusted_list_services: tuple[str, ...]
     wallet_client_id_prefix: ClientIdPrefix
+    verifier_key: str
     wallet_response_mode: ResponseMode
     wallet_cross_device: CrossDevice
     wallet_names_authorities: bool

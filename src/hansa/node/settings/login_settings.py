@@ -65,6 +65,13 @@ WALLET_SETTINGS: Final = (
         "How wallets know this marketplace; HAIP demands `x509_hash`.",
         "decentralized_identifier",
     ),
+    Setting(
+        "verifier_key",
+        "text",
+        "",
+        "Key of the verifier in a PKCS #11 token (RFC 7512); empty: it is in `verifier/key.pem`. The PIN is in a file.",
+        "pkcs11:token=hansa;object=verifier?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:verifier/pin",
+    ),
     choice(
         "wallet_response_mode",
         ResponseMode,

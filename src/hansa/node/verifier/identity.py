@@ -19,7 +19,8 @@ from hansa.core.errors import Code, Fatal, Refused
 from hansa.core.files import is_missing, read_file, write_failure, write_file
 from hansa.core.identifiers import Entropy
 from hansa.core.web_addresses import web_address
-from hansa.identity.presentations import VerifierIdentity, read_identity
+from hansa.identity.presentations import VerifierIdentity, identity_of_key, read_identity
+from hansa.identity.presentations.token_keys import PIN_MAX_CHARS, TokenKey, read_token_key_uri
 from hansa.node.folder import VERIFIER
 from hansa.node.settings.loading import Settings
 from hansa.node.verifier.development import development_certificates
@@ -48,6 +49,8 @@ def verifier_identity(
         Fatal: `Code.SETTINGS_INVALID`, naming the file that is wrong or cannot be read or written.
     """
     host = web_address(settings.endpoint).host
+    if settings.verifier_key:
+        return _identity_in_token(settings, folder, host)
     _make_missing(settings.name, host, folder, clock, entropy)
     key, certificates = read_file(folder / KEY, _REMEDY), read_file(folder / CERTIFICATE, _REMEDY)
     try:
@@ -60,6 +63,22 @@ def verifier_identity(
     if not is_missing(folder / AUTHORITY):
         log.info("verifier_certificate_for_development", authority=str(AUTHORITY))
     return identity
+
+
+def _identity_in_token(settings: Settings, folder: Path, host: str) -> VerifierIdentity:
+    """The identity of a key in a PKCS #11 token, whose certificates are in the folder."""
+    prefix = settings.wallet_client_id_prefix
+    try:
+        uri = read_token_key_uri(settings.verifier_key)
+        pin = read_file(folder / uri.pin_file, _REMEDY).decode("utf-8", "replace").strip()
+        if len(pin) > PIN_MAX_CHARS:
+            raise Refused(Code.INVALID, f"{uri.pin_file} has more than {PIN_MAX_CHARS} characters")
+        key = TokenKey(uri, pin)
+        needs_none = prefix == "decentralized_identifier"
+        certificates = b"" if needs_none else read_file(folder / CERTIFICATE, _REMEDY)
+        return identity_of_key(key, certificates, prefix, host)
+    except Refused as error:
+        raise Fatal(Code.SETTINGS_INVALID, f"verifier_key: {error.message}. {_REMEDY}") from error
 
 
 def registration_certificate(folder: Path) -> str:
