@@ -27,6 +27,7 @@ from hansa.business.query.paging import number
 from hansa.business.search.request import OFFSET_MAX, search_request
 from hansa.business.search.results import FacetSelection, Named, SearchPage, SearchRequest
 from hansa.core.access import ANONYMOUS, Caller
+from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.limits import Limits
@@ -45,7 +46,7 @@ from hansa.portal.catalogue.feeds import (
 )
 from hansa.portal.catalogue.fields import NO_FIELDS, Fields, path_of, text_in
 from hansa.portal.catalogue.home import HomePage, home_page, newest_offerings
-from hansa.portal.catalogue.offering.page import Offering, OfferingPage, alike, offering_of
+from hansa.portal.catalogue.offering.page import ALIKE_MAX, Offering, OfferingPage, alike, offering_of
 from hansa.portal.catalogue.offering.prices import QUANTITY_PARAMETER, preview, unusable
 from hansa.portal.catalogue.offering.structured import structured_data
 from hansa.portal.catalogue.origins import KnownOrigins, Provenance
@@ -63,6 +64,7 @@ from hansa.portal.catalogue.search_page import (
 from hansa.portal.frame import Frame
 from hansa.store import Entity, Filter, Query, SortKey
 
+CATEGORIES_CACHED_MAX: Final = 512
 FEED_MAX: Final = 50
 FEW: Final = 12
 """Offerings on the page of a category or a provider; the others are a search away."""
@@ -115,6 +117,10 @@ class CataloguePages:
         self.cache: Final = self._pages.cache
         self.search: Final = self._pages.handler(self._search)
         """`GET /search`, for people."""
+        self.alike_cache: Final[Cache[str, tuple[int, tuple[Named, ...]]]] = Cache(
+            "alike_offerings", CATEGORIES_CACHED_MAX
+        )
+        """Some offerings of a category, as strangers see them; each with the revision of the collection."""
         self._reads = reads
         self._searches = searches
         self._origins = origins
@@ -301,10 +307,19 @@ class CataloguePages:
         return search_view(result, (), (), self._origins).hits, result.total
 
     async def _alike(self, caller: Caller, offering: Offering) -> tuple[Named, ...]:
+        if not offering.categories:
+            return ()
+        category = offering.categories[0].id
         try:
-            return await alike(self._reads, caller, offering)
+            revision = await self._reads.revision(OFFERING)
+            known = self.alike_cache.get(category) if caller == ANONYMOUS else None
+            if known is None or known[0] != revision:
+                known = revision, await alike(self._reads, caller, category)
+                if caller == ANONYMOUS:
+                    self.alike_cache.put(category, known)
         except Unavailable:
             return ()  # the page is about another offering, and is whole without them
+        return tuple(one for one in known[1] if one.id != offering.id)[:ALIKE_MAX]
 
     async def _picked(
         self, request: Request, count_max: int, path: str, other: str, stored: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 
 from babel.core import Locale
@@ -13,12 +14,18 @@ from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
+LOCALES_CACHED_MAX: Final = 64
 EXPONENT_MAX: Final = 30
 """Of ten, in a number that is shown with all its digits."""
 
 
 def _locale(context: Context) -> Locale:
-    return Locale.parse(context["reader"].locale)
+    return _parsed(context["reader"].locale)
+
+
+@lru_cache(LOCALES_CACHED_MAX)
+def _parsed(locale: str) -> Locale:
+    return Locale.parse(locale)
 
 
 @pass_context

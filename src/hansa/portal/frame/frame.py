@@ -44,6 +44,7 @@ from hansa.portal.frame.reader import (
     reader_of,
 )
 from hansa.portal.frame.texts import data_block, markdown, marked, shown
+from hansa.portal.frame.translating import text_functions
 
 COOKIE_MAX_AGE_S: Final = 365 * 86_400
 JSON: Final = "application/json"
@@ -232,6 +233,7 @@ def environment_of(translations: NullTranslations, compiled: CompiledTemplates |
     environment.filters |= {**FORMATS, "markdown": markdown, "marked": marked, "data_block": data_block}
     environment.tests["web_address"] = is_web_address
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals |= text_functions(translations)
     return environment
 
 

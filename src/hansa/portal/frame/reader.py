@@ -7,7 +7,7 @@ else is in these cookies, and nobody is recognised by them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, Literal, get_args
 from urllib.parse import quote
 
@@ -22,6 +22,9 @@ THEMES: Final[tuple[Theme, ...]] = get_args(Theme)
 LANGUAGE_COOKIE: Final = "lang"
 THEME_COOKIE: Final = "theme"
 RETURN_PATH_MAX_CHARS: Final = 2048
+ACCEPT_MAX_CHARS: Final = 1024
+ACCEPTS_CACHED_MAX: Final = 256
+"""Values of `Accept-Language` that are read once."""
 ACCEPTED_MAX: Final = 20
 """Languages of `Accept-Language` that are looked at."""
 
@@ -47,7 +50,7 @@ class PageReader(msgspec.Struct, frozen=True):
 def reader_of(request: Request, catalogues: Catalogues) -> PageReader:
     """Who sends this request."""
     chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE) or ""
-    accepted = tuple(_accepted(request.headers.get("accept-language", "")))
+    accepted = _accepted(request.headers.get("accept-language", "")[:ACCEPT_MAX_CHARS])
     preferred = (chosen, *accepted)
     languages = (tag.partition("-")[0] for tag in preferred)
     language = next((one for one in languages if one in catalogues), SOURCE)
@@ -72,17 +75,18 @@ def local_path(text: str) -> str | None:
     return text if is_local and is_plain and len(text) <= RETURN_PATH_MAX_CHARS else None
 
 
-def _accepted(header: str) -> Iterator[str]:
+@lru_cache(ACCEPTS_CACHED_MAX)
+def _accepted(header: str) -> tuple[str, ...]:
     """The languages of `Accept-Language` in lower case, the most welcome first (RFC 9110, section 12.5.4)."""
     weighed: list[tuple[float, str]] = []
-    for item in header[:1024].split(",")[:ACCEPTED_MAX]:
+    for item in header.split(",")[:ACCEPTED_MAX]:
         tag, _, _ = item.partition(";")
         quality = _QUALITY.fullmatch(item[len(tag) :])
         weight = float(quality["q"]) if quality else 1.0
         if weight > 0:
             weighed.append((weight, tag.strip().lower()))
     weighed.sort(key=lambda one: -one[0])
-    return (tag for _, tag in weighed)
+    return tuple(tag for _, tag in weighed)
 
 
 def _locale(language: str, preferred: tuple[str, ...]) -> str:

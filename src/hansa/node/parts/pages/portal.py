@@ -114,7 +114,13 @@ def portal(
         *(*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search)),
         *(*operators, *offers.routes, *editing),
     )
-    caches: tuple[HasFigures, ...] = (routes.cache, origins.cache, catalogue.cache, *offers.caches)
+    caches: tuple[HasFigures, ...] = (
+        routes.cache,
+        origins.cache,
+        catalogue.cache,
+        catalogue.alike_cache,
+        *offers.caches,
+    )
     return Portal(frame, acts, origins, pages, caches, answer)
 
 

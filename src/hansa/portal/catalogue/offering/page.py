@@ -174,16 +174,13 @@ async def offering_of(
     )
 
 
-async def alike(reads: CatalogueReads, caller: Caller, offering: Offering) -> tuple[Named, ...]:
-    """Other offerings of the first category of an offering."""
-    if not offering.categories:
-        return ()
-    of_category = Filter(("category", "id"), (offering.categories[0].id,))
+async def alike(reads: CatalogueReads, caller: Caller, category: str) -> tuple[Named, ...]:
+    """Some offerings of a category: one more than are shown beside one of them."""
+    of_category = Filter(("category", "id"), (category,))
     launched = Filter(("lifecycleStatus",), ("Launched",))
     query = Query(OFFERING, (of_category, launched), limit=ALIKE_MAX + 1)
     others, _ = await reads.page(caller, query)
-    named = (Named(text_in(one, "id"), text_in(one, "name") or text_in(one, "id")) for one in others)
-    return tuple(one for one in named if one.id != offering.id)[:ALIKE_MAX]
+    return tuple(Named(text_in(one, "id"), text_in(one, "name") or text_in(one, "id")) for one in others)
 
 
 def provider_in(fields: Fields) -> Named | None:
