@@ -159,3 +159,23 @@ async def test_a_list_is_what_is_decided_one_by_one(
             response = await client.request("GET", f"{target}/{one.id}")
             assert response.status == (200 if one.id in expected else 404)
     await market.store.close()
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(made=entities, names=st.lists(st.sampled_from(sorted(POLICIES)), min_size=2, max_size=4))
+async def test_after_a_change_of_policies_a_list_shows_what_these_say_and_no_more(
+    made: list[tuple[str, Any, bool]], names: list[str]
+) -> None:
+    """Whatever was answered, and remembered, under the ones before."""
+    market = await open_rights(POLICIES[names[0]], models=FEW)
+    drafts = drafts_of("ProductOffering", made)
+    await market.put(organization("urn:ngsi-ld:organization:acme", ACME, None), *drafts)
+    for policies in names:
+        market.adopt(POLICIES[policies])
+        for name in ("stranger", "reader", "acme", "bolt"):
+            expected = await one_by_one(market, "ProductOffering", drafts, name)
+            for _ in range(2):
+                response = await market.as_(name).request("GET", f"{OFFERINGS}?limit=100")
+                shown = [one["id"] for one in response.json()] if response.status == 200 else None
+                assert shown == expected
+    await market.store.close()

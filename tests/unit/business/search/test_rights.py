@@ -9,6 +9,8 @@ from typing import Final
 import msgspec
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.support.rights import (
     ACME,
@@ -85,3 +87,45 @@ async def test_no_word_of_what_others_have_is_offered(
         assert word not in " ".join(await searched.suggested(word[:4], caller)).lower()
         page = await searched.page(word[:-1], caller)
         assert word not in msgspec.json.encode(page).decode().lower()
+
+
+who: Final = st.lists(st.sampled_from((ACME, BOLT)), max_size=2, unique=True)
+drawn: Final = st.lists(st.tuples(st.booleans(), who, who), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("policies", POLICIES)
+@settings(
+    max_examples=5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(made=drawn)
+async def test_a_search_has_what_the_list_has_while_parties_change(
+    tmp_path: Path, policies: str, made: list[tuple[bool, list[str], list[str]]]
+) -> None:
+    """Each offering has parties, and then others: found and counted at once, on pages that are never short."""
+    rights = await open_rights(POLICIES[policies], models=FEW)
+    business = rights.business
+    business.context = rights.context
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    folder.mkdir()
+    async with open_searched(folder, business) as searched:
+        for step in (1, 2):
+            for number, (is_public, *parties) in enumerate(made):
+                related = [party(one, "Buyer" if step == 2 else "Owner") for one in parties[step - 1]]
+                fields = offering(f"e{number}", "Quokka", relatedParty=related)
+                await rights.put(draft_of(fields if is_public else {**fields, **DRAFT}))
+            for is_caught_up in (False, True):
+                if is_caught_up:
+                    await searched.follower.catch_up()
+                for name in ("stranger", "acme", "bolt"):
+                    answer = await rights.as_(name).get(OFFERINGS)
+                    listed = {one["id"] for one in answer.json()}
+                    found: list[str] = []
+                    for offset in range(0, max(1, len(listed)), 2):
+                        page = await searched.page("quokka", CALLERS[name], offset=offset, limit=2)
+                        assert page.total == len(listed)
+                        assert len(page.hits) == min(2, len(listed) - offset)
+                        found += [hit.id for hit in page.hits]
+                    assert sorted(found) == sorted(listed)
+    await rights.store.close()
