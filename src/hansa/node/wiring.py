@@ -334,7 +334,6 @@ class Marketplace:
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         access.add_tasks(self.tasks, to_members)
-        self.tasks.add("trust anchors", self.trust.run)
         own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
         groups = replication, audit, identity, searching, self.rights
         self._add_tasks(*own_tasks, *(one.tasks() for one in groups))
@@ -351,11 +350,8 @@ class Marketplace:
         checked = did, endpoints.accepted, registry.callers, clock, limits
         caller_check = MemberCallerCheck(*checked, on_request=replication.is_alive)
         self.callers = Callers(limits, clock.monotonic, identity.authenticate.claimed, caller_check.claimed)
-        league = league_context(
-            *(settings, context, self.bus, self.light, bootstrap_source(settings, access.genesis)),
-            *(registry, caller_check, replication, business, forwards.queue),
-            audit=audit,
-        )
+        served = settings, context, self.bus, self.light, bootstrap_source(settings, access.genesis)
+        league = league_context(*served, registry, caller_check, replication, business, forwards.queue, audit)
         caches = [*store.caches, *business.caches, *hub.caches, *self.light.caches, *replication.caches]
         caches += *self.identity.caches, *searching.caches, caller_check.keys.cache
         others = [*league_routes(league), *self.rights.routes(context)]
@@ -418,7 +414,7 @@ class Marketplace:
         history = self._history(registry, did, clock)
         own = (
             *(("registry", registry.follow), ("light blocks", self.light.run)),
-            *(("jobs", jobs), ("history", history)),
+            *(("jobs", jobs), ("history", history), ("trust anchors", self.trust.run)),
             *(("hub", hub), ("webhooks", webhooks), ("write queue", queue)),
         )
         for name, run in chain(own, *groups):

@@ -85,6 +85,15 @@ async def test_somebody_is_kept_out_and_let_in_again(market: Whole) -> None:
     assert again.status == 404
 
 
+async def test_nobody_is_locked_out_by_their_own_hand(market: Whole) -> None:
+    operator = await browser_of(market, OTTO)
+    for kind, name in (("subject", OTTO.subject), ("organization", OTTO.organization)):
+        question = f"{ORGANIZATIONS}/excluded/add?kind={kind}&name={name}"
+        fields = {"kind": kind, "name": name}
+        assert (await operator.sends(f"{ORGANIZATIONS}/excluded/add", fields, page=question)).status == 409
+    assert "Nobody is kept out." in await operator.shows(f"{ORGANIZATIONS}/excluded")
+
+
 async def test_a_credential_is_offered_once_and_its_secrets_are_in_no_record(market: Whole) -> None:
     operator = await browser_of(market, OTTO)
     assert "for development" in await operator.shows(CREDENTIALS)

@@ -199,10 +199,12 @@ class OrganizationPages:
         await self._organizations.approve(id_of(visit))
 
     async def _remove(self, visit: Visit) -> None:
+        _check_other(visit, "organization", id_of(visit))
         await self._organizations.remove(id_of(visit))
 
     async def _exclude(self, visit: Visit) -> None:
         kind, name = _named(visit)
+        _check_other(visit, kind, name)
         await self._organizations.exclude(kind, name)
 
     async def _readmit(self, visit: Visit) -> None:
@@ -220,6 +222,13 @@ def _named(visit: Visit) -> tuple[str, str]:
     if not 0 < len(name) <= NAME_MAX_CHARS or not name.isprintable():
         raise Refused(Code.INVALID, f"name has 1 to {NAME_MAX_CHARS} printable characters.")
     return kind, name
+
+
+def _check_other(visit: Visit, kind: str, name: str) -> None:
+    """Refuse that somebody is locked out by their own hand, and nobody is left to undo it on a page."""
+    own = {"subject": visit.caller.subject, "organization": visit.caller.organization}
+    if own.get(kind) == name:
+        raise Refused(Code.CONFLICT, "That is you. Whoever leaves is removed by another operator.")
 
 
 def _party(visit: Visit) -> str:
