@@ -15,6 +15,12 @@ from hansa.portal.frame.acts import Act
 from hansa.portal.frame.people import FORM, People
 from hansa.portal.operators import OperatorFrame
 from hansa.portal.operators.league import PATHS, LeaguePages, LeagueSources
+from hansa.portal.operators.league.events import (
+    EventChoice,
+    EventDetails,
+    EventList,
+    ShownEvent,
+)
 from hansa.portal.operators.league.members import (
     MemberDetails,
     MemberEndpoint,
@@ -24,11 +30,11 @@ from hansa.portal.operators.league.members import (
     WrongAnswer,
 )
 from hansa.portal.operators.league.proposals import (
+    ChangeEffect,
     DesiredChange,
-    Effect,
     FormChoices,
+    LeagueProposal,
     MemberVote,
-    Proposal,
     ProposedEffect,
 )
 from hansa.portal.operators.league.replication import ReplicaPage, ReplicaState
@@ -43,6 +49,7 @@ from hansa.portal.operators.league.start import (
     Wrong,
     WrongAnswers,
 )
+from hansa.portal.operators.league.validators import DecidedBlock, ValidatorGrid, ValidatorRow
 from tests.support.asgi import AsgiClient, Response
 from tests.support.people import CSRF, OPERATOR, PEOPLE, as_person
 
@@ -178,10 +185,10 @@ REPLICA = ReplicaState(
 )
 
 
-EFFECT = Effect(
+EFFECT = ChangeEffect(
     "member.status", "riga (…ple%3A8443)", "active", "suspended", "Suspend riga: it may publish nothing."
 )
-PROPOSAL = Proposal(
+PROPOSAL = LeagueProposal(
     hash="0f" * 32,
     proposer_name="bergen",
     note="It has sent wrong bytes.",
@@ -199,6 +206,25 @@ PROPOSAL = Proposal(
     needed_power=27,
     votes=(MemberVote("did:web:bergen.example", "bergen", "yes", 10),),
     missing=("lubeck", "riga"),
+)
+
+
+EVENT = EventDetails(
+    shown=ShownEvent(
+        1234, 812, "2026-11-30T12:00:00.000Z", "categoryCreateEvent", "riga", "ef" * 32, "Category", 1
+    ),
+    id="01940000-0000-7000-8000-000000000000",
+    issuer=RIGA,
+    hashlink="hl:zQm",
+    previous=None,
+    payload='{\n  "type": "categoryCreateEvent"\n}',
+    signature="eyJ.x.y",
+    kid="key-2",
+    place=3,
+    path=("ab" * 32,),
+    is_verified=True,
+    problem="",
+    location="https://riga.example:8443/league/v1/entities/x",
 )
 
 
@@ -281,10 +307,10 @@ class RecordedProposals:
         self.done: list[tuple[str, ...]] = []
         self.problem = ""
 
-    async def proposals(self) -> tuple[Proposal, ...]:
+    async def proposals(self) -> tuple[LeagueProposal, ...]:
         return (self.open,)
 
-    async def proposal(self, name: str) -> Proposal:
+    async def proposal(self, name: str) -> LeagueProposal:
         if not self.open.hash.startswith(name):
             raise Refused(Code.NOT_FOUND, "There is no such proposal.")
         return self.open
@@ -306,6 +332,49 @@ class RecordedProposals:
         self.done.append(("vote", hash, choice))
 
 
+class RecordedEvents:
+    """One event, on the last page."""
+
+    def __init__(self) -> None:
+        self.shown = EventList((EVENT.shown,), 1234, 1234)
+        self.details = EVENT
+        self.requested: list[tuple[object, ...]] = []
+
+    async def page(self, choice: EventChoice, after: int, limit: int) -> EventList:
+        self.requested.append((choice, after, limit))
+        return self.shown
+
+    async def newest(self, limit: int) -> EventList:
+        self.requested.append(("newest", limit))
+        return self.shown
+
+    async def one(self, position: int) -> EventDetails | None:
+        return self.details if position == self.details.shown.position else None
+
+    def issuers(self) -> tuple[tuple[str, str], ...]:
+        return ((OWN, "lubeck"), (RIGA, "riga"))
+
+
+class RecordedValidators:
+    """Two validators in two blocks."""
+
+    def __init__(self) -> None:
+        self.shown = ValidatorGrid(
+            (
+                DecidedBlock(812, 1, "riga", "2026-11-30T12:00:05.000Z"),
+                DecidedBlock(811, 0, "lubeck", "2026-11-30T12:00:00.000Z"),
+            ),
+            (
+                ValidatorRow("lubeck", "ab" * 20, 10, 0.5, (True, True), 0),
+                ValidatorRow("riga", "cd" * 20, 10, 0.5, (False, True), 1),
+            ),
+            2,
+        )
+
+    async def grid(self, blocks: int, validators: int) -> ValidatorGrid:
+        return self.shown
+
+
 class RecordedLeague:
     """What the pages show."""
 
@@ -315,9 +384,19 @@ class RecordedLeague:
         self.members = RecordedMembers()
         self.replicas = RecordedReplicas()
         self.proposals = RecordedProposals()
+        self.events = RecordedEvents()
+        self.validators = RecordedValidators()
 
     def sources(self) -> LeagueSources:
-        return LeagueSources(self.state, self.members, self.replicas, self.proposals)
+        return LeagueSources(
+            self.state,
+            self.members,
+            self.replicas,
+            self.proposals,
+            self.events,
+            self.validators,
+            "https://lubeck.example",
+        )
 
 
 def league_pages(frame: Frame, people: People, league: RecordedLeague | None = None) -> LeaguePages:

@@ -345,7 +345,7 @@ class Marketplace:
             policies_problem=lambda: self.rights.watch.problem,
             trust_problem=lambda: self.trust.problem,
         )
-        operated = did, store, bus, own_key, self.light, registry, reporter, replication
+        operated = did, endpoint, store, bus, own_key, self.light, registry, reporter, replication
         self.operated = Operated(*operated, clock, entropy)
         checked = did, endpoints.accepted, registry.callers, clock, limits
         caller_check = MemberCallerCheck(*checked, on_request=replication.is_alive)

@@ -11,10 +11,12 @@ from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner
 from hansa.node.ledger_access.kinds import LightBlocks, NodeBus
+from hansa.node.parts.pages.league.events import BusEvents
 from hansa.node.parts.pages.league.members import LeagueMembers
 from hansa.node.parts.pages.league.proposals import LeagueProposals
 from hansa.node.parts.pages.league.replicas import ReplicaStates
 from hansa.node.parts.pages.league.state import ReportedState
+from hansa.node.parts.pages.league.validators import LeagueValidators
 from hansa.node.parts.replication import Replication
 from hansa.node.status import StatusReporter
 from hansa.portal import Frame
@@ -35,6 +37,7 @@ class Operated(msgspec.Struct, frozen=True):
     """The parts of the marketplace that these pages show and operate."""
 
     did: str
+    endpoint: str
     store: Store
     bus: NodeBus
     key: KeySigner
@@ -63,5 +66,8 @@ def league_sources(operated: Operated) -> LeagueSources:
             *(did, operated.store, operated.bus.for_strangers, registry, peers, control, operated.clock)
         ),
         replicas=ReplicaStates(did, control, registry),
+        events=BusEvents(operated.bus.for_strangers, registry),
+        validators=LeagueValidators(operated.bus.for_strangers, operated.light),
+        endpoint=operated.endpoint,
         proposals=LeagueProposals(did, operated.bus, operated.key, operated.clock, operated.entropy),
     )

@@ -37,7 +37,7 @@ KINDS: Final[tuple[ProposalKind, ...]] = (
 )
 
 
-class Effect(msgspec.Struct, frozen=True):
+class ChangeEffect(msgspec.Struct, frozen=True):
     """What a change would do; in the words of `hansa league show`."""
 
     change: str
@@ -56,7 +56,7 @@ class MemberVote(msgspec.Struct, frozen=True):
     power: int
 
 
-class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+class LeagueProposal(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal."""
 
     hash: str
@@ -69,7 +69,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     expires_time: str
     decided_height: int | None
     decided_time: str | None
-    changes: tuple[Effect, ...]
+    changes: tuple[ChangeEffect, ...]
     yes_power: int
     no_power: int
     total_power: int
@@ -110,7 +110,7 @@ class FormChoices(msgspec.Struct, frozen=True):
 class ProposedEffect(msgspec.Struct, frozen=True):
     """What a proposal would change, and what it would need."""
 
-    effect: Effect
+    effect: ChangeEffect
     needed_power: int
     total_power: int
 
@@ -121,10 +121,10 @@ class ProposalReads(Protocol):
     All raise `Unavailable`, while the ledger does not answer.
     """
 
-    async def proposals(self) -> tuple[Proposal, ...]:
+    async def proposals(self) -> tuple[LeagueProposal, ...]:
         """All that the ledger still has: open ones first, the newest first of each."""
 
-    async def proposal(self, name: str, /) -> Proposal:
+    async def proposal(self, name: str, /) -> LeagueProposal:
         """One of them. Raises `Refused`: `Code.NOT_FOUND` or `Code.CONFLICT`."""
 
     async def choices(self) -> FormChoices:
@@ -143,7 +143,7 @@ class ProposalReads(Protocol):
 class ProposalsPage(OperatorPage, frozen=True, kw_only=True):
     """For the template `league/proposals.html`."""
 
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[LeagueProposal, ...]
     total: int
     choices: FormChoices
     desired: DesiredChange
@@ -156,7 +156,7 @@ class ProposalsPage(OperatorPage, frozen=True, kw_only=True):
 class ProposalPage(OperatorPage, frozen=True, kw_only=True):
     """For the template `league/proposal.html`."""
 
-    proposal: Proposal
+    proposal: LeagueProposal
     own_choice: str
     """How this marketplace has voted; empty: not yet."""
     own_power: int
@@ -225,7 +225,7 @@ class ProposalsPages:
         )
         return see(f"{PROPOSALS_PATH}/{quote(hash, safe='')}")
 
-    async def _named(self, visit: Visit) -> Proposal:
+    async def _named(self, visit: Visit) -> LeagueProposal:
         name = visit.request.path_params["name"]
         if len(name) > NAME_MAX_CHARS:
             raise Refused(Code.NOT_FOUND, "There is no such proposal.")

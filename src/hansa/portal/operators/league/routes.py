@@ -2,6 +2,8 @@
 
 /operator             the state of the marketplace
 /operator/members     the members, and one of them
+/operator/events      the events of the league, and one of them
+/operator/validators  whose votes are in the latest blocks
 /operator/proposals   what the members decide
 /operator/replication what of other members is not here, and why
 """
@@ -15,14 +17,23 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hansa.portal.frame.people import Visit
+from hansa.portal.operators.league.events import EVENTS_PATH, EventsPages, LedgerEvents
 from hansa.portal.operators.league.members import MEMBERS_PATH, MemberReads, MembersPages
 from hansa.portal.operators.league.proposals import PROPOSALS_PATH, ProposalReads, ProposalsPages
 from hansa.portal.operators.league.replication import REPLICATION_PATH, ReplicaReads, ReplicationPages
 from hansa.portal.operators.league.start import OperationPage, StateReads
+from hansa.portal.operators.league.validators import VALIDATORS_PATH, ValidatorReads, ValidatorsPages
 from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import Places
 
-PATHS: Final[Places] = ("/operator", MEMBERS_PATH, PROPOSALS_PATH, REPLICATION_PATH)
+PATHS: Final[Places] = (
+    "/operator",
+    MEMBERS_PATH,
+    EVENTS_PATH,
+    VALIDATORS_PATH,
+    PROPOSALS_PATH,
+    REPLICATION_PATH,
+)
 """Those that the navigation leads to."""
 
 
@@ -33,6 +44,10 @@ class LeagueSources(msgspec.Struct, frozen=True):
     members: MemberReads
     replicas: ReplicaReads
     proposals: ProposalReads
+    events: LedgerEvents
+    validators: ValidatorReads
+    endpoint: str
+    """Of this marketplace."""
 
 
 class LeaguePages:
@@ -48,6 +63,8 @@ class LeaguePages:
         self._state = sources.state
         self._parts = (
             MembersPages(frame, sources.members),
+            EventsPages(frame, sources.events, sources.endpoint),
+            ValidatorsPages(frame, sources.validators, sources.state),
             ProposalsPages(frame, sources.proposals),
             ReplicationPages(frame, sources.replicas),
         )

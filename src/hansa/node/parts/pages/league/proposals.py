@@ -29,10 +29,10 @@ from hansa.core.keys import KeySigner
 from hansa.core.members import POWER_MAX
 from hansa.node.ledger_access.kinds import NodeBus
 from hansa.portal.operators.league.proposals import (
+    ChangeEffect,
     DesiredChange,
-    Effect,
     FormChoices,
-    Proposal,
+    LeagueProposal,
     ProposedEffect,
 )
 from hansa.pubsub.league.reports import voting_power
@@ -67,15 +67,15 @@ class LeagueProposals:
         self._clock = clock
         self._entropy = entropy
 
-    async def proposals(self) -> tuple[Proposal, ...]:
+    async def proposals(self) -> tuple[LeagueProposal, ...]:
         """See `hansa.portal.operators.league.proposals.ProposalReads`."""
         reports = await self._bus.for_strangers.proposals(with_closed=True)
-        return tuple(msgspec.convert(one, Proposal, from_attributes=True) for one in reports)
+        return tuple(msgspec.convert(one, LeagueProposal, from_attributes=True) for one in reports)
 
-    async def proposal(self, name: str) -> Proposal:
+    async def proposal(self, name: str) -> LeagueProposal:
         """See `ProposalReads`."""
         report = await self._bus.for_strangers.proposal(name)
-        return msgspec.convert(report, Proposal, from_attributes=True)
+        return msgspec.convert(report, LeagueProposal, from_attributes=True)
 
     async def choices(self) -> FormChoices:
         """See `ProposalReads`."""
@@ -95,7 +95,7 @@ class LeagueProposals:
         change = change_of(desired, state, _league_id(state))
         self._base(change, state)
         needed = threshold_sixtieths([change], state.params) * state.total_power // SIXTIETHS + 1
-        effect = msgspec.convert(describe(change, state), Effect, from_attributes=True)
+        effect = msgspec.convert(describe(change, state), ChangeEffect, from_attributes=True)
         return ProposedEffect(effect, needed, state.total_power)
 
     async def propose(self, desired: DesiredChange) -> str:
