@@ -22,6 +22,7 @@ from hansa.identity.credentials import DidKeys
 from hansa.identity.issuing import NewOffer
 from hansa.identity.presentations import REQUEST_PATH, RESPONSE_PATH, BegunLogin
 from hansa.identity.principal import Principal
+from hansa.identity.provider.tokens.proofs import Proofs
 from hansa.identity.wallet import (
     HeldCredential,
     MatchingCredential,
@@ -77,6 +78,7 @@ class WalletScene:
             ISSUER,
             "lubeck",
             self.logins.sessions,
+            Proofs(ISSUER, bytes(32), self.issuing.clock),
             _page,
         )
         exchange = ExchangeApi(self.scene.logins)

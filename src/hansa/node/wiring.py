@@ -382,7 +382,8 @@ class Marketplace:
         from_wallets = self.bus, self.clients.to_issuers, self.trust, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)
         trial = development(
-            *(settings, self.store, self.identity.authenticate, self.identity.sessions, pages.frame),
+            *(settings, self.store, self.identity.authenticate, self.identity.sessions, self.identity.proofs),
+            pages.frame,
             self.clients.to_members,
             *(context.clock, context.entropy),
         )

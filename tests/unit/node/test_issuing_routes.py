@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from hansa.core.errors import Code, Fatal
 from hansa.node.folder import ISSUING, init_member
 from hansa.node.settings.loading import load_settings
 from tests.support.certificates import new_key
-from tests.support.credentials import decoded, jwk, jwt
+from tests.support.credentials import b64, decoded, jwk, jwt
 from tests.support.issuing import EMPLOYEE_SD, ORDER, PRE_AUTHORIZED
 from tests.support.whole import Whole, open_whole
 from tests.unit.node.test_every_route import rest_routes
@@ -53,6 +55,80 @@ async def offered(whole: Whole) -> dict[str, Any]:
 async def form(whole: Whole, path: str, **fields: str) -> Any:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     return await whole.anonymous.request("POST", path, body=urlencode(fields).encode(), headers=headers)
+
+
+def proof(path: str, key: Any = KEY, **changes: Any) -> str:
+    """A DPoP proof for a path of the issuer."""
+    now_s = int(SystemClock().now().timestamp())
+    claims = {"jti": os.urandom(8).hex(), "htm": "POST", "htu": f"{ENDPOINT}{path}", "iat": now_s, **changes}
+    return jwt(key, claims, typ="dpop+jwt", jwk=jwk(key))
+
+
+class BoundToken:
+    """The access token of an offer, which is bound to a key."""
+
+    def __init__(self, whole: Whole, text: str) -> None:
+        self._whole = whole
+        self.text = text
+
+    @classmethod
+    async def of(cls, whole: Whole) -> BoundToken:
+        """One of a new offer, with a nonce that was requested first."""
+        offer = await offered(whole)
+        address = parse_qs(urlsplit(offer["url"]).query)["credential_offer_uri"][0]
+        document = (await whole.anonymous.get(address.removeprefix(ENDPOINT))).json()
+        code = document["grants"][PRE_AUTHORIZED]["pre-authorized_code"]
+        fields = {"grant_type": PRE_AUTHORIZED, "pre-authorized_code": code, "tx_code": offer["tx_code"]}
+        refused = await cls._granted(whole, fields)
+        assert (refused.status, refused.json()["error"]) == (400, "use_dpop_nonce")
+        granted = await cls._granted(whole, fields, nonce=refused.headers["dpop-nonce"])
+        assert granted.json()["token_type"] == "DPoP"
+        return cls(whole, granted.json()["access_token"])
+
+    @staticmethod
+    async def _granted(whole: Whole, fields: dict[str, str], **claims: str) -> Any:
+        headers = {"content_type": "application/x-www-form-urlencoded"}
+        client = whole.anonymous.with_headers(dpop=proof("/oid4vci/token", **claims), **headers)
+        return await client.request("POST", "/oid4vci/token", body=urlencode(fields).encode())
+
+    def proof(self, key: Any = KEY, **changes: Any) -> str:
+        """A proof for the credential endpoint with this token."""
+        return proof(
+            "/oid4vci/credential", key, ath=b64(hashlib.sha256(self.text.encode()).digest()), **changes
+        )
+
+    async def used(self, scheme: str, *proofs: str) -> Any:
+        """The answer to a request for a credential."""
+        nonce = (await self._whole.anonymous.request("POST", "/oid4vci/nonce")).json()["c_nonce"]
+        claims = {"aud": ENDPOINT, "iat": int(SystemClock().now().timestamp()), "nonce": nonce}
+        of_key = jwt(KEY, claims, typ="openid4vci-proof+jwt", jwk=jwk(KEY))
+        body = {"credential_configuration_id": EMPLOYEE_SD, "proofs": {"jwt": [of_key]}}
+        client = self._whole.anonymous.with_headers(authorization=f"{scheme} {self.text}")
+        for one in proofs:
+            client = client.with_headers(dpop=one)
+        return await client.request("POST", "/oid4vci/credential", body=json.dumps(body).encode())
+
+
+async def test_a_bound_token_is_good_with_a_proof_of_its_key_alone(issuing: Whole) -> None:
+    token = await BoundToken.of(issuing)
+    refused = [
+        await token.used("Bearer"),
+        await token.used("Bearer", token.proof()),
+        await token.used("DPoP"),
+        await token.used("DPoP", token.proof(new_key())),
+        await token.used("DPoP", proof("/oid4vci/token")),
+    ]
+    assert [one.status for one in refused] == [401] * len(refused)
+    assert (await token.used("DPoP", token.proof())).status == 200
+
+
+async def test_a_proof_is_good_once(issuing: Whole) -> None:
+    token = await BoundToken.of(issuing)
+    used = token.proof()
+    assert (await token.used("DPoP", used)).status == 200
+    again = await token.used("DPoP", used)
+    assert (again.status, again.json()["error"]) == (401, "invalid_dpop_proof")
+    assert again.headers["www-authenticate"].startswith("DPoP ")
 
 
 async def issued(whole: Whole) -> str:

@@ -25,6 +25,7 @@ from hansa.api.issuing.wallets import WalletsApi
 from hansa.core.access import Authenticate
 from hansa.core.limits import Limits
 from hansa.identity.issuing import CredentialIssuer, PublishedLists
+from hansa.identity.provider.tokens.proofs import Proofs
 from hansa.identity.sessions import Sessions
 from hansa.store import Store
 
@@ -40,6 +41,7 @@ def issuing_routes(
     endpoint: str,
     name: str,
     sessions: Sessions,
+    proofs: Proofs,
     page_of: ApprovalPages,
 ) -> list[Route]:
     """All of them.
@@ -53,10 +55,11 @@ def issuing_routes(
         endpoint: Of the marketplace.
         name: Of the marketplace.
         sessions: Of browsers.
+        proofs: Checks those of keys to which tokens are bound.
         page_of: Makes pages for people.
     """
     approving = ApprovalApi(issuer, sessions, page_of)
-    wallets = WalletsApi(issuer, lists, endpoint, name)
+    wallets = WalletsApi(issuer, lists, proofs, endpoint, name)
     orders = OrdersApi(issuer, store, authenticate, limits, endpoint)
     return [
         Route("/.well-known/openid-credential-issuer", wallets.metadata),

@@ -18,11 +18,14 @@ from hansa.core.http import NO_STORE
 from hansa.core.limits import Limits
 from hansa.identity.issuing import (
     CredentialIssuer,
+    IssuingError,
     IssuingRefused,
     PublishedLists,
     authorization_server_metadata,
     issuer_metadata,
 )
+from hansa.identity.provider.oauth_errors import OAuthRefused
+from hansa.identity.provider.tokens.proofs import Proof, Proofs
 
 FORM: Final = "application/x-www-form-urlencoded"
 FORM_SIZE_MAX_BYTES: Final = 4096
@@ -33,16 +36,19 @@ LIST_NUMBER_MAX_DIGITS: Final = 9
 _LIMITS: Final = Limits(
     body_depth_max=8, body_nodes_max=200, array_length_max_items=32, string_length_max_chars=10_000
 )
-_STATUS: Final = {"invalid_token": 401}
+_OF_PROOFS: Final = frozenset({"invalid_dpop_proof", "use_dpop_nonce"})
 _PUBLIC_FOR: Final = "public, max-age=30"
 
 
 class WalletsApi:
     """Handlers of these paths."""
 
-    def __init__(self, issuer: CredentialIssuer, lists: PublishedLists, endpoint: str, name: str) -> None:
+    def __init__(
+        self, issuer: CredentialIssuer, lists: PublishedLists, proofs: Proofs, endpoint: str, name: str
+    ) -> None:
         self._issuer = issuer
         self._lists = lists
+        self._proofs = proofs
         self._metadata = issuer_metadata(endpoint, name)
         self._server_metadata = authorization_server_metadata(endpoint)
 
@@ -63,18 +69,21 @@ class WalletsApi:
         return json_response(await self._issuer.offer_document(request.path_params["id"]), headers=NO_STORE)
 
     async def token(self, request: Request) -> Response:
-        """`POST /oid4vci/token`."""
+        """`POST /oid4vci/token`; a DPoP proof binds the token to its key (RFC 9449)."""
         try:
-            return json_response(await self._issuer.token(await _form(request)), headers=NO_STORE)
+            proof, form = self._proof(request, needs_nonce=True), await _form(request)
+            tokens = await self._issuer.token(form, "" if proof is None else proof.thumbprint)
+            self._use(proof)
         except IssuingRefused as error:
-            return _refusal(error)
+            return self._refusal(request, error)
+        return json_response(tokens, headers={**NO_STORE, **self._nonce_header(request)})
 
     async def push(self, request: Request) -> Response:
         """`POST /oid4vci/par`: what a wallet asks a person to approve."""
         try:
             pushed = await self._issuer.push(await _form(request))
         except IssuingRefused as error:
-            return _refusal(error)
+            return self._refusal(request, error)
         return Response(msgspec.json.encode(pushed), 201, dict(NO_STORE), JSON)
 
     async def nonce(self, request: Request) -> Response:
@@ -85,11 +94,15 @@ class WalletsApi:
     async def credential(self, request: Request) -> Response:
         """`POST /oid4vci/credential`."""
         try:
-            token = _bearer_token(request)
+            scheme, token = _access_token(request)
+            proof = self._proof(request, token) if scheme == "dpop" else None
+            thumbprint = "" if proof is None else proof.thumbprint
+            await self._issuer.check_token(token, thumbprint)
+            self._use(proof)
             body = await json_body(request, REQUEST_SIZE_MAX_BYTES)
-            credentials = await self._issuer.credentials(token, _request(body))
+            credentials = await self._issuer.credentials(token, _request(body), thumbprint)
         except IssuingRefused as error:
-            return _refusal(error)
+            return self._refusal(request, error)
         return json_response(
             {"credentials": [{"credential": text} for text in credentials]}, headers=NO_STORE
         )
@@ -106,6 +119,47 @@ class WalletsApi:
         signed = await self._lists.signed(int(text))
         headers = {"Content-Type": signed.media_type, "Cache-Control": _PUBLIC_FOR}
         return Response(signed.body, headers=headers)
+
+    def _proof(
+        self, request: Request, access_token: str | None = None, *, needs_nonce: bool = False
+    ) -> Proof | None:
+        """The DPoP proof of a request; a token that is bound to a key needs one."""
+        header = request.headers.get("dpop")
+        if header is None:
+            if access_token is None:
+                return None
+            raise IssuingRefused("invalid_dpop_proof", "This token needs a DPoP proof.")
+        path = request.scope["path"]
+        try:
+            return self._proofs.checked(header, "POST", path, access_token, needs_nonce=needs_nonce)
+        except OAuthRefused as error:
+            raise _as_issuer(error) from error
+
+    def _use(self, proof: Proof | None) -> None:
+        if proof is not None:
+            try:
+                self._proofs.use(proof)
+            except OAuthRefused as error:
+                raise _as_issuer(error) from error
+
+    def _nonce_header(self, request: Request) -> dict[str, str]:
+        return {"DPoP-Nonce": self._proofs.nonce()} if "dpop" in request.headers else {}
+
+    def _refusal(self, request: Request, error: IssuingRefused) -> Response:
+        """An error response (RFC 6749, section 5.2; OpenID4VCI 1.0, section 8.3.1; RFC 9449, section 7.1)."""
+        headers = {**NO_STORE, **self._nonce_header(request)}
+        is_resource = "authorization" in request.headers
+        status = 401 if error.error == "invalid_token" or (is_resource and error.error in _OF_PROOFS) else 400
+        if status == 401:
+            scheme = "DPoP" if "dpop" in request.headers else "Bearer"
+            headers["WWW-Authenticate"] = f'{scheme} error="{error.error}"'
+        body = msgspec.json.encode({"error": error.error, "error_description": error.message})
+        return Response(body, status, headers, JSON)
+
+
+def _as_issuer(error: OAuthRefused) -> IssuingRefused:
+    code: IssuingError = "use_dpop_nonce" if error.error == "use_dpop_nonce" else "invalid_dpop_proof"
+    return IssuingRefused(code, error.message)
 
 
 async def _form(request: Request) -> Mapping[str, str]:
@@ -124,19 +178,9 @@ def _request(body: bytes) -> Mapping[str, Any]:
         raise IssuingRefused("invalid_credential_request", "The request cannot be read.") from error
 
 
-def _bearer_token(request: Request) -> str:
-    """The access token, from its header alone (RFC 6750, section 2.1)."""
+def _access_token(request: Request) -> tuple[str, str]:
+    """Scheme and access token, from their header alone (RFC 6750, section 2.1; RFC 9449, section 7.1)."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if scheme.lower() not in {"bearer", "dpop"} or not token:
         raise IssuingRefused("invalid_token", "This needs the access token of an offer.")
-    return token
-
-
-def _refusal(error: IssuingRefused) -> Response:
-    """An error response (RFC 6749, section 5.2; OpenID4VCI 1.0, section 8.3.1)."""
-    headers = dict(NO_STORE)
-    status = _STATUS.get(error.error, 400)
-    if status == 401:
-        headers["WWW-Authenticate"] = f'Bearer error="{error.error}"'
-    body = msgspec.json.encode({"error": error.error, "error_description": error.message})
-    return Response(body, status, headers, JSON)
+    return scheme.lower(), token

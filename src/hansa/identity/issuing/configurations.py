@@ -13,6 +13,7 @@ import msgspec
 from hansa.identity.credentials.mandate import MandateKind
 from hansa.identity.credentials.signing_keys import SIGNING_ALGORITHM
 from hansa.identity.issuing.orders import CredentialForm, MandateOrder
+from hansa.identity.provider.tokens.proofs import PROOF_ALGORITHMS
 
 PROOFS_MAX: Final = 8
 """Keys for which one request may have credentials."""
@@ -135,6 +136,7 @@ def authorization_server_metadata(endpoint: str) -> dict[str, Any]:
         "pre-authorized_grant_anonymous_access_supported": True,
         "token_endpoint_auth_methods_supported": ["none"],
         "response_types_supported": ["code"],
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
     }
 
 

@@ -210,28 +210,38 @@ class CredentialIssuer:
             },
         }
 
-    async def token(self, form: Mapping[str, str]) -> dict[str, Any]:
+    async def token(self, form: Mapping[str, str], thumbprint: str = "") -> dict[str, Any]:
         """The answer of the token endpoint.
+
+        Args:
+            form: Of the request.
+            thumbprint: Of the key of its DPoP proof, to which the token is bound then; empty: it has none.
 
         Raises:
             IssuingRefused: `invalid_grant`, whatever of the two codes is wrong; `invalid_request`;
                 `unsupported_grant_type`.
         """
+        token = to_base64url(self._entropy(_SECRET_BYTES))
+        digest = _token_digest(token, thumbprint)
         if form.get("grant_type") == AUTHORIZATION_CODE:
-            return await self._token_of_code(form)
+            await self._redeem_code(form, digest)
+        else:
+            await self._redeem_offer(form, digest)
+        token_type = "DPoP" if thumbprint else "Bearer"
+        return {"access_token": token, "token_type": token_type, "expires_in": TOKEN_LIFE_S}
+
+    async def _redeem_offer(self, form: Mapping[str, str], token: bytes) -> None:
         if form.get("grant_type") != PRE_AUTHORIZED_CODE:
             raise IssuingRefused("unsupported_grant_type", "There is no such grant_type here.")
         code, tx_code = form.get("pre-authorized_code", ""), form.get("tx_code", "")
         if not 0 < len(code) <= _SECRET_MAX_CHARS or len(tx_code) > _SECRET_MAX_CHARS:
             raise IssuingRefused("invalid_request", "A pre-authorized code is needed.")
-        now_ms, token = self._now_ms(), to_base64url(self._entropy(_SECRET_BYTES))
-        if not await self._redeemed(code, tx_code, token, now_ms):
+        if not await self._redeemed(code, tx_code, token, self._now_ms()):
             raise IssuingRefused("invalid_grant", "One of the codes is wrong, was used, or has ended.")
-        return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFE_S}
 
-    async def _token_of_code(self, form: Mapping[str, str]) -> dict[str, Any]:
+    async def _redeem_code(self, form: Mapping[str, str], token: bytes) -> None:
         reference, must_end = self.authorizations.redeem(form)
-        token, now_ms = to_base64url(self._entropy(_SECRET_BYTES)), self._now_ms()
+        now_ms = self._now_ms()
         async with self._store.transaction() as tx:
             offer = await issuing.offer_by(tx, "reference", _digest("reference", reference))
             is_good = offer is not None and offer.token is None and now_ms < offer.expires_ms
@@ -239,10 +249,9 @@ class CredentialIssuer:
                 await issuing.remove_offer(tx, offer.id)
             elif offer is not None and is_good:
                 ends_ms = now_ms + 1000 * TOKEN_LIFE_S
-                await issuing.give_token(tx, offer.id, _digest("token", token), ends_ms)
+                await issuing.give_token(tx, offer.id, token, ends_ms)
         if must_end or not is_good:
             raise IssuingRefused("invalid_grant", "The code was used before, or its offer has ended.")
-        return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFE_S}
 
     async def push(self, form: Mapping[str, str]) -> dict[str, Any]:
         """The answer to a pushed authorization request.
@@ -271,7 +280,7 @@ class CredentialIssuer:
             raise Refused(Code.NOT_FOUND, "There is no such offer, or it has ended.")
         return offer
 
-    async def _redeemed(self, code: str, tx_code: str, token: str, now_ms: int) -> bool:
+    async def _redeemed(self, code: str, tx_code: str, token: bytes, now_ms: int) -> bool:
         """Whether the codes were good, and the token is now that of their offer. What failed is recorded."""
         async with self._store.transaction() as tx:
             offer = await issuing.offer_by(tx, "code", _digest("code", code))
@@ -285,7 +294,7 @@ class CredentialIssuer:
             if offer.token is not None:  # used twice: one of the two was not the person
                 await issuing.remove_offer(tx, offer.id)
                 return False
-            await issuing.give_token(tx, offer.id, _digest("token", token), now_ms + 1000 * TOKEN_LIFE_S)
+            await issuing.give_token(tx, offer.id, token, now_ms + 1000 * TOKEN_LIFE_S)
         return True
 
     async def _note_wrong_try(self, tx: Transaction, offer: StoredOffer) -> None:
@@ -301,19 +310,27 @@ class CredentialIssuer:
         """A nonce for proofs."""
         return self._nonces.new(self._now_ms() // 1000)
 
-    async def credentials(self, token: str, request: Mapping[str, Any]) -> list[str]:
+    async def check_token(self, token: str, thumbprint: str = "") -> None:
+        """Check that an access token is good.
+
+        Raises:
+            IssuingRefused: `invalid_token`.
+        """
+        await self._offer_of(self._store, _token_digest(token, thumbprint), self._now_ms())
+
+    async def credentials(self, token: str, request: Mapping[str, Any], thumbprint: str = "") -> list[str]:
         """The credentials of a request, one for each key that is proved.
 
         Args:
             token: The access token.
             request: Body of the request (OpenID4VCI 1.0, section 8.2).
+            thumbprint: Of the key that is proved to be the one to which the token is bound; empty: to none.
 
         Raises:
             IssuingRefused: Any of the errors of the credential endpoint.
             Unavailable: `Code.OVERLOADED`.
         """
-        now_ms = self._now_ms()
-        digest = _digest("token", token[:_SECRET_MAX_CHARS])
+        now_ms, digest = self._now_ms(), _token_digest(token, thumbprint)
         await self._offer_of(self._store, digest, now_ms)
         configuration = _requested(request)
         keys, nonce = await proved_keys(request.get("proofs"), self._endpoint, self._dids, now_ms // 1000)
@@ -412,6 +429,12 @@ def _order(offer: StoredOffer) -> MandateOrder:
 def _code(reference: str) -> str:
     """The pre-authorized code of an offer: who knows the reference may know it."""
     return to_base64url(hashlib.sha256(f"pre-authorized_code\0{reference}".encode()).digest())
+
+
+def _token_digest(token: str, thumbprint: str) -> bytes:
+    """By which an access token is looked up: with a key to which it is bound, it is none without."""
+    bound = ("bound token", thumbprint) if thumbprint else ("token",)
+    return _digest(*bound, token[:_SECRET_MAX_CHARS])
 
 
 def _digest(*parts: str) -> bytes:

@@ -18,6 +18,7 @@ from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials import DidKeys
 from hansa.identity.issuing import CredentialIssuer, DevelopmentAuthority, PublishedLists
+from hansa.identity.provider.tokens.proofs import Proofs
 from hansa.identity.sessions import Sessions
 from hansa.node.folder import ISSUING
 from hansa.node.settings.loading import Settings
@@ -39,6 +40,7 @@ def development(
     store: Store,
     authenticate: Authenticate,
     sessions: Sessions,
+    proofs: Proofs,
     frame: Frame,
     http: HttpClient,
     clock: Clock,
@@ -58,8 +60,9 @@ def development(
     authority.certificate()
     lists = PublishedLists(store, authority, endpoint, clock, entropy)
     issuer = CredentialIssuer(store, authority, lists, endpoint, DidKeys(http), clock, entropy)
-    served = store, authenticate, settings.limits, endpoint, settings.name, sessions, _Approvals(frame)
-    return Development([*issuing_routes(issuer, lists, *served)], [lists.cache], issuer)
+    served = store, authenticate, settings.limits, endpoint, settings.name
+    for_people = sessions, proofs, _Approvals(frame)
+    return Development([*issuing_routes(issuer, lists, *served, *for_people)], [lists.cache], issuer)
 
 
 class _Approvals:

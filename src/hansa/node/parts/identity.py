@@ -97,10 +97,11 @@ class IdentityParts:
             *(self._keys, issuer, self.endings, clock, entropy, limits.access_token_lifetime_s),
             has_client=self._has_client,
         )
-        self._proofs = Proofs(issuer, secret.key(NONCE_PURPOSE), clock)
+        self.proofs: Final = Proofs(issuer, secret.key(NONCE_PURPOSE), clock)
+        """Checks that whoever sends a request has the key to which a token is bound."""
         key = SigningKey.load(TOKEN_KEY).verifying_key()
         operator_tokens = TokenAuthenticate(key, settings.did, clock, limits.token_lifetime_max_s)
-        self._tokens = TokensAuthenticate(self._access_tokens, self._proofs, operator_tokens, self.endings)
+        self._tokens = TokensAuthenticate(self._access_tokens, self.proofs, operator_tokens, self.endings)
         self.authenticate: Final = SessionAuthenticate(self._tokens, self.sessions)
         self._http = OutboundClient(
             self._clients.has_key_origin, allow_private_networks=settings.allow_private_networks
@@ -161,13 +162,13 @@ class IdentityParts:
             keys=self._keys,
             clients=check,
             rates=rates,
-            proofs=self._proofs,
+            proofs=self.proofs,
             pushed=pushed,
             authorization=AuthorizationEndpoint(
                 *(self._clients, pushed, codes, self.sessions, issuer, mark_key, clock, entropy)
             ),
             tokens=TokenEndpoint(
-                *(check, rates, self._proofs, codes, access_tokens, families, id_tokens, machines),
+                *(check, rates, self.proofs, codes, access_tokens, families, id_tokens, machines),
                 *(self._exchanges(), issuer, clock, entropy),
             ),
             reports=TokenReports(check, rates, access_tokens, families, issuer),
