@@ -36,6 +36,7 @@ EDITING_SCREENS: Final = {
     "preview-of-draft": "/provider/drafts/draft-of-offering/preview",
     "conflict-of-draft": "/provider/drafts/draft-of-changed/conflict",
     "visibility": f"/provider/entities/{EDITED}/visibility?audience=chosen&country=LV&country=NO",
+    "import": "/provider/import",
     "discard-draft": "/provider/drafts/draft-of-offering/discard",
 }
 

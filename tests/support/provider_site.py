@@ -61,7 +61,7 @@ class ProviderSite:
         self.store = business.store
         self.people = RecordedPeople(dict(PEOPLE), everybody)
         self.frame = Frame(Branding("Lübeck Market"), languages, self.people)
-        self._client = AsgiClient(self.application())
+        self.client = AsgiClient(self.application())
 
     def application(self) -> Starlette:
         """The pages of the forms, with their files."""
@@ -78,14 +78,14 @@ class ProviderSite:
 
     async def get(self, who: str | None, path: str, accept: str = ACCEPT) -> Response:
         """A page, as somebody sees it."""
-        return await self._client.get(path, headers=_headers(who, accept))
+        return await self.client.get(path, headers=_headers(who, accept))
 
     async def post(
         self, who: str | None, path: str, fields: Mapping[str, str | Sequence[str]], accept: str = ACCEPT
     ) -> Response:
         """What comes of a form."""
         body = urlencode({"csrf": CSRF, **fields}, doseq=True).encode()
-        return await self._client.post(
+        return await self.client.post(
             path, body=body, headers={**_headers(who, accept), "content-type": FORM}
         )
 

@@ -191,7 +191,7 @@ class Limits(msgspec.Struct, frozen=True):
     form_draft_lifetime_s: float = 7_776_000.0
     import_files_max: int = 100
     import_file_max_bytes: int = 4_194_304
-    import_rows_max: int = 5000
+    import_rows_max: int = 2000
     import_file_lifetime_s: float = 86_400.0
     # Logins with wallets.
     logins_max: int = 10_000

@@ -28,13 +28,17 @@ from hansa.portal.frame.people import People
 from hansa.portal.providers.editing.choosing import OfferedChoices
 from hansa.portal.providers.editing.forms.kinds import BY_COLLECTION
 from hansa.portal.providers.editing.forms.values import Values
+from hansa.portal.providers.editing.importing.pages import ImportFile, ImportPages
+from hansa.portal.providers.editing.importing.planning import ReportRow
+from hansa.portal.providers.editing.importing.reading import ImportRow
 from hansa.portal.providers.editing.interfaces import FormDraft, StoredVersion
 from hansa.portal.providers.editing.preview import PreviewPages
 from hansa.portal.providers.editing.visibility import KnownMarketplace, Obstacles, VisibilityPages
 from hansa.portal.providers.editing.wizard import EditingPages
 from hansa.store import AnyOf, Condition, Filter, Query, SortKey
-from hansa.store.tables.editing import drafts
+from hansa.store.tables.editing import drafts, files
 from hansa.store.tables.editing.drafts import FormDraftRow
+from hansa.store.tables.editing.files import ImportFileRow
 
 OFFERED_MAX: Final = 200
 DRAFT_ID_SIZE_BYTES: Final = 16
@@ -59,7 +63,10 @@ def editing_routes(
     preview = PreviewPages(frame, people, reads, origins, drafts_of_people, choices)
     pages = EditingPages(frame, people, entities, drafts_of_people, choices, acts)
     visibility = VisibilityPages(frame, people, entities, LeagueMarketplaces(context, members, did), acts)
-    return [*preview.routes(), *pages.routes(), *visibility.routes()]
+    imports = ImportPages(
+        *(frame, people, entities, StoredFiles(context), choices, acts, context.clock, context.limits)
+    )
+    return [*preview.routes(), *pages.routes(), *visibility.routes(), *imports.routes()]
 
 
 class OperatedEntities:
@@ -219,6 +226,59 @@ class StoredDrafts:
 
     def _is_live(self, row: FormDraftRow) -> bool:
         return row.saved_s >= self._now_s() - self._limits.form_draft_lifetime_s
+
+    def _now_s(self) -> int:
+        return int(self._clock.now().timestamp())
+
+
+class StoredFiles:
+    """Files to import, in the store (`importing.pages.ImportFiles`).
+
+    Args:
+        context: Of the business: store, clock, entropy and limits.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
+        self._clock = context.clock
+        self._entropy = context.entropy
+        self._limits = context.limits
+
+    async def of(self, caller: Caller) -> ImportFile | None:
+        """See `ImportFiles`."""
+        row = await files.file_of(self._store, _subject(caller))
+        if row is None or row.saved_s < self._now_s() - self._limits.import_file_lifetime_s:
+            return None
+        columns, rows = msgspec.json.decode(row.content, type=tuple[tuple[str, ...], tuple[ImportRow, ...]])
+        return ImportFile(
+            *(row.id, row.name, row.kind, row.state, columns, rows),
+            msgspec.json.decode(row.mapping, type=tuple[str, ...]),
+            msgspec.json.decode(row.report, type=tuple[ReportRow, ...]),
+        )
+
+    async def save(self, caller: Caller, file: ImportFile) -> ImportFile:
+        """See `ImportFiles`."""
+        subject, now_s = _subject(caller), self._now_s()
+        if not file.id:
+            file = msgspec.structs.replace(file, id=to_base64url(self._entropy(DRAFT_ID_SIZE_BYTES)))
+        row = ImportFileRow(
+            *(subject, file.id, file.name, file.kind, file.state),
+            content=msgspec.json.encode((file.columns, file.rows)),
+            mapping=msgspec.json.encode(file.fields),
+            report=msgspec.json.encode(file.report),
+            saved_s=now_s,
+        )
+        async with self._store.transaction() as tx:
+            await files.remove_expired(tx, now_s - int(self._limits.import_file_lifetime_s))
+            if await files.count_others(tx, subject) >= self._limits.import_files_max:
+                raise _too_many("Too many people import files now.")
+            await files.save(tx, row)
+        return file
+
+    async def discard(self, caller: Caller) -> None:
+        """See `ImportFiles`."""
+        async with self._store.transaction() as tx:
+            await files.remove(tx, _subject(caller))
 
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())

@@ -14,4 +14,5 @@ pages        what the pages show
 wizard       the pages of the forms
 preview      how customers will see it
 visibility   who sees an entity
+importing/   files: JSON Lines, and CSV whose columns are mapped
 """
