@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hansa.core.clock import SystemClock
+from hansa.core.files import write_file
 from hansa.core.keys import SigningKey
-from hansa.node.folder import MEMBER_KEY, init_member, issue_folder_token, load_genesis
+from hansa.node.folder import MEMBER_KEY, PROVIDER_KEYS, init_member, issue_folder_token, load_genesis
 from hansa.node.settings.loading import load_settings
 from hansa.node.wiring import Marketplace, assemble
 from hansa.pubsub.ledger.reading import RegistryState
 from tests.support.asgi import AsgiClient
+from tests.support.provider_keys import provider_key_file
 
 CLOCK = SystemClock()
 
@@ -52,6 +54,7 @@ async def open_whole(
     """
     if is_new:
         init_member(folder, "lubeck", "http://127.0.0.1:8101", CLOCK, p2p_port=26_656)
+        write_file(folder / PROVIDER_KEYS, provider_key_file())
     before()
     token = issue_folder_token(folder, "test", ["operator"], 3600.0, CLOCK, os.urandom)
     here = Path.cwd()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -47,8 +48,9 @@ MODEL_NAME: Final = re.compile(r"tmf\d+\.toml")
 """File names of models; `states.toml` and `references.toml` are shared by all of them."""
 
 
+@cache
 def load() -> Models:
-    """The models of all APIs that this version serves.
+    """The models of all APIs that this version serves; nothing changes them, so that one copy is for all.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a model is not in the form.

@@ -8,6 +8,7 @@ type; and references to entities of any type only at the top.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -30,6 +31,7 @@ class ReferencePath(msgspec.Struct, frozen=True):
     """Collections to which they refer; None for any."""
 
 
+@lru_cache(2)  # the store's index and the rules of deletion need the same
 def reference_index_paths(models: Models) -> tuple[ReferencePath, ...]:
     """All indexed paths of references."""
 

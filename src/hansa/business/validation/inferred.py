@@ -12,6 +12,7 @@ demanded: a name, the items of an order, the identifier of a reference.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -50,15 +51,8 @@ class InferredValues:
         self._models = models
         self._clock = clock
         self._endpoint = endpoint
-        self._collections = {kebab(name): name for name in models.types}
-        self._collections |= {
-            kebab(models.served(name)[1].type): name for name in sorted(models.types, reverse=True)
-        }
-        self._types_by_path: dict[str, frozenset[str]] = {}
-        for name in models.types:
-            resource = models.served(name)[1]
-            types = self._types_by_path.get(resource.name, frozenset())
-            self._types_by_path[resource.name] = types | {resource.type}
+        self._collections = _collections_by_word(models)
+        self._types_by_path = _types_by_path(models)
 
     def complete(
         self, missing: Iterable[MissingAttribute]
@@ -184,3 +178,20 @@ def _free_number(one: MissingAttribute) -> str:
     while str(number) in siblings:
         number += 1
     return str(number)
+
+
+@lru_cache(2)  # all APIs of a marketplace have the same
+def _collections_by_word(models: Models) -> Mapping[str, str]:
+    """The collection that the kebab-case name of a collection or of a type stands for."""
+    by_name = {kebab(name): name for name in models.types}
+    return by_name | {kebab(models.served(name)[1].type): name for name in sorted(models.types, reverse=True)}
+
+
+@lru_cache(2)
+def _types_by_path(models: Models) -> Mapping[str, frozenset[str]]:
+    """By the last segment of a path, the types of the resources that are served there."""
+    types: dict[str, frozenset[str]] = {}
+    for name in models.types:
+        resource = models.served(name)[1]
+        types[resource.name] = types.get(resource.name, frozenset()) | {resource.type}
+    return types
