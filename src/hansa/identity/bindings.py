@@ -1,6 +1,7 @@
-"""What binds a signed statement of a member to one receiver, one body and a short time.
+"""Digests that bind: a statement to its body, and what is remembered of a secret to that.
 
-Requests between members and delegations of writes say this alike, and are checked alike.
+Requests between members and delegations of writes are bound to one receiver, one body and a short time: they
+say this alike, and are checked alike. Secrets that are handed out are looked up by their digest.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ class BoundClaims(Protocol):
     @property
     def exp(self) -> int:
         """Until when it is good."""
+
+
+def secret_digest(secret: str) -> bytes:
+    """By which a secret is looked up, so that what is remembered of it opens nothing."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def body_digest(body: bytes) -> str:

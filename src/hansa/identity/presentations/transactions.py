@@ -16,7 +16,6 @@ answered counts. A restart forgets all logins: whoever was logging in reads that
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from enum import StrEnum, unique
 from typing import Final, Literal
@@ -28,6 +27,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.identity.bindings import secret_digest
 from hansa.identity.presentations.encryption import ResponseKey
 from hansa.identity.principal import Principal
 
@@ -162,7 +162,7 @@ class Logins:
         )
         login = Login(
             id=self._random(),
-            binding=_digest(secret),
+            binding=secret_digest(secret),
             address=address,
             return_to=return_to,
             requests=requests,
@@ -223,7 +223,7 @@ class Logins:
         self._forget_requests(login)
         code = self._random()
         login.state, login.device, login.principal = LoginState.ANSWERED, request.device, principal
-        login.response_code = _digest(code)
+        login.response_code = secret_digest(code)
         login.code = f"{int.from_bytes(self._entropy(8)) % 10**_CODE_DIGITS:0{_CODE_DIGITS}}"
         login.ends_at_s = max(login.ends_at_s, self._clock.monotonic() + CONFIRMING_S)
         return code
@@ -276,11 +276,7 @@ class Logins:
 
 def is_secret(secret: str | None, digest: bytes) -> bool:
     """Whether a text is the secret of a digest."""
-    return secret is not None and hmac.compare_digest(_digest(secret), digest)
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+    return secret is not None and hmac.compare_digest(secret_digest(secret), digest)
 
 
 def _full(message: str, limits: Limits) -> Unavailable:

@@ -14,6 +14,7 @@ from typing import Final
 
 from hansa.core.base64url import to_base64url
 from hansa.core.http import SESSION_COOKIE_PREFIX
+from hansa.identity.bindings import secret_digest
 
 ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
 IDENTIFIER_SIZE_BYTES: Final = 32
@@ -55,4 +56,4 @@ class SessionCookie:
 
 def digest_of(identifier: str) -> bytes:
     """By which a session is known here, where nobody can log in with it."""
-    return hashlib.sha256(identifier.encode("ascii")).digest()
+    return secret_digest(identifier)

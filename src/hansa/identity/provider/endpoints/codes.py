@@ -7,7 +7,6 @@ after a restart a login that was under way begins anew.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import Final
 
@@ -19,6 +18,7 @@ from hansa.core.base64url import to_base64url
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.identifiers import Entropy
+from hansa.identity.bindings import secret_digest
 from hansa.identity.provider.oauth_errors import invalid_grant
 from hansa.identity.provider.tokens.access_tokens import Authorized
 
@@ -86,7 +86,7 @@ class Codes:
             raise Unavailable(Code.OVERLOADED, "Too many logins at a time.", float(CODE_LIFETIME_S))
         self._counts[subject] = count + 1
         code = to_base64url(self._entropy(32))
-        self._codes[_digest(code)] = msgspec.structs.replace(grant, expires_s=now_s + CODE_LIFETIME_S)
+        self._codes[secret_digest(code)] = msgspec.structs.replace(grant, expires_s=now_s + CODE_LIFETIME_S)
         return code
 
     def use(self, code: str, client: str, redirect_uri: str, verifier: str) -> CodeGrant:
@@ -96,7 +96,7 @@ class Codes:
             OAuthRefused: `invalid_grant`.
             CodeReusedError: It was used before, by the same client.
         """
-        name = _digest(code)
+        name = secret_digest(code)
         used = self._used.get(name)
         if used is not None:
             raise CodeReusedError(used[1])
@@ -121,7 +121,3 @@ class Codes:
         self._counts[subject] -= 1
         if not self._counts[subject]:
             del self._counts[subject]
-
-
-def _digest(code: str) -> bytes:
-    return hashlib.sha256(code.encode("utf-8", "replace")).digest()

@@ -11,7 +11,6 @@ token is not used up: the client may try again.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -24,6 +23,7 @@ from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.identity.bindings import secret_digest
 from hansa.identity.credentials.refusals import CredentialRefused
 from hansa.identity.credentials.status.references import HeldStatus
 from hansa.identity.provider.oauth_errors import OAuthRefused, invalid_grant
@@ -95,7 +95,9 @@ class TokenFamilies:
             for name in others[: max(0, len(others) + 1 - self._limits.token_families_per_subject_max)]:
                 await table.remove(tx, name)
             content = msgspec.json.encode(authorized)
-            row = table.FamilyRow(_digest(handle), family, _digest(secret), subject, client, content, ends_s)
+            row = table.FamilyRow(
+                secret_digest(handle), family, secret_digest(secret), subject, client, content, ends_s
+            )
             await table.add(tx, row)
         return f"{handle}.{secret}"
 
@@ -119,11 +121,13 @@ class TokenFamilies:
         if authorized.key_thumbprint != key_thumbprint:
             raise invalid_grant("The refresh token is bound to another key.")
         handle, before = _parts(refresh_token)
-        if row.secret == _digest(before):  # another one is of no use, and makes nobody fetch anything
+        if row.secret == secret_digest(before):  # another one is of no use, and makes nobody fetch anything
             await self._check_credential(row.name, authorized.principal.credential_status)
         secret = self._part(_SECRET_SIZE_BYTES)
         async with self._store.transaction() as tx:
-            is_present = await table.rotate(tx, _digest(handle), _digest(before), _digest(secret))
+            is_present = await table.rotate(
+                tx, secret_digest(handle), secret_digest(before), secret_digest(secret)
+            )
             if not is_present:
                 await table.remove(tx, row.name)
         if not is_present:
@@ -152,7 +156,7 @@ class TokenFamilies:
         row = await self._row(refresh_token)
         if row is None or row.client != client or row.ends_s <= epoch_s(self._clock):
             return None
-        return row if row.secret == _digest(_parts(refresh_token)[1]) else None
+        return row if row.secret == secret_digest(_parts(refresh_token)[1]) else None
 
     async def end(self, family: str) -> None:
         """End a family, with the access tokens that came of it.
@@ -167,7 +171,7 @@ class TokenFamilies:
     async def _row(self, refresh_token: str) -> table.FamilyRow | None:
         if _FORM.fullmatch(refresh_token) is None:
             return None
-        return await table.by_handle(self._store, _digest(_parts(refresh_token)[0]))
+        return await table.by_handle(self._store, secret_digest(_parts(refresh_token)[0]))
 
     def _part(self, size_bytes: int) -> str:
         return to_base64url(self._entropy(size_bytes))
@@ -181,7 +185,3 @@ def _status_unknown() -> OAuthRefused:
 def _parts(refresh_token: str) -> tuple[str, str]:
     handle, _, secret = refresh_token.partition(".")
     return handle, secret
-
-
-def _digest(part: str) -> bytes:
-    return hashlib.sha256(part.encode("ascii")).digest()
