@@ -17,6 +17,8 @@ from hansa.business.search.documents import HERE
 from hansa.business.search.indexing import IndexFollower
 from hansa.business.search.making import DocumentMaker
 from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.errors import Code, Unavailable
+from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.members import Member
 from hansa.node.http.application import rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
@@ -24,6 +26,7 @@ from hansa.node.parts.pages.favourites import FavouritesInStore
 from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
 from hansa.portal.catalogue.favourites import Favourites
 from hansa.portal.catalogue.origins import AnnouncedVersion, OriginCertificate, Provenance
+from hansa.portal.catalogue.pictures.loading import Pictures
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.catalogue.routes import CataloguePages
 from hansa.portal.frame.languages import Catalogues
@@ -104,6 +107,7 @@ class Site:
             *(self.frame, reads, search, origins, ENDPOINT, business.limits),
             version=business.store.last_change,
             clock=business.clock,
+            pictures=Pictures(NoMembers(), _has_no_origin, business.clock),
             favourites=None
             if people is None
             else Favourites(people, FavouritesInStore(business.store, business.clock)),
@@ -138,6 +142,18 @@ class Site:
             Member(f"did:web:{name}.example", name, f"https://{name}.example", (), 10) for name in MEMBERS
         )
         return Overview("Lübeck Market", members[0].did, "0.1.0", counts, members, 812, 1234)
+
+
+class NoMembers:
+    """A client that reaches nobody."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        raise Unavailable(Code.RETRIEVAL_UNREACHABLE, request.url)
+
+
+async def _has_no_origin(origin: str) -> bool:
+    del origin
+    return False
 
 
 def _origin_name(did: str) -> str:

@@ -377,7 +377,7 @@ class Marketplace:
         """What serves the figures alone, and what serves all but the TM Forum APIs."""
         described = LeagueDescriptions(settings.endpoint)
         served_to = self.identity.people, business, self.searching, self.bus.for_strangers, registry
-        shown = *served_to, self.operated, replication
+        shown = *served_to, self.operated, replication, self.clients.to_members
         pages = portal(settings, context, reporter.overview, described, *shown)
         from_wallets = self.bus, self.clients.to_issuers, self.trust, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)

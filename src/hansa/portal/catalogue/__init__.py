@@ -6,6 +6,7 @@ fields        values of entities, which can be anything that the models allow
 origins       where an entity comes from, and how it is proved
 offering/     the page of one offering: prices, characteristics, structured data
 details/      specifications, catalogues and prices, each with its offerings
+pictures/     of offerings: fetched from members alone, decoded within bounds, encoded anew
 search_page   hits and facets, which live in the URL
 home          the front page
 categories    the tree of categories

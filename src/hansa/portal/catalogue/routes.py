@@ -3,6 +3,8 @@
 /                       the front page
 /search                 hits and facets; JSON by `hansa.api.search`
 /offerings/{id}         an offering; `quantity.ID=` of its prices for a preview
+/offerings/{id}/pictures/{number}
+                        a picture of it (`hansa.portal.catalogue.pictures`)
 /providers/{id}         who offers
 /categories             the tree; /categories/{id} one of them
 /specifications/{id}, /catalogues/{id}, /prices/{id}
@@ -51,6 +53,7 @@ from hansa.portal.catalogue.offering.prices import QUANTITY_PARAMETER, preview, 
 from hansa.portal.catalogue.offering.structured import structured_data
 from hansa.portal.catalogue.origins import KnownOrigins, Provenance
 from hansa.portal.catalogue.page_cache import PageCache
+from hansa.portal.catalogue.pictures.loading import SERVED_TYPE, Pictures
 from hansa.portal.catalogue.providers import OFFERINGS_SHOWN, provider_page
 from hansa.portal.catalogue.reading import OFFERING, ORGANIZATION, CatalogueReads, fields_of
 from hansa.portal.catalogue.search_page import (
@@ -64,6 +67,11 @@ from hansa.portal.catalogue.search_page import (
 from hansa.portal.frame import Frame
 from hansa.store import Entity, Filter, Query, SortKey
 
+PICTURE_HEADERS: Final = {
+    "Cache-Control": "private, max-age=600",
+    "Content-Security-Policy": "default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 CATEGORIES_CACHED_MAX: Final = 512
 FEED_MAX: Final = 50
 FEW: Final = 12
@@ -97,6 +105,7 @@ class CataloguePages:
         version: A number that every change of the store changes.
         clock: For the age of pages that are there.
         favourites: Of whoever is logged in; None: lists are in URLs alone.
+        pictures: Loads those of offerings; None: none are shown.
     """
 
     def __init__(
@@ -110,7 +119,9 @@ class CataloguePages:
         version: Callable[[], Awaitable[int]],
         clock: Clock,
         favourites: Favourites | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
+        self._pictures = pictures
         self._favourites = favourites
         self._frame = frame
         self._pages = PageCache(frame, reads.caller, version, clock)
@@ -134,6 +145,7 @@ class CataloguePages:
         return [
             Route("/", handler(self.home)),
             Route("/offerings/{id}", handler(self.offering)),
+            *([Route("/offerings/{id}/pictures/{number}", self.picture)] if self._pictures else ()),
             Route("/providers/{id}", handler(self.provider)),
             Route("/categories", handler(self.categories)),
             Route("/categories/{id}", handler(self.category)),
@@ -194,8 +206,24 @@ class CataloguePages:
             structured=structured_data(offering, canonical) if entity.public else {},
             api=f"{API_PATH}/{quote(entity.id, safe=':')}",
             is_favourite=await self._is_favourite(request, entity.id),
+            pictures=await self._pictures.shown(entity.id, fields_of(entity)) if self._pictures else (),
         )
         return self._frame.negotiated(request, "offering.html", page)
+
+    async def picture(self, request: Request) -> Response:
+        """`GET /offerings/{id}/pictures/{number}`.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+            Unavailable: `Code.OVERLOADED`.
+        """
+        assert self._pictures is not None, "there is a route only with it"
+        text = request.path_params["number"]
+        index = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else -1
+        caller = self._reads.caller(request)
+        entity = await self._reads.one(caller, OFFERING, request.path_params["id"])
+        content = await self._pictures.picture(fields_of(entity), index)
+        return Response(content, media_type=SERVED_TYPE, headers=PICTURE_HEADERS)
 
     async def _is_favourite(self, request: Request, entity_id: str) -> bool | None:
         """Whether an offering is one of whoever looks; None: that is not known here."""

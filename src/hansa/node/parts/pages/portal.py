@@ -18,6 +18,8 @@ from hansa.business.context import Context
 from hansa.core.cache import HasFigures
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.files import read_file
+from hansa.core.http import HttpClient
+from hansa.node.allowed_origins import MemberOrigins
 from hansa.node.http.application import ErrorAnswer, rest_application
 from hansa.node.http.described.documents import LeagueDescriptions
 from hansa.node.parts.pages.acts import StoredActs
@@ -32,6 +34,7 @@ from hansa.node.settings.loading import Settings
 from hansa.portal import Branding, Frame, Overview, PortalRoutes, error_page
 from hansa.portal.accounts import AccountPages
 from hansa.portal.catalogue.favourites import Favourites
+from hansa.portal.catalogue.pictures.loading import Pictures
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.catalogue.routes import CataloguePages
 from hansa.portal.frame.acts import Acts
@@ -78,6 +81,7 @@ def portal(
     registry: MemberRegistry,
     operated: Operated,
     replication: Replication,
+    to_members: HttpClient,
 ) -> Portal:
     """The pages of a marketplace.
 
@@ -92,11 +96,14 @@ def portal(
 
     reads = CatalogueReads(business.operations.values(), context.authenticate)
     origins = LedgerOrigins(*(settings.did, settings.name, context.store, bus, registry), context.clock)
+    hosts = MemberOrigins(registry.known, settings.followed_members)
+    pictures = Pictures(to_members, hosts.has_origin, context.clock)
     catalogue = CataloguePages(
         *(frame, reads, searching.search, origins, settings.endpoint, settings.limits),
         version=context.store.last_change,
         clock=context.clock,
         favourites=Favourites(people, FavouritesInStore(context.store, context.clock)),
+        pictures=pictures,
     )
     routes = PortalRoutes(frame, context.models, settings.endpoint, overview, described)
     accounts = AccountPages(frame, people)
@@ -117,6 +124,7 @@ def portal(
     caches: tuple[HasFigures, ...] = (
         routes.cache,
         origins.cache,
+        pictures.cache,
         catalogue.cache,
         catalogue.alike_cache,
         *offers.caches,

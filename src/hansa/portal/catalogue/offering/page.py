@@ -34,6 +34,7 @@ from hansa.portal.catalogue.offering.prices import (
     price_references,
 )
 from hansa.portal.catalogue.origins import AnnouncedVersion, Provenance
+from hansa.portal.catalogue.pictures.loading import ShownPicture
 from hansa.portal.catalogue.reading import OFFERING, PRICE, SPECIFICATION, CatalogueReads
 from hansa.store import Filter, Query
 
@@ -128,6 +129,7 @@ class OfferingPage(msgspec.Struct, frozen=True):
     """Path of the entity in the TM Forum API."""
     is_favourite: bool | None
     """Of whoever is logged in; None: nobody is."""
+    pictures: tuple[ShownPicture, ...]
 
 
 async def offering_of(

@@ -96,6 +96,7 @@ class PreviewPages:
             structured={},
             api="",
             is_favourite=None,
+            pictures=(),
             back=f"{here}/{REVIEW}",
         )
         return self._frame.negotiated(visit.request, "editing/preview.html", page)

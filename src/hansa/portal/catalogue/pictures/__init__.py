@@ -1,0 +1,1 @@
+"""Pictures of offerings: fetched from members alone, decoded within bounds, and encoded anew."""
