@@ -149,6 +149,8 @@ class RunningMarketplace:
             left = None
             if one.budget is not None:
                 left = round(100 * max(0.0, one.budget.level_s(now_s)) / one.budget.burst_s)
+            if left == 100 and not one.requests and not one.streams:
+                continue  # it has nothing now: there may be very many of those
             yield CallerRow(one.kind.name.lower(), one.name, one.requests, one.streams, left)
 
 
