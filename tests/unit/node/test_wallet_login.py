@@ -288,3 +288,16 @@ async def test_nothing_secret_of_a_login_is_in_any_log_at_any_level(
     assert scanned
     for secret in filter(None, secrets):
         assert secret not in logged, secret
+
+
+async def test_an_authority_that_is_taken_out_while_it_runs_logs_nobody_in_any_more(whole: Whole) -> None:
+    assert "trust anchors" in whole.marketplace.tasks._runs, "the folder is watched"
+    Path("lubeck/anchors/root.pem").unlink(missing_ok=True)
+    Path("anchors/root.pem").unlink(missing_ok=True)
+    await whole.marketplace.trust.look()
+    browser, page = await begun(whole)
+    request = await fetched(whole.anonymous, links_in((await browser.get(page)).body)[0])
+    body = answer_form(request, presentation(request))
+    answer = await whole.anonymous.post(urlsplit(request["response_uri"]).path, body=body, headers=FORM)
+    assert answer.status >= 400
+    assert b"trusted" in (await browser.get(page)).body

@@ -15,7 +15,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
 from hansa.core.forms import unique_fields
 from hansa.core.http import NO_STORE, headers_of
-from hansa.identity.issuing import CredentialIssuer, MandateOrder, WalletRequest, may_approve
+from hansa.identity.issuing import CodeRequest, CredentialIssuer, MandateOrder, may_approve
 from hansa.identity.sessions import Session, Sessions
 
 AUTHORIZE_PATH: Final = "/oid4vci/authorize"
@@ -96,7 +96,7 @@ class ApprovalApi:
         return Response(status_code=HTTPStatus.SEE_OTHER, headers={**NO_STORE, "Location": location})
 
     def _question(
-        self, session: Session, demand: WalletRequest, order: MandateOrder, request_uri: str
+        self, session: Session, demand: CodeRequest, order: MandateOrder, request_uri: str
     ) -> ApprovalPage:
         powers = "; ".join(f"{one.function}: {', '.join(one.actions)}" for one in order.powers)
         organization = f"{printable(order.organization_name)} ({order.organization})"

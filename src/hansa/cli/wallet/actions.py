@@ -54,7 +54,7 @@ def accept_offer(folder: Path, link: str, tx_code: str, output: Output) -> None:
 def accept_in_browser(folder: Path, link: str, output: Output) -> None:
     """Accept an offer that somebody approves in a browser, and show what was added.
 
-    The browser is sent to an address of this machine, where nobody listens: its user reads the code off there.
+    The browser is sent to an address of this machine, where nobody listens: its user reads the code there.
     """
     wallet = WalletFolder(folder)
 

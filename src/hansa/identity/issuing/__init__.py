@@ -14,7 +14,7 @@ issued here as it does everything else.
 """
 
 from hansa.identity.issuing.authority import AUTHORITY_CERTIFICATE, DevelopmentAuthority
-from hansa.identity.issuing.authorizing import WalletRequest, may_approve
+from hansa.identity.issuing.authorizing import CodeRequest, may_approve
 from hansa.identity.issuing.configurations import authorization_server_metadata, issuer_metadata
 from hansa.identity.issuing.issuer import CredentialIssuer, NewOffer
 from hansa.identity.issuing.orders import CredentialForm, MandateOrder, OrderedPower, power_of
@@ -24,6 +24,7 @@ from hansa.identity.issuing.status_lists import STATUSES, CredentialStatus, Publ
 __all__ = [
     "AUTHORITY_CERTIFICATE",
     "STATUSES",
+    "CodeRequest",
     "CredentialForm",
     "CredentialIssuer",
     "CredentialStatus",
@@ -35,7 +36,6 @@ __all__ = [
     "OrderedPower",
     "PublishedLists",
     "SignedList",
-    "WalletRequest",
     "authorization_server_metadata",
     "issuer_metadata",
     "may_approve",

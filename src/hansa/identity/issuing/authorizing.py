@@ -60,7 +60,7 @@ _LIMITS: Final = Limits(
 )
 
 
-class WalletRequest(msgspec.Struct, frozen=True):
+class CodeRequest(msgspec.Struct, frozen=True):
     """What a wallet asks for."""
 
     client_id: str
@@ -81,7 +81,7 @@ class WalletRequest(msgspec.Struct, frozen=True):
 class _Grant(msgspec.Struct):
     """A code that was given out."""
 
-    request: WalletRequest
+    request: CodeRequest
     ends_s: int
     is_used: bool = False
 
@@ -93,7 +93,7 @@ class WalletAuthorizations:
         self._issuer = authorization_server(endpoint)
         self._clock = clock
         self._entropy = entropy
-        self._requests: dict[str, WalletRequest] = {}
+        self._requests: dict[str, CodeRequest] = {}
         """By the end of their name, in the order of their ends."""
         self._grants: dict[bytes, _Grant] = {}
         """By the digest of the code; likewise."""
@@ -119,7 +119,7 @@ class WalletAuthorizations:
         self._requests[name] = request
         return {"request_uri": REQUEST_URI_PREFIX + name, "expires_in": REQUEST_LIFE_S}
 
-    def request(self, request_uri: str, client_id: str) -> WalletRequest:
+    def request(self, request_uri: str, client_id: str) -> CodeRequest:
         """The request that a browser brings.
 
         Raises:
@@ -135,7 +135,7 @@ class WalletAuthorizations:
             raise Refused(Code.NOT_FOUND, "This request of a wallet is over: begin again in the wallet.")
         return request
 
-    def approved(self, request_uri: str, request: WalletRequest) -> str:
+    def approved(self, request_uri: str, request: CodeRequest) -> str:
         """Where the browser is sent, with a code, when somebody has approved a request. It is over then.
 
         Raises:
@@ -199,7 +199,7 @@ def may_approve(principal: Principal, order: MandateOrder) -> bool:
     return is_person or OPERATOR in principal.roles
 
 
-def _read_request(form: Mapping[str, str], offered: tuple[str, ...], ends_s: int) -> WalletRequest:
+def _read_request(form: Mapping[str, str], offered: tuple[str, ...], ends_s: int) -> CodeRequest:
     if form.get("response_type") != "code" or form.get("response_mode", "query") != "query":
         raise IssuingRefused("invalid_request", "response_type is code, and response_mode is query.")
     challenge = form.get("code_challenge", "")
@@ -211,7 +211,7 @@ def _read_request(form: Mapping[str, str], offered: tuple[str, ...], ends_s: int
     client_id, state = form.get("client_id", ""), form.get("state", "")
     if not 0 < len(client_id) <= TEXT_MAX_CHARS or len(state) > TEXT_MAX_CHARS:
         raise IssuingRefused("invalid_request", "client_id is missing, or it or state is too long.")
-    return WalletRequest(
+    return CodeRequest(
         client_id=client_id,
         redirect_uri=_checked_target(form.get("redirect_uri", "")),
         state=state,

@@ -58,17 +58,17 @@ def read_token_key_uri(text: str) -> TokenKeyUri:
     path, _, query = text.removeprefix(_SCHEME).partition("?")
     try:
         named = unique_fields(path.replace(";", "&"), _PARAMETERS_MAX)
-        asked = unique_fields(query, _PARAMETERS_MAX)
+        requested = unique_fields(query, _PARAMETERS_MAX)
     except Refused as error:
         raise _invalid(f"it {error.message}") from error
-    if named.keys() != {"token", "object"} or asked.keys() != {"module-path", "pin-source"}:
+    if named.keys() != {"token", "object"} or requested.keys() != {"module-path", "pin-source"}:
         raise _invalid(
             "it names `token` and `object`, and then `module-path` and `pin-source`, and nothing else"
         )
-    source = asked["pin-source"].removeprefix("file:")
-    if not all((*named.values(), asked["module-path"], source)) or "|" in source:
+    source = requested["pin-source"].removeprefix("file:")
+    if not all((*named.values(), requested["module-path"], source)) or "|" in source:
         raise _invalid("a part of it is empty, or the PIN is no file")
-    return TokenKeyUri(Path(asked["module-path"]), named["token"], named["object"], Path(unquote(source)))
+    return TokenKeyUri(Path(requested["module-path"]), named["token"], named["object"], Path(unquote(source)))
 
 
 class TokenKey:

@@ -35,9 +35,13 @@ class Publisher:
     def __init__(self) -> None:
         self.page: bytes | None = None
         self.requests: list[HttpRequest] = []
+        self.released: asyncio.Event | None = None
+        """Until when it does not answer; None: it does at once."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         self.requests.append(request)
+        if self.released is not None:
+            await self.released.wait()
         if self.page is None:
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The other side cannot be reached.")
         return HttpResponse(200, {}, self.page)
@@ -217,9 +221,24 @@ async def test_a_list_in_a_file_is_read_when_it_changes(tmp_path: Path) -> None:
 async def test_the_watch_goes_on_by_itself(watched: Watched) -> None:
     watched.put("anchors/a.pem", ROOT)
     task = asyncio.create_task(watched.sources.run())
-    await until(lambda: watched.clock.sleepers)
-    assert watched.told == {ROOT.der}
+    await until(lambda: watched.told == {ROOT.der} and watched.clock.sleepers == 2)
     watched.put("anchors/a.pem", OTHER)
     await watched.clock.advance(POLL_S)
     await until(lambda: watched.told == {OTHER.der})
+    task.cancel()
+
+
+async def test_a_publisher_that_does_not_answer_holds_up_no_folder(listing: Watched) -> None:
+    released = asyncio.Event()
+
+    listing.publisher.released = released
+    listing.put("anchors/a.pem", OTHER)
+    task = asyncio.create_task(listing.sources.run())
+    await until(lambda: listing.told == {OTHER.der})
+    listing.put("anchors/b.pem", authority("Third CA"))
+    await until(lambda: listing.clock.sleepers)
+    await listing.clock.advance(POLL_S)
+    await until(lambda: len(listing.told) == 2)
+    released.set()
+    await until(lambda: ROOT.der in listing.told)
     task.cancel()

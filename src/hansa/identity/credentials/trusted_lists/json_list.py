@@ -1,8 +1,8 @@
 """Lists of trusted entities in JSON (ETSI TS 119 602): a compact JAdES signature with the list inside.
 
 The certificate of whoever signed is the first of `x5c`, and one of those that the operator named. Of the
-list, what decides is read: number, times, and of each service its type, its status and its certificates. The rest
-is for people. An extension that says that it is critical refuses the list.
+list, what decides is read: number, times, and of each service its type, its status and its certificates. The
+rest is for people. An extension that says that it is critical refuses the list.
 """
 
 from __future__ import annotations

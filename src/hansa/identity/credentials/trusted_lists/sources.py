@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -110,6 +110,8 @@ class TrustSources:
         self._problems: dict[str, str] = {}
         self._adopt: Callable[[Sequence[Certificate]], None] = lambda _: None
         self._current: tuple[Certificate, ...] = ()
+        self._taking = asyncio.Lock()
+        """One list is parsed at a time; they are fetched beside one another, and beside the folders."""
 
     @property
     def own(self) -> tuple[Certificate, ...]:
@@ -147,18 +149,26 @@ class TrustSources:
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._again_and_again(self._look_at_folders))
+            group.create_task(self._again_and_again(self._look_at_lists))
+
+    async def _again_and_again(self, look: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self.look()
+            await look()
+            self._settle(epoch_s(self._clock))
             await self._clock.sleep(POLL_S)
 
     async def look(self) -> None:
         """Read what has changed, or is due."""
         await self._look_at_folders()
-        for source in self._sources:
-            now_s = epoch_s(self._clock)
-            if source.due_s <= now_s or (source.is_file and file_mark(Path(source.address)) != source.mark):
-                await self._read(source, now_s)
+        await self._look_at_lists()
         self._settle(epoch_s(self._clock))
+
+    async def _look_at_lists(self) -> None:
+        now_s = epoch_s(self._clock)
+        due = [one for one in self._sources if one.due_s <= now_s or _has_changed(one)]
+        await asyncio.gather(*(self._read(one, now_s) for one in due))
 
     async def _look_at_folders(self) -> None:
         signers = self._signers
@@ -174,9 +184,10 @@ class TrustSources:
             self._note("signers", error)
         if self._signers == signers:
             return
-        for source in self._sources:
-            source.digest, source.content, source.due_s = b"", None, 0
-            await asyncio.to_thread(self._take_from_folder, source, epoch_s(self._clock))
+        async with self._taking:
+            for source in self._sources:
+                source.digest, source.content, source.due_s = b"", None, 0
+                await asyncio.to_thread(self._take_from_folder, source, epoch_s(self._clock))
 
     def _note(self, name: str, error: HansaError) -> None:
         if self._problems.get(name) != error.message:
@@ -191,13 +202,13 @@ class TrustSources:
         except HansaError as error:
             self._report(source, f"it cannot be read ({error.code})")
             return
-        if hashlib.sha256(raw).digest() == source.digest:
-            source.problem, source.due_s = "", now_s + REFRESH_S
-            return
-        if await asyncio.to_thread(self._take, source, raw, now_s):
-            source.due_s = now_s + REFRESH_S
-            if not source.is_file:
-                await asyncio.to_thread(self._store, source, raw)
+        async with self._taking:
+            if hashlib.sha256(raw).digest() == source.digest:
+                source.problem, source.due_s = "", now_s + REFRESH_S
+            elif await asyncio.to_thread(self._take, source, raw, now_s):
+                source.due_s = now_s + REFRESH_S
+                if not source.is_file:
+                    await asyncio.to_thread(self._store, source, raw)
 
     def _take_from_folder(self, source: _Source, now_s: int) -> None:
         """Take a list from its file, or from the copy of what was fetched."""
@@ -281,6 +292,10 @@ class TrustSources:
             write_file(self._copy_of(source), raw)
         except (OSError, HansaError) as error:
             log.warning("trusted_list_not_stored", address=printable(source.address), reason=str(error))
+
+
+def _has_changed(source: _Source) -> bool:
+    return source.is_file and file_mark(Path(source.address)) != source.mark
 
 
 def _authorities(folder: Path) -> tuple[Certificate, ...]:

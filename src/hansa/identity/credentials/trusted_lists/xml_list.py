@@ -42,7 +42,7 @@ _ROOT: Final = f"{_LIST}TrustServiceStatusList"
 _PURPOSES: Final = "http://uri.etsi.org/TrstSvc/TrustedList/SvcInfoExt/For"
 _SEALS: Final = f"{_PURPOSES}eSeals"
 _KNOWN: Final = frozenset({f"{_LIST}AdditionalServiceInformation", f"{_EXTENDED}Qualifications"})
-"""Extensions that may be critical. Qualifications say which certificates are qualified, which is not asked."""
+"""Extensions that may be critical. Qualifications say what is qualified, which does not matter here."""
 _METHODS: Final = frozenset(
     {
         *(SignatureMethod.RSA_SHA256, SignatureMethod.RSA_SHA384, SignatureMethod.RSA_SHA512),
