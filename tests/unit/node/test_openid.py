@@ -102,7 +102,7 @@ async def test_an_access_token_writes_what_the_credential_allows(whole: Whole) -
 
 
 async def test_a_bound_token_writes_with_a_proof_for_each_request(whole: Whole) -> None:
-    nonce = whole.marketplace.identity._proofs.nonce()
+    nonce = whole.marketplace.identity.proofs.nonce()
     tokens = await tokens_of(whole, "write operate", dpop=proof("POST", "/oidc/token", nonce=nonce))
     token = tokens["access_token"]
     assert payload_of(token)["cnf"]
