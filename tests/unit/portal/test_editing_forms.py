@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.store import EntityDraft
 from hansa.store.tables import audit
+from tests.support.business import CATALOG
 from tests.support.provider_site import ProviderSite, SentForm, open_provider_site
 from tests.support.rights import ACME, party
 
@@ -259,3 +261,17 @@ async def test_whoever_takes_theirs_has_no_draft_any_more(site: ProviderSite) ->
     await site.post("acme", f"{mine}/conflict", {"do": "theirs"})
     assert (await site.get("acme", f"{mine}/general")).status == 404
     assert (await site.entity("urn:x:1"))["name"] == "Theirs"
+
+
+async def test_a_form_that_is_sent_twice_at_once_makes_one_entity(site: ProviderSite) -> None:
+    draft = await site.begun("acme", "specification", name="Machine")
+    sent = [site.post("acme", f"{draft}/review", {"do": "finish"}) for _ in range(3)]
+    places = {one.headers.get("location") for one in await asyncio.gather(*sent)}
+    specifications = await site.rights.as_("operator").get(f"{CATALOG}/productSpecification")
+    assert len(specifications.json()) == 1
+    assert len(places - {None}) == 1
+
+
+async def test_a_form_launches_nothing(site: ProviderSite) -> None:
+    draft = await site.begun("acme", "offering", name="Cloud", status="Launched")
+    assert (await site.entity(await site.finished("acme", draft)))["lifecycleStatus"] == "In design"

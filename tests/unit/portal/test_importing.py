@@ -165,7 +165,7 @@ async def test_a_file_is_nobody_elses(site: ProviderSite, name: str) -> None:
 )
 def test_a_file_that_cannot_be_read_is_refused_with_a_reason(content: bytes, code: Code) -> None:
     with pytest.raises(Refused) as refused:
-        read_table(content, 10)
+        read_table(content, Limits(import_rows_max=10))
     assert refused.value.code is code
     assert len(refused.value.message) > 10
 
@@ -173,15 +173,16 @@ def test_a_file_that_cannot_be_read_is_refused_with_a_reason(content: bytes, cod
 @given(st.binary(max_size=300))
 def test_no_bytes_make_the_reader_fail(content: bytes) -> None:
     try:
-        table = read_table(content, 100)
+        table = read_table(content, Limits(import_rows_max=100))
     except Refused:
         return
     assert 0 < len(table.rows) <= 100
 
 
-def test_a_line_that_is_too_deep_is_a_row_with_a_reason() -> None:
-    table = read_table(b'{"a":' + b"[" * 200 + b"]" * 200 + b"}\n" + b'{"a":' * 50_000, 10)
-    assert [bool(one.problem) for one in table.rows] == [True, True]
+def test_a_line_that_is_too_deep_or_has_too_many_values_is_a_row_with_a_reason() -> None:
+    lines = b'{"a":' + b"[" * 200 + b"]" * 200 + b'}\n{"a":' + b'{"a":' * 50_000 + b'\n{"a":['
+    table = read_table(lines + b"1," * 30_000 + b"1]}", Limits())
+    assert [bool(one.problem) for one in table.rows] == [True, True, True]
 
 
 @given(st.text(max_size=30))

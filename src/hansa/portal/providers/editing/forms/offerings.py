@@ -68,7 +68,7 @@ def built_offering(values: Values, base: Fields, names: Mapping[str, str]) -> Bu
     build_texts(entity, places, values, before, TEXTS)
     build_validity(entity, places, values, before)
     status = value(values, "status")
-    if status and status != value(before, "status"):
+    if status in DRAFT_STATES and status != value(before, "status"):
         entity["lifecycleStatus"] = status
     specification = value(values, "specification")
     if specification != value(before, "specification"):

@@ -199,7 +199,7 @@ class ImportPages:
         self._people.check_form(request, form.fields.get("csrf", ""))
         kind, caller = kind_named(form.fields.get("kind", "")), self._people.caller(request)
         await self._entities.check_may_create(caller, kind.collection)
-        table = await asyncio.to_thread(read_table, form.content, self._limits.import_rows_max)
+        table = await asyncio.to_thread(read_table, form.content, self._limits)
         file = ImportFile("", form.name, kind.name, "mapping", table.columns, table.rows)
         file = await self._files.save(caller, file)
         if not table.columns:

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.bounded_json import read_object
 from hansa.core.errors import Code, Refused
+from hansa.core.limits import Limits
 from hansa.portal.providers.editing.forms.values import cleaned
 
 DELIMITERS: Final = (",", ";", "\t")
 COLUMNS_MAX: Final = 60
-DEPTH_MAX: Final = 64
 
 
 class ImportRow(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ class ReadTable(msgspec.Struct, frozen=True):
     rows: tuple[ImportRow, ...]
 
 
-def read_table(content: bytes, rows_max: int) -> ReadTable:
+def read_table(content: bytes, limits: Limits) -> ReadTable:
     """The rows of a file.
 
     Raises:
@@ -52,25 +53,22 @@ def read_table(content: bytes, rows_max: int) -> ReadTable:
     if "\0" in text:
         raise Refused(Code.MALFORMED, "The file has zero bytes: it is no text in UTF-8.")
     is_json = text.lstrip()[:1] == "{"
-    table = _json_lines(text, rows_max) if is_json else _csv(text, rows_max)
+    table = _json_lines(text, limits) if is_json else _csv(text, limits.import_rows_max)
     if not table.rows:
         raise Refused(Code.MALFORMED, "The file has no rows.")
     return table
 
 
-def _json_lines(text: str, rows_max: int) -> ReadTable:
+def _json_lines(text: str, limits: Limits) -> ReadTable:
     rows: list[ImportRow] = []
     for line, raw in enumerate(text.split("\n"), 1):
         if not raw.strip():
             continue
-        _check_count(len(rows), rows_max)
+        _check_count(len(rows), limits.import_rows_max)
         try:
-            record = msgspec.json.decode(raw, type=dict[str, Any])
-        except (msgspec.MsgspecError, RecursionError):
-            rows.append(ImportRow(line, problem="This line is no JSON object."))
-            continue
-        is_deep = _is_deeper(record, DEPTH_MAX)
-        rows.append(ImportRow(line, problem="It is too deep.") if is_deep else ImportRow(line, record))
+            rows.append(ImportRow(line, read_object(raw.encode(), limits)))
+        except Refused as error:
+            rows.append(ImportRow(line, problem=error.message))
     return ReadTable((), tuple(rows))
 
 
@@ -105,10 +103,3 @@ def _csv_row(line: int, cells: list[str], count: int) -> ImportRow:
 def _check_count(count: int, rows_max: int) -> None:
     if count >= rows_max:
         raise Refused(Code.TOO_LARGE, f"The file has more than {rows_max:,} rows: divide it.")
-
-
-def _is_deeper(value: Any, depth: int) -> bool:
-    if depth == 0:
-        return True
-    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(_is_deeper(one, depth - 1) for one in below)
