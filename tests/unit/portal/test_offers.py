@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.identifiers import entity_key
 from hansa.node.parts.pages.offers.assembly import editing_links
 from hansa.portal.providers.offers.entity import EditingLinks, EntityLinks, FormLinks, shown_conditions
 from hansa.portal.providers.offers.launching import LaunchCondition
+from hansa.store import EntityDraft
 from hansa.store.tables import audit, publications
 from tests.support.business import CATALOG, DID
 from tests.support.offers import HTML, Offers, open_offers
@@ -280,6 +282,28 @@ async def test_looking_at_the_conditions_writes_nothing(offers: Offers) -> None:
     before = await offers.business.store.last_change()
     await offers.data("acme", page_of(draft))
     assert await offers.business.store.last_change() == before
+
+
+async def test_looking_at_the_conditions_waits_for_no_write(offers: Offers) -> None:
+    draft = await offered(offers)
+    async with offers.business.store.transaction():
+        page = await offers.data("acme", page_of(draft))
+    assert len(page["conditions"]) > 5
+
+
+async def test_each_rule_that_the_content_violates_is_listed(offers: Offers) -> None:
+    draft = {"id": "urn:x:1", "@type": "ProductOffering", "name": "Old", "lifecycleStatus": "Active"}
+    body = canonical_json(
+        {**draft, "isBundle": "perhaps", "validFor": "never", "relatedParty": [party(ACME)]}
+    )
+    await offers.business.put(EntityDraft("urn:x:1", "ProductOffering", body, hashlink(body), public=False))
+    page = await offers.data("acme", page_of(draft))
+    violated = [
+        one["condition"]["detail"] for one in page["conditions"] if one["condition"]["kind"] == "content"
+    ]
+    assert sorted(text.partition(":")[0] for text in violated) == ["isBundle", "validFor"]
+    assert "launch" in page["actions"], "the page shows no button, since it is not launchable"
+    assert "action=launch" not in await offers.shown("acme", page_of(draft))
 
 
 async def test_what_the_league_does_not_take_is_on_the_dashboard_of_its_provider_alone(

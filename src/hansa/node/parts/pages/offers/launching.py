@@ -1,7 +1,7 @@
 """The conditions of publishing an own entity: decided by whatever decides about the launch itself.
 
-Its content is checked by the operation that would change it, in a transaction that writes nothing; who gets
-it, by the distribution policy; who may launch it, by the rights.
+Its content is checked by a dry run of the operation that would change it; who gets it, by the distribution
+policy; who may launch it, by the rights.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from hansa.business.context import Context
+from hansa.business.dry_runs import dry_patch
 from hansa.business.models.closure import ClosureNeeds
 from hansa.business.operations.api_operations import ResourceOperations
 from hansa.business.validation.violations import InvalidBody
+from hansa.core.access import Caller
 from hansa.core.canonical import canonical_json
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, HansaError
@@ -28,6 +30,9 @@ from hansa.store.tables import publications
 
 LAUNCHED: Final = "Launched"
 NEEDS_MAX: Final = 50
+MISSING_MAX: Final = 20
+SAID_ELSEWHERE: Final = frozenset({Code.TRANSITION_REFUSED, Code.FORBIDDEN, Code.POWER_MISSING})
+"""Refusals that other conditions say: the state, and the rights."""
 
 
 class LaunchConditions:
@@ -45,12 +50,13 @@ class LaunchConditions:
         self._needs = needs
 
     async def of(
-        self, operations: ResourceOperations, entity: Entity, refusal: str
+        self, operations: ResourceOperations, caller: Caller, entity: Entity, refusal: str
     ) -> tuple[LaunchCondition, ...]:
         """The conditions of launching an entity.
 
         Args:
             operations: Of its type.
+            caller: Who would launch it.
             entity: Of this marketplace.
             refusal: Why the person may not change it; empty: it may.
         """
@@ -59,7 +65,7 @@ class LaunchConditions:
         return (
             LaunchCondition("right", not refusal, detail=refusal),
             self._status(operations, fields),
-            *await self._content(operations, entity, fields),
+            *await self._content(operations, caller, entity),
             *await self._needed(entity, fields),
             self._visibility(entity),
             self._rule(operations, entity, fields),
@@ -78,18 +84,20 @@ class LaunchConditions:
         return LaunchCondition("status", False, detail=f"It is {status}: {more}.")
 
     async def _content(
-        self, operations: ResourceOperations, entity: Entity, fields: dict[str, Any]
+        self, operations: ResourceOperations, caller: Caller, entity: Entity
     ) -> tuple[LaunchCondition, ...]:
-        after = _launched(operations, fields)
         try:
-            async with self._context.store.transaction() as tx:
-                await operations.update.amended(tx, entity, after)
+            patch = {status_attribute(operations): LAUNCHED}
+            missing = await dry_patch(operations, self._context, caller, entity.id, patch)
         except InvalidBody as error:
             return tuple(LaunchCondition("content", False, detail=str(one)) for one in error.violations)
         except HansaError as error:
-            if error.code is Code.TRANSITION_REFUSED:
-                return ()  # the condition of its status says so
+            if error.code in SAID_ELSEWHERE:
+                return ()
             return (LaunchCondition("content", False, detail=error.message),)
+        if missing:
+            detail = f"The model requires also: {', '.join(missing[:MISSING_MAX])}."
+            return (LaunchCondition("content", False, False, detail=detail),)
         return (LaunchCondition("content", True),)
 
     async def _needed(self, entity: Entity, fields: Mapping[str, Any]) -> tuple[LaunchCondition, ...]:
@@ -121,9 +129,15 @@ class LaunchConditions:
         return LaunchCondition("rule", True, False)
 
 
+def status_attribute(operations: ResourceOperations) -> str:
+    """The attribute that holds the state."""
+    name = operations.resource.status_attribute
+    assert name is not None, "what is launched has a state"
+    return name
+
+
 def _launched(operations: ResourceOperations, fields: dict[str, Any]) -> dict[str, Any]:
-    assert operations.resource.status_attribute is not None, "what is launched has a status"
-    return {**fields, operations.resource.status_attribute: LAUNCHED}
+    return {**fields, status_attribute(operations): LAUNCHED}
 
 
 def _identifier(row: publications.Publication | None) -> LaunchCondition:

@@ -24,7 +24,7 @@ from hansa.core.certificates.elsi import elsi_did
 from hansa.core.errors import Code, Refused
 from hansa.core.work import Checkpoint
 from hansa.identity.rights.parties import parties_of
-from hansa.node.parts.pages.offers.launching import LAUNCHED, LaunchConditions
+from hansa.node.parts.pages.offers.launching import LAUNCHED, LaunchConditions, status_attribute
 from hansa.node.parts.pages.offers.places import Place, place_of, place_text
 from hansa.node.parts.pages.offers.publication import publication_of
 from hansa.portal.providers.offers.launching import LaunchCondition
@@ -172,7 +172,7 @@ class StoredOwnCatalogue:
         if entity.origin is not None:
             return ()
         refusal = await self._refusal(caller, "launch", entity)
-        return await self._launching.of(self._operations[entity.type], entity, refusal)
+        return await self._launching.of(self._operations[entity.type], caller, entity, refusal)
 
     async def content(self, caller: Caller, entity_id: str) -> bytes:
         """See `OwnCatalogue`."""
@@ -304,9 +304,7 @@ class StoredOwnCatalogue:
         return (*actions, "delete")
 
     def _status_path(self, kind: str) -> tuple[str]:
-        attribute = self._operations[kind].resource.status_attribute
-        assert attribute is not None, "all kinds have one"
-        return (attribute,)
+        return (status_attribute(self._operations[kind]),)
 
 
 def _stage(status: str) -> Stage:
