@@ -85,7 +85,7 @@ class OwnQuery(msgspec.Struct, frozen=True):
 
 
 class OwnPage(msgspec.Struct, frozen=True):
-    """Some of them, in a stable order: by name, those of a whole marketplace by identifier."""
+    """Some of them, by name."""
 
     entities: tuple[OwnEntity, ...]
     next_after: str = ""

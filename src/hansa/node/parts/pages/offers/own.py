@@ -25,7 +25,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.work import Checkpoint
 from hansa.identity.rights.parties import parties_of
 from hansa.node.parts.pages.offers.launching import LAUNCHED, LaunchConditions, status_attribute
-from hansa.node.parts.pages.offers.places import Place, place_of, place_text
+from hansa.node.parts.pages.offers.places import Place, no_place, place_of, place_text
 from hansa.node.parts.pages.offers.publication import publication_of
 from hansa.portal.providers.offers.launching import LaunchCondition
 from hansa.portal.providers.offers.own import (
@@ -42,6 +42,7 @@ from hansa.portal.providers.offers.own import (
 )
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.store import AllOf, AnyOf, Condition, Entity, Filter, Query, SortKey, Test
+from hansa.store.operators import GTE
 from hansa.store.tables import publications
 
 PARTY: Final = "relatedParty"
@@ -51,6 +52,9 @@ STATUS_AFTER: Final[Mapping[ChangeAction, str]] = {
     "retire": "Retired",
     "withdraw": "Active",
 }
+WALKED_AT_ONCE: Final = 50
+"""Before others on the event loop get their turn."""
+COUNT_MAX_DIGITS: Final = 9
 WALKED_MAX: Final = 2000
 """Entities of a marketplace that are looked at for one page of its operator's."""
 PROBLEMS_MAX: Final = 25
@@ -113,7 +117,7 @@ class StoredOwnCatalogue:
     async def page(self, caller: Caller, requested: OwnQuery) -> OwnPage:
         """See `OwnCatalogue`."""
         if caller.organization is None:
-            return await self._walked(requested)
+            return await self._walked(caller, requested)
         after = place_of(requested.after) if requested.after else None
         matches = _matching(requested, self._status_path(requested.kind)[0])
 
@@ -247,23 +251,40 @@ class StoredOwnCatalogue:
             counts.append(KindCount(kind, every.get((kind, True, False), 0), public - retired, retired))
         return tuple(counts)
 
-    async def _walked(self, requested: OwnQuery) -> OwnPage:
-        """A page of all entities that this marketplace is the origin of, in the order of identifiers."""
-        status = self._status_path(requested.kind)[0]
-        matches = _matching(requested, status)
-        result: list[Entity] = []
-        walked, last = 0, ""
-        pages = self._store.scan(
-            (requested.kind,), own_only=True, public_only=False, after_id=requested.after
-        )
-        async for page in pages:
-            for one in page:
-                walked, last = walked + 1, one.id
-                if matches(msgspec.json.decode(one.body)):
-                    result.append(one)
-                if len(result) == PAGE_SIZE or walked == WALKED_MAX:
-                    return OwnPage(await self._shown(result), last)
-        return OwnPage(await self._shown(result))
+    async def _walked(self, caller: Caller, requested: OwnQuery) -> OwnPage:
+        """A page of what this marketplace is the origin of, by name: replicas among it are passed over.
+
+        It ends at a name, and at how many of that name were passed: what is added comes after these.
+        """
+        name, passed = _name_and_count(requested.after) if requested.after else (None, 0)
+        matches = _matching(requested, self._status_path(requested.kind)[0])
+        read, filters = self._operations[requested.kind].read, self._walk_conditions(requested, name)
+        scope, result = await read.scope(caller), list[Entity]()
+        index, start = passed, 0  # in the list that begins with the name; where its present name begins
+        while index < passed + WALKED_MAX:
+            query = Query(requested.kind, filters, (SortKey(("name",)),), index, WALKED_AT_ONCE, False)
+            page = await read.page(scope, query)
+            known = await self._store.entities(page.ids)
+            for entity in [known[each] for each in page.ids if each in known]:
+                fields = msgspec.json.decode(entity.body)
+                if _place(fields)[0] != name:
+                    name, start = _place(fields)[0], index
+                index += 1
+                if entity.origin is None and matches(fields):
+                    result.append(entity)
+                if len(result) == PAGE_SIZE:
+                    return OwnPage(await self._shown(result), place_text((name or "", str(index - start))))
+            if len(page.ids) < WALKED_AT_ONCE and not page.is_cut:
+                return OwnPage(await self._shown(result))
+        return OwnPage(await self._shown(result), place_text((name or "", str(index - start))))
+
+    def _walk_conditions(self, requested: OwnQuery, name: str | None) -> tuple[Condition, ...]:
+        """What an index knows of what is requested, from a name on."""
+        conditions: list[Condition] = [] if name is None else [Filter(("name",), (name,), GTE)]
+        if requested.stage in {"launched", "retired"}:
+            states = RETIRED if requested.stage == "retired" else {LAUNCHED}
+            conditions.append(Filter(self._status_path(requested.kind), tuple(sorted(states))))
+        return tuple(conditions)
 
     async def _shown(self, entities: Sequence[Entity]) -> tuple[OwnEntity, ...]:
         rows = await publications.states(self._store, [one.id for one in entities if one.origin is None])
@@ -332,3 +353,15 @@ def _matching(requested: OwnQuery, status_attribute: str) -> Callable[[Fields], 
 def _place(fields: Fields) -> Place:
     name = fields.get("name")
     return (name if isinstance(name, str) else "", str(fields.get("id", "")))
+
+
+def _name_and_count(text: str) -> tuple[str, int]:
+    """Where a page of a whole marketplace ended: at a name, and how many of that name were passed.
+
+    Raises:
+        Refused: `Code.INVALID`.
+    """
+    name, count = place_of(text)
+    if not (count.isascii() and count.isdigit() and len(count) <= COUNT_MAX_DIGITS):
+        raise no_place()
+    return name, int(count)

@@ -29,5 +29,10 @@ def place_of(text: str) -> Place:
     try:
         place: Place = msgspec.json.decode(from_base64url(text), type=Place)
     except (ValueError, msgspec.MsgspecError) as error:
-        raise Refused(Code.INVALID, "after is of no page of this list: begin it again.") from error
+        raise no_place() from error
     return place
+
+
+def no_place() -> Refused:
+    """The refusal of a text that is none."""
+    return Refused(Code.INVALID, "after is of no page of this list: begin it again.")
