@@ -225,6 +225,7 @@ async def test_the_watch_goes_on_by_itself(watched: Watched) -> None:
     watched.put("anchors/a.pem", OTHER)
     await watched.clock.advance(POLL_S)
     await until(lambda: watched.told == {OTHER.der})
+    assert watched.sources.problem is None
     task.cancel()
 
 
@@ -241,4 +242,5 @@ async def test_a_publisher_that_does_not_answer_holds_up_no_folder(listing: Watc
     await until(lambda: len(listing.told) == 2)
     released.set()
     await until(lambda: ROOT.der in listing.told)
+    assert len(listing.told) == 3
     task.cancel()
