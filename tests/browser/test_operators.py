@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_screens import violations
 from tests.support.people import OPERATOR, as_person
 
 
@@ -24,3 +25,8 @@ def test_new_events_come_on_top_and_a_button_asks_once(page: Page) -> None:
     expect(button).to_be_visible()
     button.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("riga")
+
+    page.goto("/operator/proposals")
+    page.get_by_role("button", name="Show what it would change").click()
+    expect(page.get_by_role("heading", name="Propose this?")).to_be_visible()
+    assert violations(page) == []

@@ -10,7 +10,7 @@ import pytest
 from hansa.portal.frame.people import FORM
 from hansa.portal.operators.league.league_map import SHOWN_MAX, league_map
 from hansa.portal.operators.league.members import NOTE_MAX_CHARS, MemberNote
-from tests.support.league_pages import REPLICA, RIGA, ROWS, LeagueSite
+from tests.support.league_pages import OWN, REPLICA, RIGA, ROWS, LeagueSite
 from tests.support.people import CSRF, OPERATOR, as_person
 
 HOSTILE = "</a><script>alert(1)</script>"
@@ -105,6 +105,8 @@ async def test_what_an_operator_decides_is_done_and_on_record(
         (MEMBER, {}, 400),
         (MEMBER, {"act": "note", "note": "x" * (NOTE_MAX_CHARS + 1)}, 400),
         ("/operator/members/did%3Aweb%3Anobody", {"act": "pause"}, 404),
+        (f"/operator/members/{quote(OWN, safe='')}", {"act": "pause"}, 400),
+        (f"/operator/members/{quote(OWN, safe='')}", {"act": "retry"}, 400),
         ("/operator/replication", {"state": "stored"}, 400),
         ("/operator/replication", {"origin": "did:web:nobody"}, 400),
         ("/operator/replication", {"entity": "x" * 513}, 400),

@@ -251,9 +251,13 @@ class MembersPages:
 
     async def act(self, visit: Visit) -> Response:
         """`POST /operator/members/{did}`."""
-        did = (await self._known(visit)).row.did
+        members, did = self._members, visit.request.path_params["did"]
+        row = next((one for one in await members.members() if one.did == did), None)
+        if row is None:
+            raise _unknown()
         act = visit.form.one("act")
-        members = self._members
+        if row.is_own and act != "note":
+            raise Refused(Code.INVALID, "This marketplace requests nothing of itself.")
         if act == "pause":
             await self._frame.carry_out(visit, "member-pause", did, lambda: members.pause(did))
         elif act == "resume":
@@ -272,7 +276,9 @@ class MembersPages:
     async def _known(self, visit: Visit) -> MemberDetails:
         member = await self._members.member(visit.request.path_params["did"])
         if member is None:
-            raise Refused(
-                Code.NOT_FOUND, "The league has no member with this DID; /operator/members lists them."
-            )
+            raise _unknown()
         return member
+
+
+def _unknown() -> Refused:
+    return Refused(Code.NOT_FOUND, "The league has no member with this DID; /operator/members lists them.")
