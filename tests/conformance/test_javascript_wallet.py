@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.kits, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def wallet() -> Path:
-    """The wallet, with its locked packages, which come from the package registry when they are not here yet."""
+    """The wallet, with its locked packages; they come from the package registry when they are not here."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("this wallet needs Node.js: install node and npm")
     content = b"".join((WALLET / name).read_bytes() for name in FILES)
