@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import cbor2
@@ -414,3 +415,63 @@ async def test_whoever_may_present_without_a_request_presents_no_mdoc() -> None:
 
     assert format_of(TEXT) == ("mso_mdoc", True)
     assert format_of(b64(cbor(issued()))) == ("mso_mdoc", False)
+
+
+ODD = st.sampled_from(
+    [
+        None,
+        [],
+        {},
+        "x",
+        b"x",
+        1,
+        True,
+        -1,
+        1e300,
+        [1],
+        {1: 2},
+        cbor2.CBORTag(24, b"\xa0"),
+        cbor2.CBORTag(0, "x"),
+    ]
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a value something stands."""
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield (*path, key)
+        yield from places(value[key], (*path, key))
+
+
+def replaced(value: Any, place: tuple[Any, ...], odd: Any) -> Any:
+    """A value with something else in a place."""
+    inner = value
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = odd
+    return value
+
+
+OBJECT_PLACES = list(places(security_object({DOCTYPE: elements()}) | {"status": status()}))
+RESPONSE_PLACES = list(places(cbor2.loads(RAW)))
+
+
+@given(st.sampled_from(OBJECT_PLACES), ODD)
+def test_whatever_an_issuer_signs_is_read_or_refused(place: tuple[Any, ...], odd: Any) -> None:
+    content = replaced(security_object({DOCTYPE: elements()}) | {"status": status()}, place, odd)
+    assert asyncio.run(outcome(response(issued(mso=content)))) in {"accepted", "refused"}
+
+
+@given(st.sampled_from(RESPONSE_PLACES), ODD)
+def test_whatever_a_device_sends_is_read_or_refused(place: tuple[Any, ...], odd: Any) -> None:
+    assert asyncio.run(outcome(b64(cbor(replaced(cbor2.loads(RAW), place, odd))))) in {"accepted", "refused"}
+
+
+async def outcome(text: str) -> str:
+    """What becomes of a presentation; anything but a refusal would be an error of ours."""
+    try:
+        await presented(text, Verifying(pages={LIST_URI: token_list()}))
+    except CredentialRefused:
+        return "refused"
+    return "accepted"

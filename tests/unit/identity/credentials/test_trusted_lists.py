@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
 from hansa.core.certificates import Certificate, read_certificate
@@ -11,13 +16,14 @@ from hansa.core.errors import HansaError
 from hansa.identity.credentials.trusted_lists.json_list import read_json_list
 from hansa.identity.credentials.trusted_lists.xml_list import read_xml_list
 from tests.support.certificates import NOW, YEAR, Issued, authority
-from tests.support.credentials import NOW_S, ROOT, SEAL, seal
+from tests.support.credentials import NOW_S, ROOT, SEAL, jwt, seal, x5c
 from tests.support.trusted_lists import (
     OPERATOR,
     PID,
     QUALIFIED,
     WITHDRAWN,
     json_list,
+    lote,
     plain_xml,
     purpose,
     service,
@@ -179,3 +185,42 @@ def test_nobody_may_sign_where_no_signer_is_named() -> None:
             read_xml_list(raw, [], {QUALIFIED}, NOW_S) if isinstance(raw, bytes) else read_json_list(
                 raw, [], {QUALIFIED}, NOW_S
             )
+
+
+NODES = st.sampled_from([None, [], {}, "x", "é", 1, True, -1, 1e300, ["x"], {"a": 1}, 2**62])
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a JSON value something stands."""
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield (*path, key)
+        yield from places(value[key], (*path, key))
+
+
+PLACES = list(places(lote([service(ROOT)])))
+
+
+@given(st.sampled_from(PLACES), NODES)
+def test_whatever_an_operator_of_a_list_writes_is_read_or_refused(place: tuple[Any, ...], node: Any) -> None:
+    content: Any = lote([service(ROOT)])
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = node
+    try:
+        found = anchors(jwt(OPERATOR.key, content, typ=None, x5c=x5c(OPERATOR)))
+    except HansaError:
+        found = set()
+    assert found <= {ROOT.der}
+
+
+@given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
+def test_an_altered_list_names_no_other_authority(position: int, change: int) -> None:
+    raw = bytearray(GOOD)
+    raw[position] ^= change
+    try:
+        found = anchors(bytes(raw))
+    except HansaError:
+        found = set()
+    assert found <= {ROOT.der}

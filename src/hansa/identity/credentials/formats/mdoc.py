@@ -44,7 +44,7 @@ _TIMES: Final = frozenset({0, 1004})
 _HASHES: Final = {"SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
 _INTEGER_MIN: Final = -(2**63)
 _INTEGER_MAX: Final = 2**64 - 1
-_VERSIONS: Final = frozenset({"1.0"})
+_VERSION: Final = "1.0"
 
 
 def read_mdoc(text: str) -> CredentialDocument:
@@ -118,7 +118,7 @@ def encoded_bytes(raw: bytes) -> bytes:
 def _security_object(payload: bytes) -> dict[Any, Any]:
     outer = embedded(cbor_value(payload, "the security object"), "the security object")
     mso = cbor_map(outer, "the security object")
-    if mso.get("version") not in _VERSIONS:
+    if mso.get("version") != _VERSION:
         raise malformed("its security object is of a version that is not supported")
     doctype = mso.get("docType")
     if not isinstance(doctype, str) or not 0 < len(doctype) <= TEXT_MAX_CHARS or not doctype.isprintable():
@@ -128,7 +128,8 @@ def _security_object(payload: bytes) -> dict[Any, Any]:
 
 def _elements(namespaces: Any, mso: Mapping[Any, Any]) -> dict[str, dict[str, Any]]:
     """The elements that are shown, by namespace: each has its digest in the security object."""
-    function = _HASHES.get(mso.get("digestAlgorithm", ""))
+    algorithm = mso.get("digestAlgorithm")
+    function = _HASHES.get(algorithm) if isinstance(algorithm, str) else None
     if function is None:
         raise malformed("its security object has digests by an algorithm that is not supported")
     digests = _map(mso.get("valueDigests"), "valueDigests")

@@ -8,7 +8,6 @@ rest is for people. An extension that says that it is critical refuses the list.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -87,7 +86,7 @@ def _services(content: Mapping[str, Any]) -> Iterator[ListedService]:
 def _der(value: Any) -> bytes:
     try:
         return base64.b64decode(_text(value), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise unusable("has a certificate that is no base64") from error
 
 
