@@ -103,7 +103,7 @@ drawn: Final = st.lists(st.tuples(st.booleans(), who, who), min_size=1, max_size
 async def test_a_search_has_what_the_list_has_while_parties_change(
     tmp_path: Path, policies: str, made: list[tuple[bool, list[str], list[str]]]
 ) -> None:
-    """Each offering has parties, and then others: found and counted at once, on pages that are never short."""
+    """Each offering has parties, and then others: found and counted at once, on whole pages."""
     rights = await open_rights(POLICIES[policies], models=FEW)
     business = rights.business
     business.context = rights.context
