@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -30,12 +31,8 @@ def keys_in_file(folder: Path) -> frozenset[str]:
     return frozenset(tomllib.loads(read_file(folder / FILE_NAME).decode("utf-8-sig")))
 
 
-def source_of(setting: Setting, value: Value, in_file: frozenset[str]) -> SettingSource:
-    """Where a value comes from.
-
-    What neither the file names nor is the default came from the environment. A value of the environment that
-    takes the place of one in the file is said to come from the file; `hansa.toml` is where to look then.
-    """
-    if setting.key in in_file:
-        return "file"
-    return "default" if value == setting.default else "environment"
+def source_of(setting: Setting, in_file: frozenset[str], environment: Mapping[str, str]) -> SettingSource:
+    """Where the value of a setting comes from."""
+    if setting.variable in environment:
+        return "environment"
+    return "file" if setting.key in in_file else "default"
