@@ -137,6 +137,16 @@ async def test_only_some_documents_are_looked_at_where_a_question_names_them(ind
     assert (answer.ids, answer.total) == (("b",), 1)
 
 
+async def test_only_one_kind_is_looked_at_where_a_question_names_it(index: SearchIndex) -> None:
+    red = (("colour", "red"),)
+    await put(index, document("a", "cloud"), document("b", "cloud", kind=1, facets=red), document("c", "x"))
+    newer = {"d": document("d", "cloud", kind=1, facets=red), "e": document("e", "cloud")}
+    assert set(await ids(index, words("cloud", kind=0), newer)) == {"a", "e"}
+    everything = msgspec.structs.replace(EVERYTHING, kind=1, order="newest")
+    answer = await index.answer(everything, newer)
+    assert (set(answer.ids), answer.total, answer.counts) == ({"b", "d"}, 2, {"colour": {"red": 2}})
+
+
 async def test_a_price_is_within_both_bounds(index: SearchIndex) -> None:
     await put(
         index,

@@ -25,7 +25,7 @@ from hansa.business.rights.bound import BoundRule
 from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.reading import EntityReader
 from hansa.business.rights.targets import access_target
-from hansa.business.search.documents import PARTY, decoded
+from hansa.business.search.documents import PARTY, decoded, kind_of
 from hansa.business.search.folding import (
     Folded,
     facet_values,
@@ -76,6 +76,8 @@ FEW_HITS: Final = 3
 """With so many or fewer, another spelling is offered."""
 MORE_FREQUENT: Final = 10
 """So many times as many documents must have the other spelling."""
+
+_OFFERINGS_ALONE: Final = (("type", (OFFERING,)),)
 
 Left = Callable[[], Awaitable[object]]
 
@@ -228,6 +230,7 @@ class Search:
             private_having=asker.private_having,
             named_facets=NAMED_FACETS,
             among=among,
+            kind=kind_of(OFFERING) if request.only_offerings else None,
         )
 
     async def _filtered(
@@ -288,7 +291,17 @@ class Search:
         self, text: str, parsed: ParsedText, query: IndexQuery, overlay: Overlay, asker: _Asker
     ) -> _Answered:
         query = msgspec.structs.replace(query, required=parsed.required, excluded=parsed.excluded)
+        if query.selections == _OFFERINGS_ALONE and not query.required:
+            return _Answered(text, parsed, await self._all_offerings(query, overlay, asker))
         return _Answered(text, parsed, await self._index.answer(query, overlay, asker.list_caller))
+
+    async def _all_offerings(self, query: IndexQuery, overlay: Overlay, asker: _Asker) -> IndexAnswer:
+        """All offerings, without words: the same as selecting that type, without a look at each of them."""
+        every = msgspec.structs.replace(query, selections=(), offset=0, limit=1)
+        counts = (await self._index.answer(every, overlay, asker.list_caller)).counts
+        only = msgspec.structs.replace(query, selections=(), kind=kind_of(OFFERING))
+        answer = await self._index.answer(only, overlay, asker.list_caller)
+        return msgspec.structs.replace(answer, counts={**answer.counts, "type": counts.get("type", {})})
 
     async def _corrected(
         self, first: _Answered, query: IndexQuery, overlay: Overlay, asker: _Asker

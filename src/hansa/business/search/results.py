@@ -43,6 +43,8 @@ class SearchRequest(msgspec.Struct, frozen=True):
     limit: int = 20
     is_typing: bool = False
     """Whether the last word is the beginning of one."""
+    only_offerings: bool = False
+    """Whether nothing else is looked at, for facets too: cheaper than to select that type among very many."""
 
 
 class Highlight(msgspec.Struct, frozen=True):

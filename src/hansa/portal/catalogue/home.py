@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from hansa.business.search.results import FacetName, FacetSelection, SearchPage, SearchRequest
+from hansa.business.search.results import FacetName, SearchPage, SearchRequest
 from hansa.portal.catalogue.origins import KnownOrigins
 from hansa.portal.catalogue.search_page import ShownHit, search_view
 
@@ -36,9 +36,7 @@ class HomePage(msgspec.Struct, frozen=True):
 
 def newest_offerings(limit: int = NEWEST_MAX) -> SearchRequest:
     """The search whose answer the front page shows."""
-    return SearchRequest(
-        selections=(FacetSelection("type", ("ProductOffering",)),), sort="newest", limit=limit
-    )
+    return SearchRequest(sort="newest", limit=limit, only_offerings=True)
 
 
 def home_page(page: SearchPage, origins: KnownOrigins) -> HomePage:

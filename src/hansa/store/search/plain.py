@@ -98,6 +98,8 @@ def matches(document: SearchDocument, query: IndexQuery) -> bool:
     """Whether a document is a hit, but for what is selected of facets."""
     if not (document.is_public or _may_find(document, query)):
         return False
+    if query.kind is not None and document.kind != query.kind:
+        return False
     if query.among is not None and document.id not in query.among:
         return False
     if query.price_from is not None and (document.price is None or document.price < query.price_from):

@@ -81,6 +81,8 @@ class IndexQuery(msgspec.Struct, frozen=True):
     """Only these documents, by identifier; None: all."""
     named_facets: tuple[str, ...] = ()
     """Facets of whose values the texts are needed."""
+    kind: int | None = None
+    """Only documents of this kind are looked at, for facets too; None: of all."""
 
     @property
     def name_words(self) -> str:

@@ -308,6 +308,17 @@ async def test_over_http_everything_is_json(searched: Searched) -> None:
     assert suggested.json()["suggestions"][0]["text"] == "Warehouse"
 
 
+async def test_all_offerings_are_counted_as_if_their_type_was_not_selected(searched: Searched) -> None:
+    await searched.put(*EVERYTHING)
+    page = await searched.page(type="ProductOffering")
+    assert ([hit.name.text for hit in page.hits], page.total) == (["Warehouse"], 1)
+    assert counts(page, "type") == {
+        **dict.fromkeys(("ProductOffering", "ProductSpecification", "ProductOfferingPrice"), 1),
+        "Category": 2, "Organization": 1,
+    }
+    assert counts(page, "category") == {"leaf": 1, "root": 1}
+
+
 LETTERS = st.text(st.sampled_from("abcdefghilmnoprstuvyzäöüßàéèêïñçœæ"), min_size=1, max_size=14)
 
 

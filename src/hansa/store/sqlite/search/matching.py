@@ -15,6 +15,7 @@ from hansa.store.search.records import FacetOf, IndexQuery
 from hansa.store.sql import Parameter, Row
 from hansa.store.sqlite.search.expressions import excluded_expression, expression
 from hansa.store.sqlite.search.placed_facets import IN_LIST, PlacedFacets
+from hansa.store.sqlite.search.schema import KIND_SHIFT
 
 COUNTED_MAX: Final = 10_000
 """Hits beyond are counted by facets from a sample of so many."""
@@ -92,6 +93,9 @@ def hits_of(query: IndexQuery, which: Which, replaced: str, columns: Sequence[in
         if excluded is not None:
             others = f"SELECT rowid FROM {which}_words WHERE {which}_words MATCH ?"  # noqa: S608 - constants
             hits = hits.also(f"p.number NOT IN ({others})", excluded)
+    if query.kind is not None:
+        first, end = query.kind << KIND_SHIFT, (query.kind + 1) << KIND_SHIFT
+        hits = hits.also(f"{hits.number} >= ? AND {hits.number} < ?", first, end)
     if query.among is not None:
         named = f"SELECT number FROM document WHERE id IN {IN_LIST}"  # noqa: S608 - a constant
         hits = hits.also(f"{hits.number} IN ({named})", msgspec.json.encode(query.among).decode())
