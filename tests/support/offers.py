@@ -23,7 +23,7 @@ from tests.support.asgi import AsgiClient, Response
 from tests.support.business import DID, MODELS
 from tests.support.people import CSRF, PERSON_HEADER, RecordedPeople
 from tests.support.recorded_offers import RecordedSights
-from tests.support.rights import ACME, CALLERS, RightsBusiness, open_rights
+from tests.support.rights import ACME, CALLERS, CITY, OFFERINGS, ORDERS, RightsBusiness, open_rights, party
 
 HTML: Final = {"accept": "text/html"}
 JSON: Final = {"accept": "application/json"}
@@ -118,3 +118,26 @@ async def open_offers() -> Offers:
 def _models() -> Models:
     """The models of the APIs that the pages need, with what their references lead to."""
     return Models(tuple(one for one in MODELS.apis if one.id in APIS), load_lifecycles(), NEEDS)
+
+
+async def offered(offers: Offers, name: str = "Cloud", **more: Any) -> dict[str, Any]:
+    """A draft of acme."""
+    return await offers.business.created(
+        "acme", OFFERINGS, {"name": name, "lifecycleStatus": "Active", **more}
+    )
+
+
+async def ordered(offers: Offers, seller: str = ACME) -> dict[str, Any]:
+    """An order of city."""
+    body = {
+        "relatedParty": [party(CITY, "Buyer", name="City Works"), party(seller, "Seller")],
+        "productOrderItem": [
+            {"id": "1", "action": "add", "quantity": 3, "productOffering": {"id": "urn:x:1", "name": "Cloud"}}
+        ],
+    }
+    return await offers.business.created("operator", ORDERS, body)
+
+
+def page_of(entity: dict[str, Any]) -> str:
+    """Where an own entity is."""
+    return f"/provider/entities/{entity['id']}"

@@ -1,4 +1,4 @@
-"""The providers' pages of a whole marketplace: what Ana offers, from a draft to the league; and odd requests."""
+"""The providers' pages of a whole marketplace: from a draft to an offer; and odd requests."""
 
 from __future__ import annotations
 

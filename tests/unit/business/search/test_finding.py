@@ -314,7 +314,8 @@ async def test_all_offerings_are_counted_as_if_their_type_was_not_selected(searc
     assert ([hit.name.text for hit in page.hits], page.total) == (["Warehouse"], 1)
     assert counts(page, "type") == {
         **dict.fromkeys(("ProductOffering", "ProductSpecification", "ProductOfferingPrice"), 1),
-        "Category": 2, "Organization": 1,
+        "Category": 2,
+        "Organization": 1,
     }
     assert counts(page, "category") == {"leaf": 1, "root": 1}
 

@@ -87,21 +87,19 @@ class OfferPages:
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
-        pages: dict[str, VisitHandler] = {
-            "/provider": self.dashboard,
-            CATALOGUE_PATH: self.catalogue,
-            f"{CATALOGUE_PATH}/confirm": self.confirm,
-            f"{CATALOGUE_PATH}/outcome": self.outcome,
-            "/provider/entities/{id}": self.entity,
-            "/provider/entities/{id}/seen": self.seen,
-            "/provider/entities/{id}/versions": self.versions,
-            "/provider/orders": self._order_pages.orders,
-            "/provider/orders/{id}": self._order_pages.order,
-        }
+        page, orders = self._page, self._order_pages
         return [
-            *(Route(path, self._page(handler), methods=["GET"]) for path, handler in pages.items()),
-            Route(f"{CATALOGUE_PATH}/apply", self._page(self.apply), methods=["POST"]),
-            Route("/provider/orders/{id}", self._page(self._order_pages.change), methods=["POST"]),
+            Route("/provider", page(self.dashboard)),
+            Route("/provider/catalogue", page(self.catalogue)),
+            Route("/provider/catalogue/confirm", page(self.confirm)),
+            Route("/provider/catalogue/apply", page(self.apply), methods=["POST"]),
+            Route("/provider/catalogue/outcome", page(self.outcome)),
+            Route("/provider/entities/{id}", page(self.entity)),
+            Route("/provider/entities/{id}/seen", page(self.seen)),
+            Route("/provider/entities/{id}/versions", page(self.versions)),
+            Route("/provider/orders", page(orders.orders)),
+            Route("/provider/orders/{id}", page(orders.order), methods=["GET"]),
+            Route("/provider/orders/{id}", page(orders.change), methods=["POST"]),
         ]
 
     def _page(self, handler: VisitHandler) -> Callable[..., object]:

@@ -3,8 +3,8 @@
 Each member is asked what it has, all at once. What was answered, or not, holds for `ANSWERED_S`, so that a
 page that is loaded again asks nobody again; and no more than `ASKING_MAX` questions are under way.
 
-Of what a member says nothing is shown in its own words: codes are among ours, times are times. One that claims
-a version that was never announced says nothing.
+Of what a member says nothing is shown in its own words: codes are among ours, times are times. One that
+claims a version that was never announced says nothing.
 """
 
 from __future__ import annotations
