@@ -209,17 +209,17 @@ async def test_a_flood_waits_within_bounds() -> None:
 
     silent = Silent()
     loads = pictures(silent)
-    waiting = [
-        asyncio.ensure_future(loads.picture(offering(f"{MEMBER}/{number}.png"), 0)) for number in range(32)
-    ]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    with pytest.raises(Unavailable):
-        await loads.picture(offering(f"{MEMBER}/one-more.png"), 0)
-    assert len(silent.requests) == 2
-    for one in waiting:
-        one.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(loads.picture(offering(f"{MEMBER}/{number}.png"), 0)) for number in range(32)
+        ]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            await loads.picture(offering(f"{MEMBER}/one-more.png"), 0)
+        assert len(silent.requests) == 2
+        for one in waiting:
+            one.cancel()
 
 
 # -- on a page ---------------------------------------------------------------------------------------------------
