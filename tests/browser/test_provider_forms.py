@@ -110,3 +110,21 @@ def test_the_forms_work_without_script(browser: Browser, address: str) -> None:
     page.get_by_role("button", name="Save in the catalogue").click()
     assert page.get_by_text("It is in the catalogue.").is_visible()
     context.close()
+
+
+def test_a_file_is_mapped_checked_and_written(page: Page) -> None:
+    page.goto("/provider/import")
+    page.locator("#f-kind").select_option("price")
+    content = b"Title;amount;currency;model\nSmall berth;1,5;EUR;oneTime\nLarge berth;much;EUR;oneTime\n"
+    page.locator("#f-file").set_input_files({"name": "p.csv", "mimeType": "text/csv", "buffer": content})
+    pressed(page, "Check the file", "**/provider/import")
+    page.locator("[name='column.0']").select_option("name")
+    pressed(page, "Check the rows", "**/provider/import")
+    assert page.locator(".report tbody tr").all_inner_texts() == [
+        '3\tLarge berth\trefused: price.value: must be a number, not "much".',
+        "2\tSmall berth\twill be created",
+    ]
+    assert violations(page) == []
+    pressed(page, "Write these rows", "**/provider/import")
+    assert page.locator("[role=status] strong").inner_text() == "One row is refused."
+    assert page.locator(".report a").inner_text() == "created"
