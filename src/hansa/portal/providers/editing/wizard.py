@@ -102,16 +102,15 @@ class EditingPages:
         """All of them, but the preview."""
         people, frame = self._people, self._frame
         both = ["GET", "POST"]
-        one = f"{DRAFTS}/{{id}}"
         return [
             Route("/provider/new/{kind}", form_for(people, frame, self.new, self.begin), methods=both),
             Route(
                 "/provider/entities/{id}/edit", form_for(people, frame, self.edit, self.change), methods=both
             ),
             Route(DRAFTS, page_for(people, Role.PROVIDER, self.drafts)),
-            Route(f"{one}/discard", page_for(people, Role.PROVIDER, self.discard), methods=both),
-            Route(f"{one}/conflict", page_for(people, Role.PROVIDER, self.conflict), methods=both),
-            Route(f"{one}/{{step}}", form_for(people, frame, self.step, self.send), methods=both),
+            Route(f"{DRAFTS}/{{id}}/discard", page_for(people, Role.PROVIDER, self.discard), methods=both),
+            Route(f"{DRAFTS}/{{id}}/conflict", page_for(people, Role.PROVIDER, self.conflict), methods=both),
+            Route(f"{DRAFTS}/{{id}}/{{step}}", form_for(people, frame, self.step, self.send), methods=both),
         ]
 
     # -- a new one ------------------------------------------------------------------------------------------

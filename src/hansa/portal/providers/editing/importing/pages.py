@@ -147,15 +147,13 @@ class ImportPages:
     def routes(self) -> list[BaseRoute]:
         """All of them."""
         people, provider = self._people, Role.PROVIDER
-        posts = {"mapping": self.mapped, "write": self.write, "discard": self.discard}
         return [
             Route(PATH, page_for(people, provider, self.shown), methods=["GET"]),
             Route(PATH, self.send, methods=["POST"]),
             Route(f"{PATH}/report.csv", page_for(people, provider, self.report)),
-            *(
-                Route(f"{PATH}/{name}", page_for(people, provider, handler), methods=["POST"])
-                for name, handler in posts.items()
-            ),
+            Route(f"{PATH}/mapping", page_for(people, provider, self.mapped), methods=["POST"]),
+            Route(f"{PATH}/write", page_for(people, provider, self.write), methods=["POST"]),
+            Route(f"{PATH}/discard", page_for(people, provider, self.discard), methods=["POST"]),
         ]
 
     async def shown(self, visit: Visit) -> Response:
