@@ -1,4 +1,4 @@
-"""A provider writes a specification, a price and an offering, by keyboard alone; a draft is saved meanwhile."""
+"""A provider writes a specification, a price and an offering by keyboard; a draft is saved meanwhile."""
 
 from __future__ import annotations
 

@@ -9,15 +9,15 @@ from hansa.node.settings.sources import source_of
 
 
 @pytest.mark.parametrize(
-    ("in_file", "environment", "source"),
+    ("in_file", "in_environment", "source"),
     [
-        (frozenset[str](), {}, "default"),
-        (frozenset({"log_level"}), {}, "file"),
-        (frozenset[str](), {"HANSA_LOG_LEVEL": "debug"}, "environment"),
-        (frozenset({"log_level"}), {"HANSA_LOG_LEVEL": "debug"}, "environment"),
+        (frozenset[str](), frozenset[str](), "default"),
+        (frozenset({"log_level"}), frozenset[str](), "file"),
+        (frozenset[str](), frozenset({"log_level"}), "environment"),
+        (frozenset({"log_level"}), frozenset({"log_level"}), "environment"),
     ],
 )
 def test_the_environment_comes_before_the_file_and_that_before_the_default(
-    in_file: frozenset[str], environment: dict[str, str], source: str
+    in_file: frozenset[str], in_environment: frozenset[str], source: str
 ) -> None:
-    assert source_of(BY_KEY["log_level"], in_file, environment) == source
+    assert source_of(BY_KEY["log_level"], in_file, in_environment) == source

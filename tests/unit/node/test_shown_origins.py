@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hansa.node.parts.pages.origins import LedgerOrigins
+from hansa.node.parts.pages.origins import HISTORY_MAX, LedgerOrigins
 from hansa.portal.catalogue.origins import Provenance
 from hansa.pubsub.memory import MemoryBus
 from hansa.replication.registry import MemberRegistry
@@ -61,6 +61,17 @@ async def test_the_history_has_all_versions_the_newest_first(league: League) -> 
     own = await lubeck.store.entity(offering)
     assert own is not None
     assert await (await origins_of(league, lubeck)).history(own) == history
+
+
+async def test_the_history_of_what_changed_often_has_its_newest_versions(league: League) -> None:
+    lubeck, _ = league.marketplaces
+    for number in range(HISTORY_MAX + 5):
+        await lubeck.put("1", name=f"name {number}")
+        await league.settle()
+    entity = await lubeck.store.entity(lubeck.id("1"))
+    assert entity is not None
+    history = await (await origins_of(league, lubeck)).history(entity)
+    assert [one.version for one in history] == list(range(HISTORY_MAX + 5, 5, -1))
 
 
 async def test_what_was_never_published_has_no_proof(league: League) -> None:

@@ -18,9 +18,9 @@ from hansa.core.web_addresses import web_address
 from hansa.node.allowed_origins import MemberOrigins
 from hansa.node.outbound import OutboundClient
 from hansa.portal.catalogue.fields import Fields
-from hansa.portal.catalogue.pictures import encoding
+from hansa.portal.catalogue.pictures import PictureUnusable, encoding
 from hansa.portal.catalogue.pictures.encoding import encoded
-from hansa.portal.catalogue.pictures.loading import Pictures, PictureUnusable
+from hansa.portal.catalogue.pictures.loading import Pictures
 from tests.support.asgi import AsgiClient
 from tests.support.site import open_site
 

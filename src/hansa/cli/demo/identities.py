@@ -31,6 +31,7 @@ _ONBOARDING: Final = OrderedPower("Onboarding", ("Execute",))
 _PROVIDER: Final = (
     _ONBOARDING,
     *(OrderedPower(one, ("Create", "Update", "Delete")) for one in _CATALOGUE),
+    OrderedPower("ProductOrder", ("Update",)),
 )
 _ORDERING: Final = (_ONBOARDING, OrderedPower("ProductOrder", ("Create", "Update")))
 PEOPLE: Final = {

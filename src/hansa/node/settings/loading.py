@@ -122,6 +122,8 @@ class Settings(msgspec.Struct, frozen=True):
     wallet: str
     development_anywhere: bool
     limits: Limits
+    environment_keys: frozenset[str] = frozenset()
+    """The settings whose values the environment has."""
 
 
 _ENGINE: Final = re.compile(r"[0-9a-f]{40}@[^:].*")
@@ -152,6 +154,7 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     file = folder / FILE_NAME
     values: dict[str, Value] = {}
     faults: list[str] = []
+    environment_keys: set[str] = set()
     for key, raw in _read_toml(file).items():
         setting = BY_KEY.get(key)
         if setting is None:
@@ -168,7 +171,9 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
         else:
             place = f"the environment ({variable})"
             _set(values, setting, _from_text(setting, text), place, faults)
-    return _assembled(values, str(file), faults)
+            environment_keys.add(key)
+    settings = _assembled(values, str(file), faults)
+    return msgspec.structs.replace(settings, environment_keys=frozenset(environment_keys))
 
 
 def _set(values: dict[str, Value], setting: Setting, raw: Any, place: str, faults: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -31,8 +30,8 @@ def keys_in_file(folder: Path) -> frozenset[str]:
     return frozenset(tomllib.loads(read_file(folder / FILE_NAME).decode("utf-8-sig")))
 
 
-def source_of(setting: Setting, in_file: frozenset[str], environment: Mapping[str, str]) -> SettingSource:
+def source_of(setting: Setting, in_file: frozenset[str], in_environment: frozenset[str]) -> SettingSource:
     """Where the value of a setting comes from."""
-    if setting.variable in environment:
+    if setting.key in in_environment:
         return "environment"
     return "file" if setting.key in in_file else "default"

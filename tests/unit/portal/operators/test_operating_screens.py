@@ -1,4 +1,4 @@
-"""The operators' pages about the marketplace with recorded content: in all languages, and with hostile texts."""
+"""The operators' pages about the marketplace: in all languages, and with hostile texts."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 import msgspec
@@ -31,6 +32,9 @@ from hansa.store.tables import heads, origins, publications
 EVENTS_MAX: Final = 4096
 """That stay in memory."""
 HISTORY_MAX: Final = 20
+HISTORY_PAGE_EVENTS: Final = 200
+HISTORY_PAGES_MAX: Final = 10
+"""Of an entity's events that are looked through for the newest."""
 
 
 class OnLedger(msgspec.Struct, frozen=True):
@@ -104,11 +108,18 @@ class LedgerOrigins:
         if not place.position:
             return ()
         only = EventFilter(keys=(place.key,), issuers=(entity.origin or self._did,))
+        newest: deque[CommittedEvent] = deque(maxlen=HISTORY_MAX)
+        after = place.first_position - 1
         try:
-            page = await self._bus.search(place.first_position - 1, only, HISTORY_MAX)
+            for _ in range(HISTORY_PAGES_MAX):
+                page = await self._bus.search(after, only, HISTORY_PAGE_EVENTS)
+                newest.extend(page.events)
+                after = page.scanned_to
+                if after >= page.last_position:
+                    break
         except HansaError:
             return ()
-        return tuple(map(_version, reversed(page.events)))
+        return tuple(map(_version, reversed(newest)))
 
     async def certificates(self, did: str) -> tuple[OriginCertificate, ...]:
         """The certificates of a member's keys; none while the ledger does not answer."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from PIL import Image
 
-from hansa.portal.catalogue.pictures.loading import PictureUnusable
+from hansa.portal.catalogue.pictures import PictureUnusable
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF")
 PIXELS_MAX: Final = 16_000_000

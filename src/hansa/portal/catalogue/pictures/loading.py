@@ -21,6 +21,7 @@ from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.web_addresses import web_address
 from hansa.portal.catalogue.fields import Fields, items_in, path_of, text_in
+from hansa.portal.catalogue.pictures import PictureUnusable
 
 SERVED_TYPE: Final = "image/webp"
 MEDIA_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
@@ -34,10 +35,6 @@ TIMEOUT_S: Final = 5.0
 LOADED_AT_ONCE: Final = 2
 WAITING_MAX: Final = 32
 _FAILED: Final = b""
-
-
-class PictureUnusable(Exception):
-    """A picture that cannot be read, or is too large."""
 
 
 class ShownPicture(msgspec.Struct, frozen=True):

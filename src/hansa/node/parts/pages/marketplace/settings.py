@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +47,7 @@ class SettingsInForce:
                     key=one.key,
                     value=_USER.sub(HIDDEN, toml_value(value)),
                     default="" if one.default is None else toml_value(one.default),
-                    source=source_of(one, in_file, os.environ),
+                    source=source_of(one, in_file, settings.environment_keys),
                     variable=one.variable,
                     meaning=one.meaning,
                 )
