@@ -108,3 +108,8 @@ def rfc3339(moment: datetime) -> str:
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"  # in place of +00:00
+
+
+def rfc3339_at(moment_s: float) -> str:
+    """A moment in seconds since 1970, likewise."""
+    return rfc3339(datetime.fromtimestamp(moment_s, UTC))

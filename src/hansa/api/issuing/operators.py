@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -16,7 +15,7 @@ from hansa.api.parameters import POSITION_MAX, Parameters, Reader, page_size, po
 from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
 from hansa.core.bounded_json import UNREADABLE
-from hansa.core.clock import rfc3339
+from hansa.core.clock import rfc3339_at
 from hansa.core.errors import Code, Refused
 from hansa.core.http import NO_STORE
 from hansa.core.limits import Limits
@@ -200,4 +199,4 @@ def _report(one: IssuedCredential) -> CredentialReport:
 
 
 def _time(moment_ms: int) -> str:
-    return rfc3339(datetime.fromtimestamp(moment_ms / 1000, UTC))
+    return rfc3339_at(moment_ms / 1000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final, Protocol, get_args
 
@@ -16,7 +15,7 @@ from hansa.api.parameters import POSITION_MAX, Parameters, Reader, page_size, po
 from hansa.api.responses import json_response
 from hansa.api.wallets.forms import form_of
 from hansa.core.access import Authenticate
-from hansa.core.clock import rfc3339
+from hansa.core.clock import rfc3339_at
 from hansa.core.errors import Code, Refused
 from hansa.core.http import NO_STORE, headers_of
 from hansa.core.limits import Limits
@@ -208,4 +207,4 @@ def _report(one: Registration) -> OrganizationReport:
 
 
 def _time(moment_ms: int) -> str:
-    return rfc3339(datetime.fromtimestamp(moment_ms / 1000, UTC))
+    return rfc3339_at(moment_ms / 1000)

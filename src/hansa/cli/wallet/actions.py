@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,7 @@ import typer
 from hansa.cli.local import CLOCK, ENTROPY
 from hansa.cli.options import confirm
 from hansa.cli.output import Output
-from hansa.core.clock import rfc3339
+from hansa.core.clock import rfc3339_at
 from hansa.core.errors import Code, Refused
 from hansa.core.http import HttpClient
 from hansa.identity.credentials import DidKeys, read_anchors
@@ -127,7 +126,7 @@ def _show(summaries: list[CredentialSummary], output: Output) -> None:
     rows = [
         [
             *(one.id, one.holder, one.organization, one.type, "; ".join(one.powers)),
-            rfc3339(datetime.fromtimestamp(one.end_s, UTC)) if one.end_s is not None else "",
+            rfc3339_at(one.end_s) if one.end_s is not None else "",
         ]
         for one in summaries
     ]

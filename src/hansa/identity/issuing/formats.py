@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates.algorithms import CertifiedKey
 from hansa.core.certificates.elsi import elsi_did
-from hansa.core.clock import rfc3339
+from hansa.core.clock import rfc3339_at
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials.signing_keys import did_key, signed_jwt
 from hansa.identity.issuing.authority import Seal
@@ -162,4 +161,4 @@ def _bitstring_entry(purpose: str, uri: str, place: int) -> dict[str, str]:
 
 
 def _time(moment_s: int) -> str:
-    return rfc3339(datetime.fromtimestamp(moment_s, UTC))
+    return rfc3339_at(moment_s)

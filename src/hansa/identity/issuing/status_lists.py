@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
@@ -27,7 +26,7 @@ import msgspec
 from hansa.core.base64url import to_base64url
 from hansa.core.cache import Cache
 from hansa.core.certificates.elsi import elsi_did
-from hansa.core.clock import Clock, epoch_s, rfc3339
+from hansa.core.clock import Clock, epoch_s, rfc3339_at
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials.signing_keys import signed_jwt
@@ -174,4 +173,4 @@ def bitstring_text(entries: tuple[tuple[int, int], ...], status: int) -> str:
 
 
 def _time(moment_s: int) -> str:
-    return rfc3339(datetime.fromtimestamp(moment_s, UTC))
+    return rfc3339_at(moment_s)

@@ -8,13 +8,12 @@ block is not older than the trust period. Later it begins with their blocks, fro
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from hansa.core.clock import rfc3339
+from hansa.core.clock import rfc3339_at
 from hansa.core.errors import HansaError
 from hansa.core.files import is_missing
 from hansa.node.folder import LEDGER_STATE, LIGHT_BLOCKS
@@ -52,7 +51,7 @@ def joining_when_restored(folder: Path, did: str) -> Joining | None:
         return before
     time_s, height, digest = trusted
     return Joining(
-        *(rfc3339(datetime.fromtimestamp(time_s, UTC)), endpoints, height, digest),
+        *(rfc3339_at(time_s), endpoints, height, digest),
         is_observer=before is not None and before.is_observer,
     )
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal
 
 import msgspec
 import structlog
 
-from hansa.core.clock import Clock, rfc3339
+from hansa.core.clock import Clock, rfc3339_at
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key, is_entity_key
 from hansa.core.limits import Limits
@@ -122,7 +121,7 @@ class ReplicaControl:
             needs = (await closure.needs_of(self._store, (one.entity_id,))).get(one.entity_id, ())
             missing = tuple(need.target_id for need in needs if need.is_missing)
             since_s = one.since_ms / 1000
-            since = rfc3339(datetime.fromtimestamp(since_s, UTC))
+            since = rfc3339_at(since_s)
             state: Literal["waiting", "incomplete"] = "waiting" if since_s >= latest_s else "incomplete"
             entities.append(IncompleteEntity(one.entity_id, state, missing, since))
         page = sorted(entities, key=lambda one: one.entity_id)[:limit]

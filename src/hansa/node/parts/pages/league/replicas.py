@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final, cast
 
-from hansa.core.clock import rfc3339
+from hansa.core.clock import rfc3339_at
 from hansa.portal.operators.league.replication import RETRIED, ReplicaPage, ReplicaState
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
@@ -76,7 +75,7 @@ def _state(head: HeadState, name: str) -> ReplicaState:
     if head.state == "pending":
         shown = "failed" if head.attempts else "waiting"
     is_due_later = head.state == "pending" and head.due_ms > 0
-    due = rfc3339(datetime.fromtimestamp(head.due_ms / 1000, UTC)) if is_due_later else None
+    due = rfc3339_at(head.due_ms / 1000) if is_due_later else None
     return ReplicaState(
         issuer=head.issuer,
         issuer_name=name,

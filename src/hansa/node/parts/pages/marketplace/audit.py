@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from hansa.core.audit import AuditRecord, ChainStart, LogStart, export_line, verified
-from hansa.core.clock import rfc3339
+from hansa.core.clock import rfc3339_at
 from hansa.core.errors import Refused
 from hansa.portal.operators.marketplace.audit import AuditRecords, AuditRow, ChainState
 from hansa.portal.operators.marketplace.paging import ROWS
@@ -77,7 +76,7 @@ class StoredAudit:
             verified=max(self._verified.seq, self._through if self._fault is None else 0),
             fault=self._fault,
             anchored=stored.anchor.seq if stored is not None else 0,
-            anchored_at=rfc3339(datetime.fromtimestamp(stored.time_s, UTC)) if stored is not None else None,
+            anchored_at=rfc3339_at(stored.time_s) if stored is not None else None,
         )
 
     async def _verify(self, start: ChainStart) -> None:

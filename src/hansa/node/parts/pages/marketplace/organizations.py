@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final, get_args
 
 import msgspec
 
 from hansa.api.issuing.operators import OFFERS_SHOWN_MAX, offer_link
-from hansa.core.clock import rfc3339
+from hansa.core.clock import rfc3339_at
 from hansa.core.errors import Code, Refused
 from hansa.identity.endings import Endings
 from hansa.identity.issuing import STATUSES, CredentialIssuer, CredentialStatus, MandateOrder
@@ -188,4 +187,4 @@ def _credential(one: IssuedCredential) -> CredentialRow:
 
 
 def _time(moment_ms: int) -> str:
-    return rfc3339(datetime.fromtimestamp(moment_ms / 1000, UTC))
+    return rfc3339_at(moment_ms / 1000)
