@@ -22,7 +22,8 @@ from tests.support.whole import Whole
 from tests.unit.node.test_every_route import rest_routes
 
 PAGES: Final = re.compile(
-    r"/(docs.*|favicon[.].*|about|preferences|static/.*|offerings/.*|providers/.*|categories.*|compare|favourites"
+    r"/(docs.*|favicon[.].*|about|preferences|static/.*|offerings/.*|providers/.*|categories.*|compare|favourites.*"
+    r"|account|provider(/.*)?|operator(/.*)?|specifications/.*|catalogues/.*|prices/.*"
     r"|feed[.]atom|robots[.]txt|sitemap.*|login.*|oid4vp/.*|oidc/.*|[.]well-known/openid-conf.*)?"
 )
 """Paths for people, and those of protocols that OpenID describes."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -48,9 +47,8 @@ MODEL_NAME: Final = re.compile(r"tmf\d+\.toml")
 """File names of models; `states.toml` and `references.toml` are shared by all of them."""
 
 
-@cache
 def load() -> Models:
-    """The models of all APIs that this version serves; nothing changes them, so that one copy is for all.
+    """The models of all APIs that this version serves.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a model is not in the form.

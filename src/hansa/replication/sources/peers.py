@@ -38,7 +38,7 @@ class FollowedEntity(msgspec.Struct, frozen=True):
     state: State
     """Of the newest version that it knows."""
     version: int
-    """That version."""
+    """The number of that version."""
     replica_version: int
     """The one that it has stored; 0: none."""
     stored_since: str | None
