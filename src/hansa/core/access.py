@@ -31,7 +31,7 @@ WRITERS: Final = frozenset({OPERATOR, PROVIDER})
 _OPERATORS: Final = frozenset({OPERATOR})
 
 
-class Power(msgspec.Struct, frozen=True, cache_hash=True):
+class Power(msgspec.Struct, frozen=True):
     """What a mandate is for: one power of the credential behind a caller."""
 
     domain: str
@@ -50,7 +50,7 @@ class Power(msgspec.Struct, frozen=True, cache_hash=True):
         )
 
 
-class Caller(msgspec.Struct, frozen=True, cache_hash=True):
+class Caller(msgspec.Struct, frozen=True):
     """The authenticated party behind a request; `ANONYMOUS` when there is none."""
 
     subject: str | None = None
