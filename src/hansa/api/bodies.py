@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from hansa.api.responses import JSON
 from hansa.core.errors import Code, Refused
+from hansa.core.http import bounded_body
 
 
 async def json_body(request: Request, size_max_bytes: int) -> bytes:
@@ -26,9 +27,5 @@ async def typed_body(request: Request, media_type: str, size_max_bytes: int) -> 
     declared = request.headers.get("content-type", media_type).partition(";")[0]
     if declared.strip().lower() != media_type:
         raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A body here is {media_type}.")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > size_max_bytes:
-            raise Refused(Code.TOO_LARGE, f"A request has at most {size_max_bytes} bytes.")
-    return bytes(body)
+    too_large = f"A request has at most {size_max_bytes} bytes."
+    return await bounded_body(request.stream(), size_max_bytes, too_large)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Final, Protocol
 
 import msgspec
+
+from hansa.core.errors import Code, Refused
 
 JSON: Final = "application/json"
 """The media type (RFC 8259)."""
@@ -32,6 +34,25 @@ def has_credentials(headers: Mapping[bytes, bytes]) -> bool:
         headers: Of the request, names in lower case.
     """
     return b"authorization" in headers or (b"cookie" in headers and _COOKIE_START in headers[b"cookie"])
+
+
+async def bounded_body(parts: AsyncIterable[bytes], size_max_bytes: int, too_large: str) -> bytes:
+    """A body that comes in parts, of which no more is held than is allowed.
+
+    Args:
+        parts: Of the body.
+        size_max_bytes: Of all of them.
+        too_large: What is said of a larger one.
+
+    Raises:
+        Refused: `Code.TOO_LARGE`.
+    """
+    body = bytearray()
+    async for part in parts:
+        body += part
+        if len(body) > size_max_bytes:
+            raise Refused(Code.TOO_LARGE, too_large)
+    return bytes(body)
 
 
 class HttpRequest(msgspec.Struct, frozen=True):

@@ -20,7 +20,8 @@ from starlette.responses import RedirectResponse, Response
 
 from hansa.core.access import Caller
 from hansa.core.errors import Code, Refused
-from hansa.core.http import NO_STORE
+from hansa.core.http import NO_STORE, bounded_body
+from hansa.portal.frame.links import address_of
 
 FORM: Final = "application/x-www-form-urlencoded"
 FORM_MAX_BYTES: Final = 512 * 1024
@@ -155,11 +156,8 @@ async def form_fields(request: Request, size_max_bytes: int = FORM_MAX_BYTES) ->
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != FORM:
         raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A form is sent as {FORM}.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > size_max_bytes:
-            raise Refused(Code.TOO_LARGE, f"A form has {size_max_bytes} bytes at most.")
+    too_large = f"A form has {size_max_bytes} bytes at most."
+    body = await bounded_body(request.stream(), size_max_bytes, too_large)
     try:
         pairs = parse_qsl(
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX
@@ -179,6 +177,4 @@ _FOR: Final = {
 def _to_login(request: Request) -> Response:
     if request.method not in {"GET", "HEAD"}:
         raise Refused(Code.UNAUTHENTICATED, f"Your session is over, so nothing was changed. {LOGIN_PAGES}")
-    query = request.scope["query_string"].decode("latin-1")
-    path = quote(request.scope["path"], safe="/:@!$&'()*+,;=~-._") + (f"?{query}" if query else "")
-    return see(f"{LOGIN_PATH}?return_to={quote(path, safe='')}")
+    return see(f"{LOGIN_PATH}?return_to={quote(address_of(request), safe='')}")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Final, Literal, get_args
-from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
 
 from hansa.portal.frame.languages import REGIONS, SOURCE, Catalogues
+from hansa.portal.frame.links import address_of
 from hansa.portal.frame.people import Person
 
 Theme = Literal["light", "dark"]
@@ -55,13 +55,11 @@ def reader_of(request: Request, catalogues: Catalogues) -> PageReader:
     languages = (tag.partition("-")[0] for tag in preferred)
     language = next((one for one in languages if one in catalogues), SOURCE)
     theme = request.cookies.get(THEME_COOKIE)
-    query = request.scope["query_string"].decode("latin-1")
-    path = quote(request.scope["path"], safe="/:@!$&'()*+,;=~-._") + (f"?{query}" if query else "")
     return PageReader(
         language=language,
         locale=_locale(language, preferred),
         theme=next((one for one in THEMES if one == theme), None),
-        path=local_path(path) or "/",
+        path=local_path(address_of(request)) or "/",
     )
 
 

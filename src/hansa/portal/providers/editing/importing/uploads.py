@@ -10,6 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from hansa.core.errors import Code, Refused
+from hansa.core.http import bounded_body
 
 FORM_DATA = "multipart/form-data"
 OVERHEAD_MAX_BYTES = 65_536
@@ -36,14 +37,11 @@ async def uploaded(request: Request, size_max_bytes: int) -> UploadedForm:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != FORM_DATA:
         raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, f"A file is sent as {FORM_DATA}.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > size_max_bytes + OVERHEAD_MAX_BYTES:
-            raise Refused(Code.TOO_LARGE, f"A file has {size_max_bytes:,} bytes at most.")
+    too_large = f"A file has {size_max_bytes:,} bytes at most."
+    body = await bounded_body(request.stream(), size_max_bytes + OVERHEAD_MAX_BYTES, too_large)
 
     async def stream() -> AsyncIterator[bytes]:
-        yield bytes(body)
+        yield body
 
     parser = MultiPartParser(
         request.headers,
