@@ -45,13 +45,14 @@ def number_in(fields: Fields, name: str) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
+def named(fields: Fields) -> Named:
+    """An entity, or a reference to one, by its name; without one, by its identifier."""
+    return Named(text_in(fields, "id"), text_in(fields, "name") or text_in(fields, "id"))
+
+
 def references_in(fields: Fields, name: str) -> tuple[Named, ...]:
     """The entities that a list refers to, with the names that the references give them."""
-    return tuple(
-        Named(text_in(one, "id"), text_in(one, "name") or text_in(one, "id"))
-        for one in items_in(fields, name)
-        if text_in(one, "id")
-    )
+    return tuple(named(one) for one in items_in(fields, name) if text_in(one, "id"))
 
 
 def scalar(value: Any) -> str:

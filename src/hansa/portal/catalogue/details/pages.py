@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from hansa.business.search.results import Named
-from hansa.portal.catalogue.fields import Fields, items_in, references_in, text_in
+from hansa.portal.catalogue.fields import Fields, references_in, text_in
 from hansa.portal.catalogue.offering.characteristics import (
     Characteristic,
     ComplianceLabel,
@@ -17,15 +19,12 @@ from hansa.portal.catalogue.offering.prices import PricePlan, price_plans
 from hansa.portal.catalogue.origins import Provenance
 from hansa.portal.catalogue.search_page import ShownHit
 
-RELATED: tuple[tuple[str, str], ...] = (
-    ("serviceSpecification", "ServiceSpecification"),
-    ("resourceSpecification", "ResourceSpecification"),
-    ("productSpecificationRelationship", "ProductSpecification"),
-    ("bundledProductSpecification", "ProductSpecification"),
-    ("serviceSpecRelationship", "ServiceSpecification"),
-    ("resourceSpecRelationship", "ResourceSpecification"),
+RELATED: Final = (
+    *("serviceSpecification", "resourceSpecification"),
+    *("productSpecificationRelationship", "bundledProductSpecification"),
+    *("serviceSpecRelationship", "resourceSpecRelationship"),
 )
-"""Attributes of specifications that refer to others, and to what."""
+"""Attributes of specifications that refer to others."""
 
 
 class SpecificationPage(msgspec.Struct, frozen=True):
@@ -92,15 +91,10 @@ class PricePage(msgspec.Struct, frozen=True):
     api: str
 
 
-def named(fields: Fields) -> Named:
-    """An entity by its name."""
-    return Named(text_in(fields, "id"), text_in(fields, "name") or text_in(fields, "id"))
-
-
 def related_of(fields: Fields) -> tuple[Named, ...]:
     """The specifications that a specification names, each once."""
     by_id: dict[str, Named] = {}
-    for attribute, _ in RELATED:
+    for attribute in RELATED:
         for one in references_in(fields, attribute):
             by_id.setdefault(one.id, one)
     return tuple(by_id.values())
@@ -124,7 +118,7 @@ def specification_page(
         characteristics=characteristics_of(fields),
         labels=labels_of_all(fields),
         related=related_of(fields),
-        attachments=attachments_of(fields),
+        attachments=tuple(attachments_of(fields)),
         users=users,
         users_total=total,
         users_are="offerings" if kind == "ProductSpecification" else "specifications",
@@ -175,8 +169,3 @@ def price_page(
         provenance=provenance,
         api=api,
     )
-
-
-def category_ids(fields: Fields) -> tuple[str, ...]:
-    """Identifiers of the categories of a catalogue."""
-    return tuple(text_in(one, "id") for one in items_in(fields, "category") if text_in(one, "id"))

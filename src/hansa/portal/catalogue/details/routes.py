@@ -21,11 +21,10 @@ from hansa.core.access import Caller
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.portal.catalogue.details.pages import (
     catalogue_page,
-    category_ids,
-    named,
     price_page,
     specification_page,
 )
+from hansa.portal.catalogue.fields import named, references_in
 from hansa.portal.catalogue.offering.prices import component_references
 from hansa.portal.catalogue.origins import KnownOrigins
 from hansa.portal.catalogue.reading import (
@@ -101,7 +100,7 @@ class DetailPages:
         caller = self._reads.caller(request)
         entity = await self._one(caller, CATALOGUES, request.path_params["id"], "catalogue")
         fields = fields_of(entity)
-        ids = category_ids(fields)[:SELECTED_MAX]
+        ids = tuple(one.id for one in references_in(fields, "category"))[:SELECTED_MAX]
         hits: tuple[ShownHit, ...] = ()
         total = 0
         if ids:

@@ -14,6 +14,7 @@ from hansa.portal.catalogue.fields import (
     Fields,
     fields_in,
     items_in,
+    named,
     number_in,
     path_of,
     references_in,
@@ -182,7 +183,7 @@ async def alike(reads: CatalogueReads, caller: Caller, category: str) -> tuple[N
     launched = Filter(("lifecycleStatus",), ("Launched",))
     query = Query(OFFERING, (of_category, launched), limit=ALIKE_MAX + 1)
     others, _ = await reads.page(caller, query)
-    return tuple(Named(text_in(one, "id"), text_in(one, "name") or text_in(one, "id")) for one in others)
+    return tuple(map(named, others))
 
 
 def provider_in(fields: Fields) -> Named | None:
@@ -191,7 +192,7 @@ def provider_in(fields: Fields) -> Named | None:
     for role in PROVIDER_ROLES:
         for party in parties:
             if text_in(party, "role").lower() == role and text_in(party, "id"):
-                return Named(text_in(party, "id"), text_in(party, "name") or text_in(party, "id"))
+                return named(party)
     return None
 
 
@@ -213,7 +214,7 @@ def _single(fields: Fields, names: Iterable[str]) -> Iterable[Named]:
     for name in names:
         one = fields_in(fields, name)
         if text_in(one, "id") or text_in(one, "name"):
-            yield Named(text_in(one, "id"), text_in(one, "name") or text_in(one, "id"))
+            yield named(one)
 
 
 def _term(fields: Fields) -> OfferingTerm:
@@ -226,12 +227,8 @@ def _term(fields: Fields) -> OfferingTerm:
     )
 
 
-def attachments_of(fields: Fields) -> tuple[OfferingAttachment, ...]:
+def attachments_of(fields: Fields) -> Iterable[OfferingAttachment]:
     """The documents that an entity names."""
-    return tuple(_attachments(fields))
-
-
-def _attachments(fields: Fields) -> Iterable[OfferingAttachment]:
     for one in items_in(fields, "attachment"):
         address = text_in(one, "url") or text_in(one, "href")
         if address:
