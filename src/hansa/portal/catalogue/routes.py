@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
-from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
@@ -80,7 +79,6 @@ SHOWN_MAX: Final = 70
 """Favourites on their page: those that are stored, and those of its address."""
 ADDABLE_MAX: Final = 8
 """Offerings among which one is chosen to add."""
-API_PATH: Final = "/tmf-api/productCatalogManagement/v4/productOffering"
 
 
 class CatalogueSearch(Protocol):
@@ -192,7 +190,8 @@ class CataloguePages:
             for name, value in request.query_params.items()
             if name.startswith(QUANTITY_PARAMETER)
         }
-        offering = await offering_of(self._reads, caller, entity.id, fields_of(entity), quantities)
+        fields = fields_of(entity)
+        offering = await offering_of(self._reads, caller, entity.id, fields, quantities)
         provenance = await self._origins.provenance(entity)
         canonical = (provenance.endpoint or self._endpoint) + offering.path
         page = OfferingPage(
@@ -204,9 +203,9 @@ class CataloguePages:
             unusable=unusable(offering.plans),
             canonical=canonical,
             structured=structured_data(offering, canonical) if entity.public else {},
-            api=f"{API_PATH}/{quote(entity.id, safe=':')}",
+            api=self._reads.address(entity),
             is_favourite=await self._is_favourite(request, entity.id),
-            pictures=await self._pictures.shown(entity.id, fields_of(entity)) if self._pictures else (),
+            pictures=await self._pictures.shown(entity.id, fields) if self._pictures else (),
         )
         return self._frame.negotiated(request, "offering.html", page)
 
