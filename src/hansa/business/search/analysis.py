@@ -104,10 +104,10 @@ def plain_words(text: str) -> frozenset[str] | None:
 
 def each_word(text: str) -> Iterator[Word]:
     """The words of a text, in their order, one after the other."""
-    for match in _WORD.finditer(text):
-        spelled, plain = read_word(match[0])
+    for start, end, word in spans_of(text):
+        spelled, plain = read_word(word)
         if plain:
-            yield Word(plain, match.start(), match.end(), spelled)
+            yield Word(plain, start, end, spelled)
 
 
 def read_word(text: str) -> tuple[str, str]:
