@@ -144,10 +144,7 @@ class IndexFollower:
         while True:
             started_s = self._clock.monotonic()
             if not await self.step():
-                if self._is_building:
-                    self._is_building = False
-                    await self._index.compact()
-                    log.info("search_index_built", documents=await self._index.count())
+                await self._end_building()
                 await self._store.wait_for_change(await self._at())
                 await self._clock.sleep(GATHERED_S)
                 continue
@@ -161,15 +158,20 @@ class IndexFollower:
             log.info("search_index_building", changes=behind)
             self._is_building = True
 
+    async def _end_building(self) -> None:
+        """Do, once the index of a store that had none has everything, what makes questions quicker."""
+        if self._is_building:
+            self._is_building = False
+            await self._index.compact()
+            log.info("search_index_built", documents=await self._index.count())
+
     async def catch_up(self) -> None:
         """Write everything that the index lacks."""
         await self.begin()
         await self._report()
         while await self.step():
             pass
-        if self._is_building:
-            self._is_building = False
-            await self._index.compact()
+        await self._end_building()
 
     async def progress(self) -> IndexProgress:
         """How far the index is."""
