@@ -133,7 +133,7 @@ class VisibleEvents:
         """An event of a row of the feed, as the caller may see it now; None: not at all."""
         store = self._context.store
         entity = None if change.operation == "delete" else await store.entity(change.entity_id)
-        reader = EntityReader(caller, await self._aliases.of(caller.organization), self._context, self._parts)
+        reader = await self._reader(caller)
         if entity is None:
             if not await self._may_know_of_deletion(reader, change):
                 return None
@@ -147,9 +147,10 @@ class VisibleEvents:
 
     async def may_see_below(self, caller: Caller, entity: Entity) -> bool:
         """Whether somebody may be notified of what is below an entity, as the events of a topic."""
-        aliases = await self._aliases.of(caller.organization)
-        reader = EntityReader(caller, aliases, self._context, self._parts)
-        return reader.shown(entity) is not None
+        return (await self._reader(caller)).shown(entity) is not None
+
+    async def _reader(self, caller: Caller) -> EntityReader:
+        return EntityReader(caller, await self._aliases.of(caller.organization), self._context, self._parts)
 
     async def _shown(self, reader: EntityReader, entity: Entity) -> bytes | None:
         if entity.parent is None:
