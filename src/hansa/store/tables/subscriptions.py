@@ -144,18 +144,8 @@ class Revision(msgspec.Struct, frozen=True):
 
 
 _ADDED: Final = (
-    *(
-        "id",
-        "api",
-        "topic",
-        "callback",
-        "query",
-        "subscriber",
-        "organization",
-        "caller",
-        "position",
-        "secret",
-    ),
+    *("id", "api", "topic", "callback", "query"),
+    *("subscriber", "organization", "caller", "position", "secret"),
 )
 _SUBSCRIPTION: Final = RecordColumns(Subscription, dead_letters_dropped="letters_dropped")
 _LETTER: Final = RecordColumns(DeadLetter)
@@ -351,24 +341,24 @@ async def page(
         values = (*values, subscriber, organization)
     if state is not None:
         conditions = f"{conditions} AND {_IN_STATE[state]}"
-    rows = await store.sql.fetch(
-        f"SELECT {_SUBSCRIPTION.sql} FROM subscription WHERE {conditions} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
-        (*values, limit, offset),
-    )
-    ((total,),) = await store.sql.fetch(f"SELECT count(*) FROM subscription WHERE {conditions}", values)  # noqa: S608 - constants
-    return tuple(map(_SUBSCRIPTION.record, rows)), int(total)
+    return await _page(store, conditions, values, offset, limit)
 
 
 async def every(
     store: Store, state: State | None, *, offset: int, limit: int
 ) -> tuple[tuple[Subscription, ...], int]:
     """Registrations of all subscribers, in one state or all, in order of age; how many there are."""
-    condition = f"WHERE {_IN_STATE[state]}" if state is not None else ""
+    return await _page(store, "true" if state is None else _IN_STATE[state], (), offset, limit)
+
+
+async def _page(
+    store: Store, conditions: str, values: tuple[str, ...], offset: int, limit: int
+) -> tuple[tuple[Subscription, ...], int]:
     rows = await store.sql.fetch(
-        f"SELECT {_SUBSCRIPTION.sql} FROM subscription {condition} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
-        (limit, offset),
+        f"SELECT {_SUBSCRIPTION.sql} FROM subscription WHERE {conditions} ORDER BY serial LIMIT ? OFFSET ?",  # noqa: S608 - constants
+        (*values, limit, offset),
     )
-    ((total,),) = await store.sql.fetch(f"SELECT count(*) FROM subscription {condition}")  # noqa: S608 - constants
+    ((total,),) = await store.sql.fetch(f"SELECT count(*) FROM subscription WHERE {conditions}", values)  # noqa: S608 - constants
     return tuple(map(_SUBSCRIPTION.record, rows)), int(total)
 
 
