@@ -12,7 +12,7 @@ import msgspec
 
 from hansa.business.context import Context
 from hansa.business.operations.api_operations import ResourceOperations
-from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions, check_is_own
+from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions, current_entity
 from hansa.business.patches import MERGE_PATCH, apply_patch, check_patch
 from hansa.business.rights.writing import check_new, guarded
 from hansa.core.access import OPERATOR, Caller
@@ -69,11 +69,7 @@ async def dry_patch(
     limits = context.limits
     check_patch(MERGE_PATCH, patch, limits)
     expected = await guarded(operations.served, context, grant, entity_id, None, expected)
-    current = await context.store.entity(entity_id)
-    if current is None or current.type != operations.resource.collection:
-        raise operations.served.not_found(entity_id)
-    check_is_own(current, "The entity")
-    expected.check(current)
+    current = await current_entity(context.store, operations.served, entity_id, None, expected)
 
     def patched(entity: Entity) -> Fields:
         return apply_patch(MERGE_PATCH, msgspec.json.decode(entity.body), patch, limits)
@@ -110,8 +106,4 @@ async def check_may_change(
     """
     grant = operations.update.authorize(caller)
     await guarded(operations.served, context, grant, entity_id, None, NO_PRECONDITIONS)
-    entity = await context.store.entity(entity_id)
-    if entity is None or entity.type != operations.resource.collection:
-        raise operations.served.not_found(entity_id)
-    check_is_own(entity, "The entity")
-    return entity
+    return await current_entity(context.store, operations.served, entity_id, None, NO_PRECONDITIONS)

@@ -12,7 +12,7 @@ from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.own_identifiers import OwnIdentifiers
-from hansa.store import Entity, EntityDraft, Transaction
+from hansa.store import Entity, EntityDraft, Store, Transaction
 from hansa.store.tables import publications
 
 
@@ -135,14 +135,18 @@ def is_as_of(entity: Entity, moment: datetime) -> bool:
 
 
 async def current_entity(
-    tx: Transaction, served: ServedResource, entity_id: str, parent_id: str | None, expected: Preconditions
+    source: Store | Transaction,
+    served: ServedResource,
+    entity_id: str,
+    parent_id: str | None,
+    expected: Preconditions,
 ) -> Entity:
     """The entity that a write is about, after every check that does not need its content.
 
     Raises:
         Refused: `Code.NOT_FOUND`, `Code.READ_ONLY_REPLICA` or `Code.PRECONDITION_FAILED`.
     """
-    entity = await tx.entity(entity_id)
+    entity = await source.entity(entity_id)
     if entity is None or entity.type != served.resource.collection or entity.parent != parent_id:
         raise served.not_found(entity_id)
     check_is_own(entity, "The entity")
