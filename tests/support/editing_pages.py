@@ -8,6 +8,7 @@ import msgspec
 from starlette.routing import BaseRoute
 
 from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.clock import epoch_s
 from hansa.node.parts.pages.acts import StoredActs
 from hansa.node.parts.pages.editing import editing_routes
 from hansa.portal import Frame
@@ -83,7 +84,7 @@ async def add_drafts(business: Business) -> None:
         },
         "changed": {"name": ("Calls at port",), "description": ("As the ship leaves.",)},
     }
-    now_s = int(business.clock.now().timestamp())
+    now_s = epoch_s(business.clock)
     async with business.store.transaction() as tx:
         await tx.put(EntityDraft(EDITED, "ProductOffering", body, hashlink(body), public=False))
         for name, values in content.items():

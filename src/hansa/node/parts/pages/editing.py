@@ -17,6 +17,7 @@ from hansa.business.patches import MERGE_PATCH
 from hansa.core.access import Caller
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates.elsi import elsi_did
+from hansa.core.clock import epoch_s
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.members import Member, country_of
 from hansa.portal.catalogue.fields import Fields
@@ -172,7 +173,7 @@ class StoredDrafts:
         self, caller: Caller, kind: str, base: Fields, values: Values, entity: str, version: str
     ) -> FormDraft:
         """See `FormDrafts`."""
-        now_s, subject = self._now_s(), _subject(caller)
+        now_s, subject = epoch_s(self._clock), _subject(caller)
         id = to_base64url(self._entropy(DRAFT_ID_SIZE_BYTES))
         row = FormDraftRow(
             *(
@@ -208,7 +209,7 @@ class StoredDrafts:
                 version=draft.version,
                 base=msgspec.json.encode(dict(draft.base)),
                 content=msgspec.json.encode(draft.values),
-                saved_s=self._now_s(),
+                saved_s=epoch_s(self._clock),
             )
             self._check_size(row)
             await drafts.save(tx, row)
@@ -225,10 +226,7 @@ class StoredDrafts:
             raise Refused(Code.TOO_LARGE, f"A form with all that is in it has {size_max:,} bytes at most.")
 
     def _is_live(self, row: FormDraftRow) -> bool:
-        return row.saved_s >= self._now_s() - self._limits.form_draft_lifetime_s
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())
+        return row.saved_s >= epoch_s(self._clock) - self._limits.form_draft_lifetime_s
 
 
 class StoredFiles:
@@ -247,7 +245,7 @@ class StoredFiles:
     async def of(self, caller: Caller) -> ImportFile | None:
         """See `ImportFiles`."""
         row = await files.file_of(self._store, _subject(caller))
-        if row is None or row.saved_s < self._now_s() - self._limits.import_file_lifetime_s:
+        if row is None or row.saved_s < epoch_s(self._clock) - self._limits.import_file_lifetime_s:
             return None
         columns, rows = msgspec.json.decode(row.content, type=tuple[tuple[str, ...], tuple[ImportRow, ...]])
         return ImportFile(
@@ -258,7 +256,7 @@ class StoredFiles:
 
     async def save(self, caller: Caller, file: ImportFile) -> ImportFile:
         """See `ImportFiles`."""
-        subject, now_s = _subject(caller), self._now_s()
+        subject, now_s = _subject(caller), epoch_s(self._clock)
         if not file.id:
             file = msgspec.structs.replace(file, id=to_base64url(self._entropy(DRAFT_ID_SIZE_BYTES)))
         row = ImportFileRow(
@@ -279,9 +277,6 @@ class StoredFiles:
         """See `ImportFiles`."""
         async with self._store.transaction() as tx:
             await files.remove(tx, _subject(caller))
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())
 
 
 class LeagueMarketplaces:

@@ -34,9 +34,8 @@ class FormDraftRow(msgspec.Struct, frozen=True):
     saved_s: int
 
 
-_COLUMNS: Final = FormDraftRow.__struct_fields__
 _RECORD: Final = RecordColumns(FormDraftRow)
-_SAVE: Final = upsert("form_draft", _COLUMNS, ("id",))
+_SAVE: Final = upsert("form_draft", FormDraftRow.__struct_fields__, ("id",))
 _SELECT: Final = f"SELECT {_RECORD.sql} FROM form_draft"  # noqa: S608 - constants
 
 
@@ -66,7 +65,7 @@ async def count(source: Readable) -> int:
 
 async def save(tx: Transaction, row: FormDraftRow) -> None:
     """Record a draft, in place of the one with its identifier."""
-    await tx.sql.execute(_SAVE, tuple(getattr(row, name) for name in _COLUMNS))
+    await tx.sql.execute(_SAVE, msgspec.structs.astuple(row))
 
 
 async def remove(tx: Transaction, subject: str, id: str) -> None:

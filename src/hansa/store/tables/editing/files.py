@@ -36,9 +36,8 @@ class ImportFileRow(msgspec.Struct, frozen=True):
     saved_s: int
 
 
-_COLUMNS: Final = ImportFileRow.__struct_fields__
 _RECORD: Final = RecordColumns(ImportFileRow)
-_SAVE: Final = upsert("import_file", _COLUMNS, ("subject",))
+_SAVE: Final = upsert("import_file", ImportFileRow.__struct_fields__, ("subject",))
 _SELECT: Final = f"SELECT {_RECORD.sql} FROM import_file"  # noqa: S608 - constants
 
 
@@ -56,7 +55,7 @@ async def count_others(source: Readable, subject: str) -> int:
 
 async def save(tx: Transaction, row: ImportFileRow) -> None:
     """Record a file, in place of the one that the person has."""
-    await tx.sql.execute(_SAVE, tuple(getattr(row, name) for name in _COLUMNS))
+    await tx.sql.execute(_SAVE, msgspec.structs.astuple(row))
 
 
 async def remove(tx: Transaction, subject: str) -> None:
