@@ -183,17 +183,13 @@ class RecordedSights:
         )
         return dict.fromkeys(entity_ids, sights)
 
-    async def history(self, entity_id: str) -> VersionHistory:
+    async def history(self, entity_id: str) -> tuple[VersionHistory, dict[int, bytes]]:
         del entity_id
         changed = LedgerVersion(
             3, "productOfferingAttributeValueChangeEvent", 40, 12, MOMENT, "Launched", True
         )
         created = LedgerVersion(1, "productOfferingCreateEvent", 7, 3, MOMENT, "Launched", False)
-        return VersionHistory((changed, created))
-
-    async def content(self, entity_id: str, version: int) -> bytes | None:
-        del entity_id
-        return self.here if version == 3 else None
+        return VersionHistory((changed, created)), {3: self.here}
 
 
 RECORDED_ORDER: Final = SellerOrder(

@@ -138,13 +138,11 @@ async def test_versions_are_those_of_the_ledger_and_their_content_is_what_is_lef
     await lubeck.put("cloud", description="two")
     await league.settle()
     sights = sights_of(lubeck)
-    history = await sights.history(entity_id)
+    history, contents = await sights.history(entity_id)
     assert [one.version for one in history.versions] == [2, 1]
     assert history.versions[0].has_content
-    newest = await sights.content(entity_id, 2)
-    assert newest is not None
-    assert b"two" in newest
-    assert await sights.content(entity_id, 3) is None
+    assert b"two" in contents[2]
+    assert 3 not in contents
 
 
 async def test_while_the_ledger_is_away_the_history_says_so(league: League) -> None:
@@ -153,7 +151,8 @@ async def test_while_the_ledger_is_away_the_history_says_so(league: League) -> N
     await league.settle()
     assert isinstance(lubeck.bus, MemoryBus)
     lubeck.bus.is_connected = False
-    assert (await sights_of(lubeck).history(entity_id)).is_ledger_silent
+    history, _ = await sights_of(lubeck).history(entity_id)
+    assert history.is_ledger_silent
 
 
 ENTITY = {

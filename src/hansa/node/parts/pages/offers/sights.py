@@ -96,31 +96,22 @@ class ReportedSights:
             for each, row in published.items()
         }
 
-    async def history(self, entity_id: str) -> VersionHistory:
+    async def history(self, entity_id: str) -> tuple[VersionHistory, dict[int, bytes]]:
         """See `LeagueSights`."""
         row = (await publications.states(self._store, (entity_id,))).get(entity_id)
         if row is None or not row.first_position:
-            return VersionHistory()
+            return VersionHistory(), {}
         try:
             events, is_cut = await self._events(row)
         except HansaError:
-            return VersionHistory(is_ledger_silent=True)
+            return VersionHistory(is_ledger_silent=True), {}
         here = await self._contents(entity_id, row, events)
-        versions = [_version(one, has_content=one.event.hashlink in here) for one in reversed(events)]
-        return VersionHistory(tuple(versions), is_cut=is_cut)
-
-    async def content(self, entity_id: str, version: int) -> bytes | None:
-        """See `LeagueSights`."""
-        row = (await publications.states(self._store, (entity_id,))).get(entity_id)
-        if row is None or not row.first_position:
-            return None
-        try:
-            events, _ = await self._events(row)
-        except HansaError:
-            return None
-        needed = [one for one in events if one.event.entity.version == version]
-        here = await self._contents(entity_id, row, needed)
-        return here.get(needed[0].event.hashlink) if needed else None
+        events.reverse()
+        versions = tuple(_version(one, has_content=one.event.hashlink in here) for one in events)
+        contents = {
+            one.event.entity.version: here[one.event.hashlink] for one in events if one.event.hashlink in here
+        }
+        return VersionHistory(versions, is_cut=is_cut), contents
 
     async def _answers(self, keys: tuple[str, ...], wait_s: float) -> tuple[FollowerAnswer, ...]:
         now_s = self._clock.monotonic()

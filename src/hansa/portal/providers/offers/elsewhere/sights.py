@@ -6,7 +6,7 @@ does not answer has, nobody knows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -77,8 +77,9 @@ class LeagueSights(Protocol):
             wait_s: After that, members that have not answered are silent.
         """
 
-    async def history(self, entity_id: str, /) -> VersionHistory:
-        """The versions of an entity; none while the ledger does not answer."""
+    async def history(self, entity_id: str, /) -> tuple[VersionHistory, Mapping[int, bytes]]:
+        """The versions of an entity; none while the ledger does not answer.
 
-    async def content(self, entity_id: str, version: int, /) -> bytes | None:
-        """What was announced as a version of an entity; None: its bytes are not here any more."""
+        Returns:
+            Also what was announced as those versions whose bytes are still here.
+        """

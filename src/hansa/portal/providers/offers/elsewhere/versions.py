@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -45,20 +46,20 @@ async def versions_page(
     Raises:
         Refused: `Code.INVALID`; `Code.NOT_FOUND`, when the bytes of a version are not here any more.
     """
-    history = await sights.history(entity.id)
+    history, contents = await sights.history(entity.id)
     comparable = tuple(one.version for one in history.versions if one.has_content)
     later = _number("to", after) if after else NOW
     earlier = _number("from", before) if before else _earlier(comparable, later)
     result: tuple[ValueDifference, ...] = ()
     if earlier:
-        former = await _fields(sights, entity.id, earlier)
-        latter = msgspec.json.decode(here) if later == NOW else await _fields(sights, entity.id, later)
+        former = _fields(contents, earlier)
+        latter = msgspec.json.decode(here) if later == NOW else _fields(contents, later)
         result = differences(former, latter)
     return VersionsPage(entity, history, comparable, earlier, later, result)
 
 
-async def _fields(sights: LeagueSights, entity_id: str, version: int) -> Any:
-    content = await sights.content(entity_id, version)
+def _fields(contents: Mapping[int, bytes], version: int) -> Any:
+    content = contents.get(version)
     if content is None:
         raise Refused(Code.NOT_FOUND, f"What was announced as version {version} is not here any more.")
     return msgspec.json.decode(content)
