@@ -14,11 +14,11 @@ from hansa.business.patches import MERGE_PATCH
 from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.targets import access_target
 from hansa.core.access import Action, Caller
-from hansa.core.certificates.elsi import elsi_did
 from hansa.core.errors import Code, Refused
 from hansa.core.parties import BUYER_ROLES, role_of
 from hansa.core.work import Checkpoint
 from hansa.identity.rights.parties import parties_of
+from hansa.node.parts.pages.offers.ownership import PARTY, entities_of, names_organization, refusal_of
 from hansa.node.parts.pages.offers.places import Place, place_of, place_text
 from hansa.portal.catalogue.fields import fields_in, items_in, number_in, text_in
 from hansa.portal.providers.offers.orders import (
@@ -30,10 +30,9 @@ from hansa.portal.providers.offers.orders import (
     SellerOrder,
     StateCount,
 )
-from hansa.store import AnyOf, Condition, Entity, Filter, Query, SortKey, Test
+from hansa.store import Condition, Entity, Filter, Query, SortKey, Test
 
 ORDER: Final = "ProductOrder"
-PARTY: Final = "relatedParty"
 NOTES_MAX: Final = 20
 
 Fields = Mapping[str, Any]
@@ -80,9 +79,7 @@ class StoredSellerOrders:
         sort = (SortKey(("orderDate",), descending=True), SortKey(("id",), descending=True))
         query = Query(ORDER, conditions, sort, limit=ORDERS_PAGE_SIZE + 1, public_only=False)
         page = await self._order.read.page(await self._order.read.scope(caller), query)
-        ids = page.ids[:ORDERS_PAGE_SIZE]
-        known = await self._store.entities(ids)
-        entities = [known[each] for each in ids if each in known]
+        entities = await entities_of(self._store, page.ids[:ORDERS_PAGE_SIZE])
         has_more = page.is_cut or len(page.ids) > ORDERS_PAGE_SIZE
         last = _place(msgspec.json.decode(entities[-1].body)) if entities and has_more else None
         return OrderPage(tuple(map(self._shown, entities)), "" if last is None else place_text(last))
@@ -94,14 +91,7 @@ class StoredSellerOrders:
     async def refusal(self, caller: Caller, order_id: str) -> str:
         """See `SellerOrders`."""
         entity = await self._entity(caller, order_id)
-        try:
-            grant = self._order.served.authorize(caller, Action.CHANGE)
-        except Refused as error:
-            return error.message
-        bound = await self._order.served.bound(grant)
-        fields = msgspec.json.decode(entity.body)
-        refusal = None if bound is None else bound.refusal(fields, is_public=entity.public)
-        return "" if refusal is None else refusal.reason
+        return await refusal_of(self._order.served, caller, Action.CHANGE, entity)
 
     async def change(self, caller: Caller, order_id: str, state: str, version: str) -> None:
         """See `SellerOrders`."""
@@ -133,15 +123,14 @@ class StoredSellerOrders:
         """That the caller's organisation is the seller of an order, which comes after a place of the list."""
         organization = caller.organization
         assert organization is not None, "whoever acts for none has no orders"
-        aliases, did = await self._aliases.of(organization), elsi_did(organization)
+        aliases = await self._aliases.of(organization)
 
         def holds(fields: Any, checkpoint: Checkpoint) -> bool:
             checkpoint()
             is_after = after is None or _place(fields) < after
             return is_after and self._is_seller(fields, organization, aliases)
 
-        named = AnyOf((Filter((PARTY, "id"), (did, *sorted(aliases))), Filter((PARTY, "name"), (did,))))
-        return named, Test("orders of a seller", holds)
+        return names_organization(organization, aliases), Test("orders of a seller", holds)
 
     def _shown(self, entity: Entity) -> SellerOrder:
         fields: Fields = msgspec.json.decode(entity.body)

@@ -20,11 +20,11 @@ from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.targets import access_target
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Action, Caller
-from hansa.core.certificates.elsi import elsi_did
 from hansa.core.errors import Code, Refused
 from hansa.core.work import Checkpoint
 from hansa.identity.rights.parties import parties_of
 from hansa.node.parts.pages.offers.launching import LAUNCHED, LaunchConditions, status_attribute
+from hansa.node.parts.pages.offers.ownership import entities_of, names_organization, refusal_of
 from hansa.node.parts.pages.offers.places import Place, no_place, place_of, place_text
 from hansa.node.parts.pages.offers.publication import publication_of
 from hansa.portal.providers.offers.launching import LaunchCondition
@@ -41,11 +41,10 @@ from hansa.portal.providers.offers.own import (
     Stage,
 )
 from hansa.replication.conditions.policy import DistributionPolicy
-from hansa.store import AllOf, AnyOf, Condition, Entity, Filter, Query, SortKey, Test
+from hansa.store import AllOf, Condition, Entity, Filter, Query, SortKey, Test
 from hansa.store.operators import GTE
 from hansa.store.tables import publications
 
-PARTY: Final = "relatedParty"
 RETIRED: Final = frozenset({"Retired", "Obsolete"})
 STATUS_AFTER: Final[Mapping[ChangeAction, str]] = {
     "launch": LAUNCHED,
@@ -141,9 +140,7 @@ class StoredOwnCatalogue:
             public_only=False,
         )
         page = await read.page(await read.scope(caller), query)
-        ids = page.ids[:PAGE_SIZE]
-        known = await self._store.entities(ids)
-        entities = [known[each] for each in ids if each in known]
+        entities = await entities_of(self._store, page.ids[:PAGE_SIZE])
         has_more = page.is_cut or len(page.ids) > PAGE_SIZE
         last = msgspec.json.decode(entities[-1].body) if entities and has_more else None
         shown = await self._shown([one for one in entities if await self._is_own(caller, one)])
@@ -216,22 +213,13 @@ class StoredOwnCatalogue:
         return caller.organization in owners
 
     async def _named(self, caller: Caller) -> Condition:
-        """That an entity names the caller's organisation as a party, which an index knows."""
+        """That an entity names the caller's organisation as a party."""
         assert caller.organization is not None, "the operator's entities are those of the marketplace"
-        did = elsi_did(caller.organization)
-        ids = (did, *sorted(await self._aliases.of(caller.organization)))
-        return AnyOf((Filter((PARTY, "id"), ids), Filter((PARTY, "name"), (did,))))
+        return names_organization(caller.organization, await self._aliases.of(caller.organization))
 
     async def _refusal(self, caller: Caller, action: ChangeAction, entity: Entity) -> str:
-        served = self._operations[entity.type].served
-        try:
-            grant = served.authorize(caller, Action.DELETE if action == "delete" else Action.CHANGE)
-        except Refused as error:
-            return error.message
-        bound = await served.bound(grant)
-        fields = msgspec.json.decode(entity.body)
-        refusal = None if bound is None else bound.refusal(fields, is_public=entity.public)
-        return "" if refusal is None else refusal.reason
+        needed = Action.DELETE if action == "delete" else Action.CHANGE
+        return await refusal_of(self._operations[entity.type].served, caller, needed, entity)
 
     # -- lists and counts ----------------------------------------------------------------------------------
 
@@ -264,8 +252,7 @@ class StoredOwnCatalogue:
         while index < passed + WALKED_MAX:
             query = Query(requested.kind, filters, (SortKey(("name",)),), index, WALKED_AT_ONCE, False)
             page = await read.page(scope, query)
-            known = await self._store.entities(page.ids)
-            for entity in [known[each] for each in page.ids if each in known]:
+            for entity in await entities_of(self._store, page.ids):
                 fields = msgspec.json.decode(entity.body)
                 if _place(fields)[0] != name:
                     name, start = _place(fields)[0], index
