@@ -60,10 +60,10 @@ class StoredSellerOrders:
         if caller.organization is None:
             return ()
         conditions = await self._sold_by(caller, None)
+        scope = await self._order.read.scope(caller)
         counts: list[StateCount] = []
         for state in WAITING_STATES:
             query = Query(ORDER, (*conditions, Filter(("state",), (state,))), limit=1, public_only=False)
-            scope = await self._order.read.scope(caller)
             total = (await self._order.read.page(scope, query)).total
             if total:
                 counts.append(StateCount(state, total))
