@@ -27,6 +27,7 @@ from hansa.node.parts.pages.offers.launching import LAUNCHED, LaunchConditions, 
 from hansa.node.parts.pages.offers.ownership import entities_of, names_organization, refusal_of
 from hansa.node.parts.pages.offers.places import Place, no_place, place_of, place_text
 from hansa.node.parts.pages.offers.publication import publication_of
+from hansa.portal.catalogue.fields import text_in
 from hansa.portal.providers.offers.launching import LaunchCondition
 from hansa.portal.providers.offers.own import (
     KINDS,
@@ -45,7 +46,11 @@ from hansa.store import AllOf, Condition, Entity, Filter, Query, SortKey, Test
 from hansa.store.operators import GTE
 from hansa.store.tables import publications
 
-RETIRED: Final = frozenset({"Retired", "Obsolete"})
+STATES: Final[Mapping[Stage, tuple[str, ...]]] = {
+    "launched": (LAUNCHED,),
+    "retired": ("Obsolete", "Retired"),
+}
+"""By stage; all others are those of drafts."""
 STATUS_AFTER: Final[Mapping[ChangeAction, str]] = {
     "launch": LAUNCHED,
     "retire": "Retired",
@@ -106,10 +111,8 @@ class StoredOwnCatalogue:
         counts: list[KindCount] = []
         for kind in KINDS:
             every = await self._total(caller, kind, (owned,))
-            launched = await self._total(caller, kind, (owned, Filter(self._status_path(kind), (LAUNCHED,))))
-            retired = await self._total(
-                caller, kind, (owned, Filter(self._status_path(kind), tuple(sorted(RETIRED))))
-            )
+            launched = await self._total(caller, kind, (owned, *self._in_stage(kind, "launched")))
+            retired = await self._total(caller, kind, (owned, *self._in_stage(kind, "retired")))
             counts.append(KindCount(kind, every - launched - retired, launched, retired))
         return tuple(counts)
 
@@ -118,19 +121,15 @@ class StoredOwnCatalogue:
         if caller.organization is None:
             return await self._walked(caller, requested)
         after = place_of(requested.after) if requested.after else None
-        matches = _matching(requested, self._status_path(requested.kind)[0])
+        matches = _matching(requested, status_attribute(self._operations[requested.kind]))
 
         def holds(fields: Any, checkpoint: Checkpoint) -> bool:
             checkpoint()
             return matches(fields) and (after is None or _place(fields) > after)
 
-        conditions: list[Condition] = [await self._named(caller)]
-        if requested.stage == "launched":
-            conditions.append(Filter(self._status_path(requested.kind), (LAUNCHED,)))
+        conditions = [await self._named(caller), *self._in_stage(requested.kind, requested.stage)]
         if requested.stage == "draft" or requested.text or after is not None:
             conditions.append(Test("own entities", holds))
-        if requested.stage == "retired":
-            conditions.append(Filter(self._status_path(requested.kind), tuple(sorted(RETIRED))))
         read = self._operations[requested.kind].read
         query = Query(
             requested.kind,
@@ -187,7 +186,7 @@ class StoredOwnCatalogue:
         if action == "delete":
             await operations.delete.delete(operations.delete.authorize(caller), entity_id, None, expected)
         else:
-            patch = {self._status_path(entity.type)[0]: STATUS_AFTER[action]}
+            patch = {status_attribute(operations): STATUS_AFTER[action]}
             grant = operations.update.authorize(caller)
             await operations.update.patch(grant, entity_id, MERGE_PATCH, patch, None, expected)
 
@@ -234,7 +233,7 @@ class StoredOwnCatalogue:
         announced = await publications.counts_by_status(self._store)
         counts: list[KindCount] = []
         for kind in KINDS:
-            retired = sum(announced.get((kind, status), 0) for status in RETIRED)
+            retired = sum(announced.get((kind, status), 0) for status in STATES["retired"])
             public = every.get((kind, True, True), 0)
             counts.append(KindCount(kind, every.get((kind, True, False), 0), public - retired, retired))
         return tuple(counts)
@@ -245,7 +244,7 @@ class StoredOwnCatalogue:
         It ends at a name, and at how many of that name were passed: what is added comes after these.
         """
         name, passed = _name_and_count(requested.after) if requested.after else (None, 0)
-        matches = _matching(requested, self._status_path(requested.kind)[0])
+        matches = _matching(requested, status_attribute(self._operations[requested.kind]))
         read, filters = self._operations[requested.kind].read, self._walk_conditions(requested, name)
         scope, result = await read.scope(caller), list[Entity]()
         index, start = passed, 0  # in the list that begins with the name; where its present name begins
@@ -267,11 +266,8 @@ class StoredOwnCatalogue:
 
     def _walk_conditions(self, requested: OwnQuery, name: str | None) -> tuple[Condition, ...]:
         """What an index knows of what is requested, from a name on."""
-        conditions: list[Condition] = [] if name is None else [Filter(("name",), (name,), GTE)]
-        if requested.stage in {"launched", "retired"}:
-            states = RETIRED if requested.stage == "retired" else {LAUNCHED}
-            conditions.append(Filter(self._status_path(requested.kind), tuple(sorted(states))))
-        return tuple(conditions)
+        named = () if name is None else (Filter(("name",), (name,), GTE),)
+        return (*named, *self._in_stage(requested.kind, requested.stage))
 
     async def _shown(self, entities: Sequence[Entity]) -> tuple[OwnEntity, ...]:
         rows = await publications.states(self._store, [one.id for one in entities if one.origin is None])
@@ -279,15 +275,13 @@ class StoredOwnCatalogue:
 
     def _one_shown(self, entity: Entity, row: publications.Publication | None) -> OwnEntity:
         fields = msgspec.json.decode(entity.body)
-        attribute = self._status_path(entity.type)[0]
-        status = fields.get(attribute)
-        status = status if isinstance(status, str) else ""
-        name = fields.get("name")
+        name = text_in(fields, "name")
+        status = text_in(fields, status_attribute(self._operations[entity.type]))
         kind = next(one for one in KINDS if one == entity.type)
         return OwnEntity(
             id=entity.id,
             kind=kind,
-            name=name if isinstance(name, str) and name.strip() else entity.id,
+            name=name if name.strip() else entity.id,
             status=status,
             stage=_stage(status),
             version=entity.hashlink,
@@ -311,26 +305,23 @@ class StoredOwnCatalogue:
             actions += ("retire", "withdraw")
         return (*actions, "delete")
 
-    def _status_path(self, kind: str) -> tuple[str]:
-        return (status_attribute(self._operations[kind]),)
+    def _in_stage(self, kind: Kind, stage: Stage | None) -> tuple[Filter, ...]:
+        """That the state of an entity is one of a stage; an index knows it of no draft."""
+        if stage is None or stage not in STATES:
+            return ()
+        return (Filter((status_attribute(self._operations[kind]),), STATES[stage]),)
 
 
 def _stage(status: str) -> Stage:
-    if status == LAUNCHED:
-        return "launched"
-    return "retired" if status in RETIRED else "draft"
+    return next((stage for stage, states in STATES.items() if status in states), "draft")
 
 
-def _matching(requested: OwnQuery, status_attribute: str) -> Callable[[Fields], bool]:
-    """Whether an entity is of a stage and has a text."""
+def _matching(requested: OwnQuery, attribute: str) -> Callable[[Fields], bool]:
+    """Whether an entity is of a stage, by the attribute that holds its state, and has a text."""
     text = requested.text.casefold()
 
     def matches(fields: Fields) -> bool:
-        status = fields.get(status_attribute)
-        if (
-            requested.stage is not None
-            and _stage(status if isinstance(status, str) else "") != requested.stage
-        ):
+        if requested.stage is not None and _stage(text_in(fields, attribute)) != requested.stage:
             return False
         return not text or any(text in str(fields.get(name, "")).casefold() for name in ("name", "id"))
 
@@ -338,8 +329,7 @@ def _matching(requested: OwnQuery, status_attribute: str) -> Callable[[Fields], 
 
 
 def _place(fields: Fields) -> Place:
-    name = fields.get("name")
-    return (name if isinstance(name, str) else "", str(fields.get("id", "")))
+    return text_in(fields, "name"), text_in(fields, "id")
 
 
 def _name_and_count(text: str) -> tuple[str, int]:
