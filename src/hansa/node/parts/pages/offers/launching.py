@@ -6,7 +6,7 @@ policy; who may launch it, by the rights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +22,7 @@ from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, HansaError
 from hansa.core.instants import instant
 from hansa.core.visibility import FOR_EVERYONE, visibility_of
+from hansa.portal.catalogue.fields import fields_in, text_in
 from hansa.portal.providers.offers.launching import LaunchCondition
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.unmet import Unmet
@@ -122,7 +123,7 @@ class LaunchConditions:
     def _rule(
         self, operations: ResourceOperations, entity: Entity, fields: dict[str, Any]
     ) -> LaunchCondition:
-        body = canonical_json(_launched(operations, fields))
+        body = canonical_json({**fields, status_attribute(operations): LAUNCHED})
         shared = self._policy.shares(msgspec.structs.replace(entity, body=body, public=True))
         if isinstance(shared, Unmet):
             return LaunchCondition("rule", False, False, detail=f"{shared.reason} ({shared.condition})")
@@ -136,10 +137,6 @@ def status_attribute(operations: ResourceOperations) -> str:
     return name
 
 
-def _launched(operations: ResourceOperations, fields: dict[str, Any]) -> dict[str, Any]:
-    return {**fields, status_attribute(operations): LAUNCHED}
-
-
 def _identifier(row: publications.Publication | None) -> LaunchCondition:
     if row is None or row.refusal_code is None:
         return LaunchCondition("identifier", True, False)
@@ -149,18 +146,11 @@ def _identifier(row: publications.Publication | None) -> LaunchCondition:
 
 def _period(fields: Mapping[str, Any], now: str) -> LaunchCondition:
     """Whether an entity is valid now; outside of its period it is published, and said not to be valid."""
-    period, moment = fields.get("validFor"), instant(now) or ""
-    for name, at in _bounds(period):
-        if at > moment if name == "startDateTime" else at < moment:
-            word = "begins" if name == "startDateTime" else "ended"
-            assert isinstance(period, dict), "it has bounds"
-            return LaunchCondition("period", False, False, detail=f"Its validity {word} at {period[name]}.")
-    return LaunchCondition("period", True, False)
-
-
-def _bounds(period: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(period, dict):
-        for name in ("startDateTime", "endDateTime"):
-            at = instant(period[name]) if isinstance(period.get(name), str) else None
-            if at is not None:
-                yield name, at
+    period, moment = fields_in(fields, "validFor"), instant(now) or ""
+    start, end = text_in(period, "startDateTime"), text_in(period, "endDateTime")
+    detail = ""
+    if (at := instant(start)) is not None and at > moment:
+        detail = f"Its validity begins at {start}."
+    elif (at := instant(end)) is not None and at < moment:
+        detail = f"Its validity ended at {end}."
+    return LaunchCondition("period", not detail, False, detail=detail)
