@@ -10,12 +10,14 @@ import msgspec
 from hansa.core.errors import Code, Refused
 from hansa.core.known_words import check_known
 from hansa.portal.providers.offers.own import (
+    CHANGE_ACTIONS,
     KINDS,
     STAGES,
     TEXT_MAX_CHARS,
     ChangeAction,
     Kind,
     OwnEntity,
+    OwnPage,
     OwnQuery,
     Stage,
 )
@@ -84,12 +86,10 @@ def list_path(kind: Kind, stage: Stage | None = None, text: str = "", after: str
     return f"{CATALOGUE_PATH}?{urlencode({name: value for name, value in named.items() if value})}"
 
 
-def catalogue_page(
-    requested: OwnQuery, entities: tuple[OwnEntity, ...], actions: tuple[ChangeAction, ...], next_after: str
-) -> OwnCataloguePage:
+def catalogue_page(requested: OwnQuery, result: OwnPage) -> OwnCataloguePage:
     """The page of a part of the list."""
     kind, stage, text = requested.kind, requested.stage, requested.text
-    allowed = {action for one in entities for action in one.actions}
+    allowed = {action for one in result.entities for action in one.actions}
     stages: tuple[Stage | None, ...] = (None, *STAGES)
     return OwnCataloguePage(
         kind,
@@ -97,8 +97,8 @@ def catalogue_page(
         text,
         tuple(Choice(one, list_path(one, stage, text), one == kind) for one in KINDS),
         tuple(Choice(one or "", list_path(kind, one, text), one == stage) for one in stages),
-        entities,
-        tuple(one for one in actions if one in allowed),
+        result.entities,
+        tuple(one for one in CHANGE_ACTIONS if one in allowed),
         list_path(kind, stage, text) if requested.after else "",
-        list_path(kind, stage, text, next_after) if next_after else "",
+        list_path(kind, stage, text, result.next_after) if result.next_after else "",
     )

@@ -44,7 +44,7 @@ from hansa.portal.providers.offers.elsewhere.versions import versions_page
 from hansa.portal.providers.offers.entity import EditingLinks, EntityLinks, EntityPage, shown_conditions
 from hansa.portal.providers.offers.order_pages import OrderPages
 from hansa.portal.providers.offers.orders import SellerOrders
-from hansa.portal.providers.offers.own import CHANGE_ACTIONS, OwnCatalogue, OwnEntity, OwnQuery
+from hansa.portal.providers.offers.own import OwnCatalogue, OwnEntity, OwnQuery
 
 NO_LINKS: Final = EditingLinks()
 """Nothing is written here."""
@@ -123,7 +123,7 @@ class OfferPages:
         """`GET /provider/catalogue`."""
         requested = own_query(tuple(visit.request.query_params.multi_items()))
         result = await self._catalogue.page(visit.caller, requested)
-        page = catalogue_page(requested, result.entities, CHANGE_ACTIONS, result.next_after)
+        page = catalogue_page(requested, result)
         return self._frame.negotiated(visit.request, "providers/catalogue.html", page)
 
     async def confirm(self, visit: Visit) -> Response:
