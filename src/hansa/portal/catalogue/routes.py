@@ -48,7 +48,7 @@ from hansa.portal.catalogue.feeds import (
 from hansa.portal.catalogue.fields import NO_FIELDS, Fields, path_of, text_in
 from hansa.portal.catalogue.home import HomePage, home_page, newest_offerings
 from hansa.portal.catalogue.offering.page import ALIKE_MAX, Offering, OfferingPage, alike, offering_of
-from hansa.portal.catalogue.offering.prices import QUANTITY_PARAMETER, preview, unusable
+from hansa.portal.catalogue.offering.prices import preview, quantities_in, unusable
 from hansa.portal.catalogue.offering.structured import structured_data
 from hansa.portal.catalogue.origins import KnownOrigins, Provenance
 from hansa.portal.catalogue.page_cache import PageCache
@@ -185,11 +185,7 @@ class CataloguePages:
         """
         caller = self._reads.caller(request)
         entity = await self._reads.one(caller, OFFERING, request.path_params["id"])
-        quantities = {
-            name.removeprefix(QUANTITY_PARAMETER): value[:40]
-            for name, value in request.query_params.items()
-            if name.startswith(QUANTITY_PARAMETER)
-        }
+        quantities = quantities_in(request.query_params)
         fields = fields_of(entity)
         offering = await offering_of(self._reads, caller, entity.id, fields, quantities)
         provenance = await self._origins.provenance(entity)

@@ -21,6 +21,7 @@ _PERIODS: Final[Mapping[str, Period]] = {
     **dict.fromkeys(("year", "yearly", "years", "annual", "annually"), "year"),
 }
 QUANTITY_PARAMETER: Final = "quantity."
+QUANTITY_MAX_CHARS: Final = 40
 QUANTITY_MAX: Final = Decimal(10**9)
 ROWS_MAX: Final = 100
 
@@ -136,6 +137,15 @@ def unusable(plans: Iterable[PricePlan]) -> tuple[UnusableQuantity, ...]:
     """Quantities that are no numbers."""
     rows = (row for plan in plans for row in plan.rows)
     return tuple(UnusableQuantity(row) for row in rows if row.quantity and quantity_of(row.quantity) is None)
+
+
+def quantities_in(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The quantities that a query string gives, by the identifier of the price."""
+    return {
+        name.removeprefix(QUANTITY_PARAMETER): text[:QUANTITY_MAX_CHARS]
+        for name, text in parameters.items()
+        if name.startswith(QUANTITY_PARAMETER)
+    }
 
 
 def quantity_of(text: str) -> Decimal | None:

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.portal.catalogue.fields import Fields, text_in
 from hansa.portal.catalogue.offering.page import offering_of
-from hansa.portal.catalogue.offering.prices import QUANTITY_PARAMETER, preview, unusable
+from hansa.portal.catalogue.offering.prices import preview, quantities_in, unusable
 from hansa.portal.catalogue.origins import KnownOrigins, Provenance
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.frame import Frame
@@ -77,11 +77,7 @@ class PreviewPages:
         choices = await self._choices.of(visit.caller, kind, draft.base)
         made = built(kind, draft.values, draft.base, choices.names())
         fields = as_offering(kind, new_entity(made.fields, owner_of(visit.person)), draft.entity)
-        quantities = {
-            name.removeprefix(QUANTITY_PARAMETER): text[:40]
-            for name, text in visit.request.query_params.items()
-            if name.startswith(QUANTITY_PARAMETER)
-        }
+        quantities = quantities_in(visit.request.query_params)
         offering = await offering_of(self._reads, visit.caller, draft.entity or draft.id, fields, quantities)
         here = f"{DRAFTS}/{draft.id}"
         offering = msgspec.structs.replace(offering, path=f"{here}/preview")
