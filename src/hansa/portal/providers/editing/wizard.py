@@ -51,6 +51,7 @@ from hansa.portal.providers.editing.pages import (
     DraftEntry,
     DraftsPage,
     FormPage,
+    ReferenceChoices,
     StepLink,
     shown_rows,
 )
@@ -254,7 +255,7 @@ class EditingPages:
                 return see(f"{here}?saved=1")
             case "preview":
                 return see(f"{DRAFTS}/{draft.id}/preview")
-        faults, _ = await self._checked(visit, draft)
+        faults, _ = await self._checked(visit, draft, await self._choices_of(visit, draft))
         if any(one.step == step.name for one in faults) and step.name != REVIEW:
             return see(f"{here}?check=1")
         return see(_path(draft, kind.after(step.name)))
@@ -262,7 +263,7 @@ class EditingPages:
     async def _finished(self, visit: Visit, draft: FormDraft) -> Response:
         """Put a draft into the catalogue."""
         kind = kind_named(draft.kind)
-        made = await self._made(visit, draft)
+        made = _made(draft, await self._choices_of(visit, draft))
         again = see(_path(draft, REVIEW) + "?check=1")
         if made.missing:
             return again
@@ -292,14 +293,14 @@ class EditingPages:
     async def _draft(self, visit: Visit) -> FormDraft:
         return await self._drafts.one(visit.caller, visit.request.path_params["id"])
 
-    async def _made(self, visit: Visit, draft: FormDraft) -> BuiltEntity:
-        kind = kind_named(draft.kind)
-        choices = await self._choices.of(visit.caller, kind, draft.base)
-        return built(kind, draft.values, draft.base, choices.names())
+    async def _choices_of(self, visit: Visit, draft: FormDraft) -> ReferenceChoices:
+        return await self._choices.of(visit.caller, kind_named(draft.kind), draft.base)
 
-    async def _checked(self, visit: Visit, draft: FormDraft) -> tuple[tuple[FieldFault, ...], bool]:
+    async def _checked(
+        self, visit: Visit, draft: FormDraft, choices: ReferenceChoices
+    ) -> tuple[tuple[FieldFault, ...], bool]:
         """What is wrong with a draft, and whether somebody else has changed the entity meanwhile."""
-        kind, made = kind_named(draft.kind), await self._made(visit, draft)
+        kind, made = kind_named(draft.kind), _made(draft, choices)
 
         async def check(fields: dict[str, Any]) -> None:
             if draft.entity:
@@ -332,11 +333,11 @@ class EditingPages:
         query, kind = visit.request.query_params, kind_named(draft.kind)
         faults: tuple[FieldFault, ...] = ()
         is_outdated = False
+        choices = await self._choices_of(visit, draft)
         if draft.id and (step.name == REVIEW or "check" in query) and not is_restored:
-            faults, is_outdated = await self._checked(visit, draft)
+            faults, is_outdated = await self._checked(visit, draft, choices)
             if step.name != REVIEW:
                 faults = tuple(one for one in faults if one.step == step.name)
-        choices = await self._choices.of(visit.caller, kind, draft.base)
         page = FormPage(
             kind=kind.name,
             step=step.name,
@@ -432,6 +433,10 @@ def entry_of(draft: FormDraft) -> DraftEntry:
     return DraftEntry(
         draft.id, draft.kind, name[:200], datetime.fromtimestamp(draft.saved_s, UTC), draft.entity
     )
+
+
+def _made(draft: FormDraft, choices: ReferenceChoices) -> BuiltEntity:
+    return built(kind_named(draft.kind), draft.values, draft.base, choices.names())
 
 
 def _path(draft: FormDraft, step: str) -> str:
