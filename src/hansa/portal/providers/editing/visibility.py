@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final, Literal, Protocol
-from urllib.parse import quote
 
 import msgspec
 from starlette.responses import Response
@@ -24,6 +23,7 @@ from hansa.portal.frame import Frame
 from hansa.portal.frame.acts import Act, Acts, carry_out
 from hansa.portal.frame.people import People, Person, Role, Visit, page_for, see
 from hansa.portal.providers.editing.interfaces import EditedEntities, StoredVersion
+from hansa.portal.providers.offers.entity import entity_path
 
 Audience = Literal["everyone", "here", "chosen"]
 Why = Literal["everyone", "chosen", "country", "no-key", "not-chosen"]
@@ -182,7 +182,7 @@ class VisibilityPages:
         if form.one("needed"):
             for one in await self._needed(visit.caller, stored.fields):
                 await self._changed(visit.caller, one.id, patch, one.version)
-        return see(f"/provider/entities/{quote(stored.id, safe=':')}/visibility?set=1")
+        return see(entity_path(stored.id, "/visibility?set=1"))
 
     async def _changed(self, caller: Caller, id: str, patch: dict[str, Any], version: str) -> None:
         act = Act("entity-visibility", id)

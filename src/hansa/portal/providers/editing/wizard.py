@@ -55,6 +55,7 @@ from hansa.portal.providers.editing.pages import (
     StepLink,
     shown_rows,
 )
+from hansa.portal.providers.offers.entity import entity_path
 
 DRAFTS: Final = "/provider/drafts"
 OPENED: Final = "opened"
@@ -288,7 +289,7 @@ class EditingPages:
                 return again
             raise
         await self._drafts.discard(visit.caller, draft.id)
-        return see(f"/provider/entities/{quote(entity_id, safe=':')}/edit?done=1")
+        return see(entity_path(entity_id, "/edit?done=1"))
 
     async def _draft(self, visit: Visit) -> FormDraft:
         return await self._drafts.one(visit.caller, visit.request.path_params["id"])
@@ -397,7 +398,7 @@ class EditingPages:
         before, theirs = values_of(kind, draft.base), values_of(kind, stored.fields)
         if visit.request.method == "POST" and visit.form.one("do") == "theirs":
             await self._drafts.discard(visit.caller, draft.id)
-            return see(f"/provider/entities/{quote(draft.entity, safe=':')}/edit")
+            return see(entity_path(draft.entity, "/edit"))
         if visit.request.method == "POST" and visit.form.one("seen") == stored.version:
             taken = frozenset(name for name in kind.fields() if visit.form.one(f"take.{name}") == "theirs")
             values = merged(kind, before, theirs, draft.values, taken)
