@@ -11,23 +11,35 @@ from hansa.portal.providers.editing.forms.kinds import DRAFT_STATES
 from hansa.portal.providers.editing.forms.values import (
     SAME_ROW,
     BuiltEntity,
+    FormRows,
     Values,
+    build_rows,
     build_texts,
     build_validity,
+    element_of,
     filled,
-    is_blank,
     number_of,
     put,
-    row,
-    rows_in,
+    row_values,
     shown_number,
+    text_values,
     validity_values,
     value,
 )
 
 TEXTS: Final = {"name": "name", "description": "description", "version": "version"}
-ROW: Final = "terms"
-TERM: Final = "productOfferingTerm"
+ROWS: Final = FormRows(
+    "terms",
+    "productOfferingTerm",
+    {
+        "": "name",
+        ".name": "name",
+        ".description": "description",
+        ".duration": "amount",
+        ".duration.units": "unit",
+    },
+    idle=("unit",),
+)
 LICENCE: Final = "licence"
 """`attachmentType` of the document that is the licence."""
 _REFERENCES: Final = {
@@ -39,17 +51,13 @@ _REFERENCES: Final = {
 
 def offering_values(entity: Fields) -> dict[str, tuple[str, ...]]:
     """What stands in the form of an offering."""
-    values: dict[str, tuple[str, ...]] = {
-        field: (text_in(entity, attribute),) for field, attribute in TEXTS.items()
-    }
+    values = text_values(entity, TEXTS)
     status = text_in(entity, "lifecycleStatus")
     values["status"] = (status if status in DRAFT_STATES else "",)
     values["specification"] = (text_in(fields_in(entity, "productSpecification"), "id"),)
     for field, (attribute, _) in _REFERENCES.items():
         values[field] = filled(text_in(one, "id") for one in items_in(entity, attribute))
-    for number, one in enumerate(items_in(entity, TERM)):
-        for name, text in _term_row(one, number).items():
-            values[f"{ROW}.{number}.{name}"] = (text,)
+    values |= row_values(entity, ROWS, _term_row)
     licence = _licence(entity)
     values["licence.name"], values["licence.url"] = (text_in(licence, "name"),), (text_in(licence, "url"),)
     return values | validity_values(entity)
@@ -84,7 +92,7 @@ def built_offering(values: Values, base: Fields, names: Mapping[str, str]) -> Bu
             put(entity, attribute, [*made, *without])
     _build_licence(entity, places, values, before)
     missing = ["name"] if not value(values, "name") else []
-    missing += _build_terms(entity, places, values, base)
+    missing += build_rows(entity, places, values, ROWS, _term)
     return BuiltEntity(entity, places, tuple(missing))
 
 
@@ -105,35 +113,9 @@ def _term_row(one: Fields, number: int) -> dict[str, str]:
     }
 
 
-def _build_terms(entity: dict[str, Any], places: dict[str, str], values: Values, base: Fields) -> list[str]:
-    """Put the terms into an offering; the fields that are missing."""
-    existing = items_in(base, TERM)
-    built: list[dict[str, Any]] = []
-    missing = []
-    for number in rows_in(values, ROW):
-        fields = row(values, ROW, number)
-        if is_blank({**fields, "unit": ""}):
-            continue
-        at = fields.get(SAME_ROW, "")
-        known = existing[int(at)] if at.isascii() and at.isdigit() and int(at) < len(existing) else {}
-        place = f"{TERM}[{len(built)}]"
-        for attribute, field in (
-            *(("", "name"), (".name", "name"), (".description", "description")),
-            *((".duration", "amount"), (".duration.units", "unit")),
-        ):
-            places[place + attribute] = f"{ROW}.{number}.{field}"
-        built.append(_term(fields, known))
-        if not fields.get("name"):
-            missing.append(f"{ROW}.{number}.name")
-    put(entity, TERM, built)
-    return missing
-
-
 def _term(fields: Mapping[str, str], known: Fields) -> dict[str, Any]:
-    one, before = copy.deepcopy(dict(known)), _term_row(known, 0) if known else {}
-    for name in ("name", "description"):
-        if fields.get(name, "") != before.get(name, ""):
-            put(one, name, fields.get(name, ""))
+    before = _term_row(known, 0) if known else {}
+    one = element_of(fields, known, before)
     if any(fields.get(name, "") != before.get(name, "") for name in ("amount", "unit")):
         duration = dict(fields_in(one, "duration"))
         put(duration, "amount", number_of(fields.get("amount", "")))

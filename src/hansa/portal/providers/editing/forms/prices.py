@@ -15,6 +15,7 @@ from hansa.portal.providers.editing.forms.values import (
     number_of,
     put,
     shown_number,
+    text_values,
     validity_values,
     value,
 )
@@ -30,8 +31,7 @@ def price_values(entity: Fields) -> dict[str, tuple[str, ...]]:
     money = fields_in(entity, "price")
     unit = fields_in(entity, "unitOfMeasure")
     tax = next(iter(items_in(entity, "tax")), {})
-    texts = {field: text_in(entity, attribute) for field, attribute in TEXTS.items()}
-    texts |= {
+    texts = {
         "model": shown.kind if shown.kind in MODELS else "",
         "amount": shown_number(money.get("value")),
         "currency": text_in(money, "unit"),
@@ -41,7 +41,8 @@ def price_values(entity: Fields) -> dict[str, tuple[str, ...]]:
         "unit": text_in(unit, "units"),
         "tax": shown_number(tax.get("taxRate")),
     }
-    return {**{field: (text,) for field, text in texts.items()}, **validity_values(entity)}
+    others = {field: (text,) for field, text in texts.items()}
+    return text_values(entity, TEXTS) | others | validity_values(entity)
 
 
 def built_price(values: Values, base: Fields) -> BuiltEntity:

@@ -10,22 +10,34 @@ from hansa.portal.catalogue.fields import Fields, items_in, scalar, text_in
 from hansa.portal.providers.editing.forms.values import (
     SAME_ROW,
     BuiltEntity,
+    FormRows,
     Values,
+    build_rows,
     build_texts,
     build_validity,
-    is_blank,
+    element_of,
     number_of,
     put,
-    row,
-    rows_in,
+    row_values,
     shown_number,
+    text_values,
     validity_values,
     value,
 )
 
-ROW: Final = "characteristics"
-ATTRIBUTE: Final = "productSpecCharacteristic"
 VALUES: Final = "productSpecCharacteristicValue"
+ROWS: Final = FormRows(
+    "characteristics",
+    "productSpecCharacteristic",
+    {
+        "": "name",
+        ".name": "name",
+        ".description": "description",
+        f".{VALUES}": "values",
+        ".valueType": "values",
+        ".configurable": "is_choice",
+    },
+)
 TEXTS: Final = {
     "name": "name",
     "description": "description",
@@ -37,14 +49,7 @@ TEXTS: Final = {
 
 def specification_values(entity: Fields) -> dict[str, tuple[str, ...]]:
     """What stands in the form of a specification."""
-    values: dict[str, tuple[str, ...]] = {
-        field: (text_in(entity, attribute),) for field, attribute in TEXTS.items()
-    }
-    values |= validity_values(entity)
-    for number, one in enumerate(items_in(entity, ATTRIBUTE)):
-        for field, text in _row(one, number).items():
-            values[f"{ROW}.{number}.{field}"] = (text,)
-    return values
+    return text_values(entity, TEXTS) | validity_values(entity) | row_values(entity, ROWS, _row)
 
 
 def built_specification(values: Values, base: Fields) -> BuiltEntity:
@@ -53,31 +58,8 @@ def built_specification(values: Values, base: Fields) -> BuiltEntity:
     places: dict[str, str] = {}
     build_texts(entity, places, values, before, TEXTS)
     build_validity(entity, places, values, before)
-    existing = items_in(base, ATTRIBUTE)
-    built: list[dict[str, Any]] = []
-    missing: list[str] = []
-    for number in rows_in(values, ROW):
-        fields = row(values, ROW, number)
-        if is_blank(fields):
-            continue
-        at = fields.get(SAME_ROW, "")
-        known = existing[int(at)] if at.isascii() and at.isdigit() and int(at) < len(existing) else {}
-        place = f"{ATTRIBUTE}[{len(built)}]"
-        for attribute, field in (
-            ("", "name"),
-            (".name", "name"),
-            (".description", "description"),
-            (f".{VALUES}", "values"),
-            (".valueType", "values"),
-            (".configurable", "is_choice"),
-        ):
-            places[place + attribute] = f"{ROW}.{number}.{field}"
-        built.append(_characteristic(fields, known))
-        if not fields.get("name"):
-            missing.append(f"{ROW}.{number}.name")
-    put(entity, ATTRIBUTE, built)
-    if not value(values, "name"):
-        missing.insert(0, "name")
+    missing = ["name"] if not value(values, "name") else []
+    missing += build_rows(entity, places, values, ROWS, _characteristic)
     return BuiltEntity(entity, places, tuple(missing))
 
 
@@ -101,10 +83,8 @@ def _shown(item: Fields) -> str:
 
 
 def _characteristic(fields: Mapping[str, str], known: Fields) -> dict[str, Any]:
-    one, before = copy.deepcopy(dict(known)), _row(known, 0) if known else {}
-    for name in ("name", "description"):
-        if fields.get(name, "") != before.get(name, ""):
-            put(one, name, fields.get(name, ""))
+    before = _row(known, 0) if known else {}
+    one = element_of(fields, known, before)
     if not known or bool(fields.get("is_choice")) != bool(before.get("is_choice")):
         one["configurable"] = bool(fields.get("is_choice"))
     if any(fields.get(name, "") != before.get(name, "") for name in ("values", "unit")):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from hansa.portal.catalogue.fields import Fields, fields_in, scalar, text_in
+from hansa.portal.catalogue.fields import Fields, fields_in, items_in, scalar, text_in
 
 Values = Mapping[str, tuple[str, ...]]
 """By field; several of a field of which several can be ticked."""
@@ -34,6 +35,19 @@ class BuiltEntity(msgspec.Struct, frozen=True):
     """Field by place, as `productOfferingTerm[0].name`."""
     missing: tuple[str, ...] = ()
     """Fields that have to be filled in."""
+
+
+class FormRows(msgspec.Struct, frozen=True):
+    """What the rows of a field are in an entity."""
+
+    field: str
+    """As `terms`."""
+    attribute: str
+    """Whose elements they are."""
+    places: Mapping[str, str]
+    """Field of a row by place in its element."""
+    idle: tuple[str, ...] = ()
+    """Fields of a row that is blank all the same."""
 
 
 def value(values: Values, name: str) -> str:
@@ -87,6 +101,22 @@ def instant_of(text: str, *, is_end: bool) -> str:
     return f"{text}T23:59:59.000Z" if is_end else f"{text}T00:00:00.000Z"
 
 
+def text_values(entity: Fields, attributes: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The fields of texts; `attributes` by field."""
+    return {field: (text_in(entity, attribute),) for field, attribute in attributes.items()}
+
+
+def row_values(
+    entity: Fields, rows: FormRows, shown: Callable[[Fields, int], Mapping[str, str]]
+) -> dict[str, tuple[str, ...]]:
+    """The fields of rows; `shown` makes those of one of an element and its number."""
+    return {
+        f"{rows.field}.{number}.{name}": (text,)
+        for number, one in enumerate(items_in(entity, rows.attribute))
+        for name, text in shown(one, number).items()
+    }
+
+
 def validity_values(entity: Fields) -> dict[str, tuple[str, ...]]:
     """The fields of a period."""
     period = fields_in(entity, "validFor")
@@ -125,6 +155,59 @@ def build_texts(
         text = value(values, field)
         if text != value(before, field):
             put(entity, attribute, text)
+
+
+def build_rows(
+    entity: dict[str, Any],
+    places: dict[str, str],
+    values: Values,
+    rows: FormRows,
+    made: Callable[[Mapping[str, str], Fields], dict[str, Any]],
+) -> list[str]:
+    """Put the rows of a field into an entity, which has those that the form began with.
+
+    Args:
+        entity: The entity.
+        places: Gets the places of the rows.
+        values: Of the form.
+        rows: What they are.
+        made: Makes an element of the fields of a row and of the element that it was made from, if any.
+
+    Returns:
+        The fields that are missing.
+    """
+    existing = items_in(entity, rows.attribute)
+    elements: list[dict[str, Any]] = []
+    missing = []
+    for number in rows_in(values, rows.field):
+        fields = row(values, rows.field, number)
+        if is_blank({**fields, **dict.fromkeys(rows.idle, "")}):
+            continue
+        at = fields.get(SAME_ROW, "")
+        known = existing[int(at)] if at.isascii() and at.isdigit() and int(at) < len(existing) else {}
+        place = f"{rows.attribute}[{len(elements)}]"
+        for below, name in rows.places.items():
+            places[place + below] = f"{rows.field}.{number}.{name}"
+        elements.append(made(fields, known))
+        if not fields.get("name"):
+            missing.append(f"{rows.field}.{number}.name")
+    put(entity, rows.attribute, elements)
+    return missing
+
+
+def element_of(fields: Mapping[str, str], known: Fields, before: Mapping[str, str]) -> dict[str, Any]:
+    """The element of a row, as it was but for its name and its description.
+
+    Args:
+        fields: Of the row.
+        known: The element that it was made from.
+        before: The fields of that.
+    """
+    element = copy.deepcopy(dict(known))
+    for name in ("name", "description"):
+        if fields.get(name, "") != before.get(name, ""):
+            put(element, name, fields.get(name, ""))
+    return element
 
 
 def put(entity: dict[str, Any], attribute: str, content: Any) -> None:
