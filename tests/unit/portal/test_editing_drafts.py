@@ -244,6 +244,13 @@ async def test_rows_with_odd_numbers_are_no_rows(site: ProviderSite, fields: dic
     assert "productOfferingTerm" not in await site.entity(await site.finished("acme", draft))
 
 
+async def test_a_row_that_says_an_odd_place_is_a_new_one(site: ProviderSite) -> None:
+    draft = await site.begun("acme", "offering", name="Cloud")
+    await site.post("acme", f"{draft}/terms", {"do": "save", "terms.0.name": "x", "terms.0.at": "9" * 5000})
+    (term,) = (await site.entity(await site.finished("acme", draft)))["productOfferingTerm"]
+    assert term["name"] == "x"
+
+
 async def test_a_huge_field_is_a_fault_and_not_an_error(site: ProviderSite) -> None:
     draft = await site.begun("acme", "price", name="Price")
     await site.post(

@@ -176,19 +176,17 @@ def build_rows(
     Returns:
         The fields that are missing.
     """
-    existing = items_in(entity, rows.attribute)
+    existing = {str(place): one for place, one in enumerate(items_in(entity, rows.attribute))}
     elements: list[dict[str, Any]] = []
     missing = []
     for number in rows_in(values, rows.field):
         fields = row(values, rows.field, number)
         if is_blank({**fields, **dict.fromkeys(rows.idle, "")}):
             continue
-        at = fields.get(SAME_ROW, "")
-        known = existing[int(at)] if at.isascii() and at.isdigit() and int(at) < len(existing) else {}
         place = f"{rows.attribute}[{len(elements)}]"
         for below, name in rows.places.items():
             places[place + below] = f"{rows.field}.{number}.{name}"
-        elements.append(made(fields, known))
+        elements.append(made(fields, existing.get(fields.get(SAME_ROW, ""), {})))
         if not fields.get("name"):
             missing.append(f"{rows.field}.{number}.name")
     put(entity, rows.attribute, elements)
