@@ -191,6 +191,19 @@ async def test_a_term_that_is_edited_retains_what_the_form_does_not_show(site: P
     assert term == {"name": "Monthly", "duration": {"amount": 2, "units": "month"}, "x-term": 7}
 
 
+async def test_rows_that_a_form_has_no_room_for_survive_an_edit(site: ProviderSite) -> None:
+    terms = [{"name": f"Term {number}"} for number in range(130)]
+    await put(site, "urn:x:1", name="Cloud", productOfferingTerm=terms)
+    draft = await edited(site, "urn:x:1", name="Cloud two")
+    for _ in range(2):
+        page = SentForm((await site.get("acme", f"{draft}/terms")).body)
+        sent = {**page.fields, **({"terms.3.remove": "yes"} if "terms.3.name" in page.fields else {})}
+        await site.post("acme", f"{draft}/terms", {**sent, "do": "save"})
+    await site.finished("acme", draft)
+    after = [one["name"] for one in (await site.entity("urn:x:1"))["productOfferingTerm"]]
+    assert sorted(after) == sorted(one["name"] for one in terms if one["name"] != "Term 3")
+
+
 async def test_an_edit_that_changes_nothing_writes_nothing(site: ProviderSite) -> None:
     await put(site, "urn:x:1", **STRANGE)
     before = await site.store.last_change()

@@ -166,6 +166,8 @@ def build_rows(
 ) -> list[str]:
     """Put the rows of a field into an entity, which has those that the form began with.
 
+    What stands beyond the rows that a form has room for stays as it is.
+
     Args:
         entity: The entity.
         places: Gets the places of the rows.
@@ -176,19 +178,23 @@ def build_rows(
     Returns:
         The fields that are missing.
     """
-    existing = {str(place): one for place, one in enumerate(items_in(entity, rows.attribute))}
+    listed = entity.get(rows.attribute)
+    objects = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    existing = {str(place): one for place, one in enumerate(objects)}
     elements: list[dict[str, Any]] = []
     missing = []
     for number in rows_in(values, rows.field):
         fields = row(values, rows.field, number)
+        known = existing.pop(fields.get(SAME_ROW, ""), {})
         if is_blank({**fields, **dict.fromkeys(rows.idle, "")}):
             continue
         place = f"{rows.attribute}[{len(elements)}]"
         for below, name in rows.places.items():
             places[place + below] = f"{rows.field}.{number}.{name}"
-        elements.append(made(fields, existing.get(fields.get(SAME_ROW, ""), {})))
+        elements.append(made(fields, known))
         if not fields.get("name"):
             missing.append(f"{rows.field}.{number}.name")
+    elements += [one for place, one in existing.items() if int(place) >= ROWS_MAX]
     put(entity, rows.attribute, elements)
     return missing
 
