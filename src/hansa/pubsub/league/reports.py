@@ -188,14 +188,13 @@ def _key_history(kid: str, body: bytes) -> KeyHistory:
 
 def _open(state: LeagueState) -> Iterator[ProposalReport]:
     for name, body in state.records("proposals").items():
-        yield _report(state, name, OPEN_PROPOSAL.read(body), is_open=True)
+        yield _report(state, name, OPEN_PROPOSAL.read(body), state.total_power, is_open=True)
 
 
 def _closed(state: LeagueState) -> Iterator[ProposalReport]:
     for name, body in state.records("decisions").items():
         decision = DECISION.read(body)
-        report = _report(state, name, decision.proposal, is_open=False)
-        proposal, _ = read_proposal(decision.proposal.jws)
+        report = _report(state, name, decision.proposal, decision.total_power, is_open=False)
         yield msgspec.structs.replace(
             report,
             outcome=decision.outcome,
@@ -204,13 +203,13 @@ def _closed(state: LeagueState) -> Iterator[ProposalReport]:
             decided_time=time_text(decision.time_ms),
             yes_power=decision.yes_power,
             no_power=decision.no_power,
-            total_power=decision.total_power,
-            needed_power=needed_power(proposal, state, decision.total_power),
             missing=(),
         )
 
 
-def _report(state: LeagueState, name: str, stored: OpenProposal, *, is_open: bool) -> ProposalReport:
+def _report(
+    state: LeagueState, name: str, stored: OpenProposal, total_power: int, *, is_open: bool
+) -> ProposalReport:
     proposal, _ = read_proposal(stored.jws)
     votes = _votes(state, name)
     voted = {one.voter for one in votes}
@@ -233,8 +232,8 @@ def _report(state: LeagueState, name: str, stored: OpenProposal, *, is_open: boo
         changes=tuple(in_words(change, state) for change in proposal.changes),
         yes_power=sum(one.power for one in votes if one.choice == "yes"),
         no_power=sum(one.power for one in votes if one.choice == "no"),
-        total_power=state.total_power,
-        needed_power=needed_power(proposal, state, state.total_power),
+        total_power=total_power,
+        needed_power=needed_power(proposal, state, total_power),
         votes=votes,
         missing=tuple(one.name for one in state.members if powers[one.did] and one.did not in voted),
     )
