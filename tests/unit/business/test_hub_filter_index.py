@@ -57,7 +57,8 @@ def test_every_group_that_accepts_an_event_is_a_candidate(
 ) -> None:
     groups = ListenerGroups()
     added = [
-        ListenerGroup(("TMF000", "", str(number)), each) for number, each in enumerate(filters_of_groups)
+        ListenerGroup(("TMF000", "", str(number), False), each)
+        for number, each in enumerate(filters_of_groups)
     ]
     for group in added:
         groups.add(group)
@@ -75,7 +76,7 @@ def test_a_group_that_compares_for_equality_is_a_candidate_for_that_value_alone(
     groups = ListenerGroups()
     for number in range(1000):
         only: Condition = Filter(("a",), (f"party-{number}",))
-        groups.add(ListenerGroup(("TMF000", "", str(number)), SubscriptionFilter(None, (only,))))
+        groups.add(ListenerGroup(("TMF000", "", str(number), False), SubscriptionFilter(None, (only,))))
     (index,) = groups.indexes("TMF000", "", TYPES)
     candidates = list(index.candidates((event(TYPES[0], {"a": ["party-7", "nobody"]}),)))
     assert [group.key[2] for group in candidates] == ["7"]

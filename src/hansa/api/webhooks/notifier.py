@@ -68,7 +68,7 @@ class LedgerListener(Listener):
     """A registration, and which events it gets."""
 
     def __init__(self, subscription: Subscription, filter: EventFilter) -> None:
-        group = ListenerGroup((LEAGUE, "", subscription.query), SubscriptionFilter(None))
+        group = ListenerGroup((LEAGUE, "", subscription.query, False), SubscriptionFilter(None))
         super().__init__(subscription, group)
         self.event_filter = filter
 

@@ -58,8 +58,6 @@ from hansa.store.tables.subscriptions import Revision, State, Subscription
 DELIVERIES_PER_TURN: Final = 16
 GROUPS_PER_STEP: Final = 64
 SAVE_INTERVAL_S: Final = 2.0
-RESTRICTED: Final = "\n"
-"""Before the query of a group whose members see different parts of events; no query begins so."""
 IDLE_ROWS: Final = 10_000
 IDLE_INTERVAL_S: Final = 60.0
 """Rows of the feed, and time, after which the positions of idle listeners are written too."""
@@ -276,7 +274,7 @@ class HubDispatcher:
         is_restricted = bool(subscription.organization)
         if is_restricted and self._visible is None:
             raise Refused(Code.FORBIDDEN, "Nothing here decides what organisations may see.")
-        key = (subscription.api, subscription.topic, f"{RESTRICTED * is_restricted}{subscription.query}")
+        key = (subscription.api, subscription.topic, subscription.query, is_restricted)
         group = self._groups.get(key)
         if group is not None:
             return group
@@ -288,7 +286,7 @@ class HubDispatcher:
             subscription_filter = topic_filter(subscription.query, topic, api, self._limits)
         else:
             subscription_filter = api_filter(subscription.query, api, self._limits)
-        return ListenerGroup(key, subscription_filter, is_restricted=is_restricted)
+        return ListenerGroup(key, subscription_filter)
 
     async def _set_aside(self, subscription: Subscription, problem: str) -> None:
         self._unusable.add(subscription.id)

@@ -40,8 +40,8 @@ GROUP_CHUNKS_MAX: Final = 8192
 NAMES_MAX: Final = 4096
 """Combinations of type, operation and state whose event names are cached."""
 
-GroupKey = tuple[str, str, str]
-"""API, topic, query; with a line break before that, of listeners that see different parts of events."""
+GroupKey = tuple[str, str, str, bool]
+"""API, topic, query; and whether the listeners see different parts of the same events."""
 
 log = structlog.get_logger()
 
@@ -135,18 +135,15 @@ def signing_secrets(subscription: Subscription, now: datetime) -> list[str]:
 class ListenerGroup:
     """Listeners with the same filter at the same hub."""
 
-    def __init__(
-        self, key: GroupKey, subscription_filter: SubscriptionFilter, *, is_restricted: bool = False
-    ) -> None:
+    def __init__(self, key: GroupKey, subscription_filter: SubscriptionFilter) -> None:
         self.key = key
-        self.api, self.topic, _ = key
-        self.is_restricted = is_restricted
+        self.api, self.topic, self.query, self.is_restricted = key
         """Its members see different parts of the same events. The conditions are tested on what each sees:
         what nobody may see decides about nothing."""
         self.tested = subscription_filter
         self.filter = (
             msgspec.structs.replace(subscription_filter, conditions=())
-            if is_restricted
+            if self.is_restricted
             else subscription_filter
         )
         """What is tested once for all members."""
@@ -161,7 +158,7 @@ class ListenerGroup:
         try:
             return self.filter.accepts(event)
         except Exception:
-            log.exception("filter_failed", api=self.api, query=self.key[2][:200], event_id=event.event_id)
+            log.exception("filter_failed", api=self.api, query=self.query[:200], event_id=event.event_id)
             return True
 
 
