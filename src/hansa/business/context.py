@@ -96,3 +96,8 @@ class Context(msgspec.Struct, frozen=True):
     """Has writes to replicas carried out by their origins; None: they are refused."""
     positions: LedgerPositions | None = None
     """Waits until an event of the ledger has had its effect here; None where no ledger is followed."""
+
+    @property
+    def aliases(self) -> OrganizationAliases:
+        """What organisations are called here; where all do not share it, what looks that up by itself."""
+        return self.organizations or OrganizationAliases(self.store)

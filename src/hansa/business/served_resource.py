@@ -11,7 +11,7 @@ from hansa.business.context import Context
 from hansa.business.models import Api, Attribute, Resource
 from hansa.business.representation import Representation, collection_address
 from hansa.business.rights.bound import BoundRule
-from hansa.business.rights.organizations import IDENTIFYING, ORGANIZATION, OrganizationAliases
+from hansa.business.rights.organizations import IDENTIFYING, ORGANIZATION
 from hansa.business.rights.targets import access_target
 from hansa.business.validation.validator import Validator
 from hansa.core.access import Action, Caller, Grant
@@ -37,7 +37,7 @@ class ServedResource:
         self._context = context
         self._target = access_target(api, resource)
         self._parent_target = None if self.parent is None else access_target(api, self.parent)
-        self._aliases = context.organizations or OrganizationAliases(context.store)
+        self._aliases = context.aliases
         self._representation = self._new_representation(None) if self.parent is None else None
 
     @property

@@ -15,7 +15,6 @@ from starlette.responses import Response
 from hansa.api.parameters import Parameters
 from hansa.api.responses import json_response
 from hansa.business.context import Context
-from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.reading import EntityReader
 from hansa.business.rights.targets import access_target
 from hansa.business.visibility import PublicParts
@@ -58,7 +57,7 @@ class ExplainApi:
     def __init__(self, context: Context, rights: AccessRights) -> None:
         self._context = context
         self._rights = rights
-        self._aliases = context.organizations or OrganizationAliases(context.store)
+        self._aliases = context.aliases
         self._parts = PublicParts(context.models)
 
     async def explain(self, request: Request) -> Response:

@@ -22,7 +22,6 @@ import structlog
 from hansa.business.context import Context
 from hansa.business.hub.events import Event, events_of
 from hansa.business.models import Models
-from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.reading import EntityReader
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Caller, EntityFacts
@@ -120,7 +119,7 @@ class VisibleEvents:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._aliases = context.organizations or OrganizationAliases(context.store)
+        self._aliases = context.aliases
         self._parts = PublicParts(context.models)
 
     def is_served(self, caller: Caller) -> bool:

@@ -22,7 +22,6 @@ from hansa.business.context import Context
 from hansa.business.query.requests import list_request
 from hansa.business.representation import Representation, collection_address
 from hansa.business.rights.bound import BoundRule
-from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.reading import EntityReader
 from hansa.business.rights.targets import access_target
 from hansa.business.search.documents import PARTY, decoded, kind_of
@@ -129,7 +128,7 @@ class Search:
         self._index = index
         self._unindexed = unindexed
         self._origin_name = origin_name
-        self._organizations = context.organizations or OrganizationAliases(context.store)
+        self._organizations = context.aliases
         self._parts = PublicParts(context.models)
         api, self._resource = context.models.served(OFFERING)
         self._api = context.extensions.extended(api)

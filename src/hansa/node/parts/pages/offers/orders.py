@@ -11,7 +11,6 @@ from hansa.business.context import Context
 from hansa.business.operations.api_operations import ApiOperations
 from hansa.business.operations.writes import Preconditions
 from hansa.business.patches import MERGE_PATCH
-from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.targets import access_target
 from hansa.core.access import Action, Caller
 from hansa.core.errors import Code, Refused
@@ -52,7 +51,7 @@ class StoredSellerOrders:
         assert machine is not None, "orders have states"
         self._machine = machine
         self._store = context.store
-        self._aliases = context.organizations or OrganizationAliases(context.store)
+        self._aliases = context.aliases
         self._parties = access_target(*context.models.served(ORDER)).party_attributes
 
     async def waiting(self, caller: Caller) -> tuple[StateCount, ...]:

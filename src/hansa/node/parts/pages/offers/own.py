@@ -16,7 +16,6 @@ from hansa.business.models.closure import ClosureNeeds
 from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
 from hansa.business.operations.writes import Preconditions
 from hansa.business.patches import MERGE_PATCH
-from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rights.targets import access_target
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Action, Caller
@@ -97,7 +96,7 @@ class StoredOwnCatalogue:
         self._policy = policy
         self._parts = PublicParts(context.models)
         self._name = name
-        self._aliases = context.organizations or OrganizationAliases(context.store)
+        self._aliases = context.aliases
         self._launching = LaunchConditions(context, policy, ClosureNeeds(context.models))
         self._parties = {
             kind: access_target(*context.models.served(kind)).party_attributes for kind in self._operations
