@@ -18,7 +18,6 @@ from hansa.core.http import NO_STORE
 from hansa.core.limits import Limits
 from hansa.identity.issuing import (
     CredentialIssuer,
-    IssuingError,
     IssuingRefused,
     PublishedLists,
     authorization_server_metadata,
@@ -73,8 +72,9 @@ class WalletsApi:
         try:
             proof, form = self._proof(request, needs_nonce=True), await _form(request)
             tokens = await self._issuer.token(form, "" if proof is None else proof.thumbprint)
-            self._use(proof)
-        except IssuingRefused as error:
+            if proof is not None:
+                self._proofs.use(proof)
+        except (IssuingRefused, OAuthRefused) as error:
             return self._refusal(request, error)
         return json_response(tokens, headers={**NO_STORE, **self._nonce_header(request)})
 
@@ -98,10 +98,11 @@ class WalletsApi:
             proof = self._proof(request, token) if scheme == "dpop" else None
             thumbprint = "" if proof is None else proof.thumbprint
             await self._issuer.check_token(token, thumbprint)
-            self._use(proof)
+            if proof is not None:
+                self._proofs.use(proof)
             body = await json_body(request, REQUEST_SIZE_MAX_BYTES)
             credentials = await self._issuer.credentials(token, _request(body), thumbprint)
-        except IssuingRefused as error:
+        except (IssuingRefused, OAuthRefused) as error:
             return self._refusal(request, error)
         return json_response(
             {"credentials": [{"credential": text} for text in credentials]}, headers=NO_STORE
@@ -128,24 +129,14 @@ class WalletsApi:
         if header is None:
             if access_token is None:
                 return None
-            raise IssuingRefused("invalid_dpop_proof", "This token needs a DPoP proof.")
+            raise OAuthRefused("invalid_dpop_proof", "This token needs a DPoP proof.")
         path = request.scope["path"]
-        try:
-            return self._proofs.checked(header, "POST", path, access_token, needs_nonce=needs_nonce)
-        except OAuthRefused as error:
-            raise _as_issuer(error) from error
-
-    def _use(self, proof: Proof | None) -> None:
-        if proof is not None:
-            try:
-                self._proofs.use(proof)
-            except OAuthRefused as error:
-                raise _as_issuer(error) from error
+        return self._proofs.checked(header, "POST", path, access_token, needs_nonce=needs_nonce)
 
     def _nonce_header(self, request: Request) -> dict[str, str]:
         return {"DPoP-Nonce": self._proofs.nonce()} if "dpop" in request.headers else {}
 
-    def _refusal(self, request: Request, error: IssuingRefused) -> Response:
+    def _refusal(self, request: Request, error: IssuingRefused | OAuthRefused) -> Response:
         """An error response (RFC 6749, section 5.2; OpenID4VCI 1.0, section 8.3.1; RFC 9449, section 7.1)."""
         headers = {**NO_STORE, **self._nonce_header(request)}
         is_resource = "authorization" in request.headers
@@ -155,11 +146,6 @@ class WalletsApi:
             headers["WWW-Authenticate"] = f'{scheme} error="{error.error}"'
         body = msgspec.json.encode({"error": error.error, "error_description": error.message})
         return Response(body, status, headers, JSON)
-
-
-def _as_issuer(error: OAuthRefused) -> IssuingRefused:
-    code: IssuingError = "use_dpop_nonce" if error.error == "use_dpop_nonce" else "invalid_dpop_proof"
-    return IssuingRefused(code, error.message)
 
 
 async def _form(request: Request) -> Mapping[str, str]:

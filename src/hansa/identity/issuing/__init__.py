@@ -18,7 +18,7 @@ from hansa.identity.issuing.authorizing import CodeRequest, may_approve
 from hansa.identity.issuing.configurations import authorization_server_metadata, issuer_metadata
 from hansa.identity.issuing.issuer import CredentialIssuer, NewOffer
 from hansa.identity.issuing.orders import CredentialForm, MandateOrder, OrderedPower, power_of
-from hansa.identity.issuing.refusals import IssuingError, IssuingRefused
+from hansa.identity.issuing.refusals import IssuingRefused
 from hansa.identity.issuing.status_lists import STATUSES, CredentialStatus, PublishedLists, SignedList
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "CredentialIssuer",
     "CredentialStatus",
     "DevelopmentAuthority",
-    "IssuingError",
     "IssuingRefused",
     "MandateOrder",
     "NewOffer",

@@ -11,8 +11,6 @@ IssuingError = Literal[
     "invalid_grant",
     "unsupported_grant_type",
     "invalid_token",
-    "invalid_dpop_proof",
-    "use_dpop_nonce",
     "invalid_credential_request",
     "unknown_credential_configuration",
     "invalid_proof",
