@@ -18,7 +18,6 @@ Requests and codes are in memory, in bounded numbers: a restart forgets them, an
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -26,6 +25,8 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from authlib.oauth2.rfc7636.challenge import CODE_VERIFIER_PATTERN
 
 from hansa.core.access import OPERATOR
 from hansa.core.base64url import to_base64url
@@ -34,6 +35,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.identity.bindings import secret_digest
 from hansa.identity.issuing.configurations import authorization_server
 from hansa.identity.issuing.orders import MandateOrder
 from hansa.identity.issuing.refusals import IssuingRefused
@@ -49,7 +51,6 @@ TEXT_MAX_CHARS: Final = 2048
 
 _SECRET_BYTES: Final = 24
 _CHALLENGE: Final = re.compile("[A-Za-z0-9_-]{43}", re.ASCII)
-_VERIFIER: Final = re.compile("[A-Za-z0-9._~-]{43,128}", re.ASCII)
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{1,31}", re.ASCII)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _NO_TARGETS: Final = frozenset(
@@ -144,7 +145,7 @@ class WalletAuthorizations:
         if len(self._grants) >= PENDING_MAX:
             raise Unavailable(Code.OVERLOADED, "Too many codes wait for wallets.", retry_after_s=60.0)
         code = to_base64url(self._entropy(_SECRET_BYTES))
-        self._grants[_digest(code)] = _Grant(request, self._now_s() + CODE_LIFE_S)
+        self._grants[secret_digest(code)] = _Grant(request, self._now_s() + CODE_LIFE_S)
         del self._requests[request_uri.removeprefix(REQUEST_URI_PREFIX)]
         answer = {"code": code, "iss": self._issuer} | ({"state": request.state} if request.state else {})
         separator = "&" if urlsplit(request.redirect_uri).query else "?"
@@ -161,15 +162,14 @@ class WalletAuthorizations:
         """
         self._sweep(self._now_s())
         code, verifier = form.get("code", ""), form.get("code_verifier", "")
-        if not 0 < len(code) <= TEXT_MAX_CHARS or _VERIFIER.fullmatch(verifier) is None:
+        if not 0 < len(code) <= TEXT_MAX_CHARS or CODE_VERIFIER_PATTERN.fullmatch(verifier) is None:
             raise IssuingRefused("invalid_request", "A code and the verifier of PKCE are needed.")
-        grant = self._grants.get(_digest(code))
+        grant = self._grants.get(secret_digest(code))
         if grant is None:
             raise _no_grant()
         request = grant.request
-        challenge = to_base64url(hashlib.sha256(verifier.encode("ascii")).digest())
         is_bound = (
-            hmac.compare_digest(challenge, request.challenge)
+            hmac.compare_digest(create_s256_code_challenge(verifier), request.challenge)
             and form.get("redirect_uri") == request.redirect_uri
             and form.get("client_id", request.client_id) == request.client_id
         )
@@ -267,7 +267,3 @@ def _check_configurations(form: Mapping[str, str], offered: tuple[str, ...]) -> 
 
 def _no_grant() -> IssuingRefused:
     return IssuingRefused("invalid_grant", "The code is wrong, was used, has ended, or is of another wallet.")
-
-
-def _digest(code: str) -> bytes:
-    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).digest()
