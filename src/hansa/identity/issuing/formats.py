@@ -132,8 +132,8 @@ async def _jwt_vc(
             _bitstring_entry("revocation", content.list_uri, content.place),
             _bitstring_entry("suspension", content.suspension_uri, content.place),
         ],
-        "validFrom": _time(content.begin_s),
-        "validUntil": _time(content.end_s),
+        "validFrom": rfc3339_at(content.begin_s),
+        "validUntil": rfc3339_at(content.end_s),
     }
     claims = {
         "iss": issuer,
@@ -158,7 +158,3 @@ def _bitstring_entry(purpose: str, uri: str, place: int) -> dict[str, str]:
         "statusListIndex": str(place),
         "statusListCredential": uri,
     }
-
-
-def _time(moment_s: int) -> str:
-    return rfc3339_at(moment_s)

@@ -140,8 +140,8 @@ class PublishedLists:
             "id": uri,
             "type": ["VerifiableCredential", "BitstringStatusListCredential"],
             "issuer": issuer,
-            "validFrom": _time(now_s),
-            "validUntil": _time(now_s + LIST_LIFE_S),
+            "validFrom": rfc3339_at(now_s),
+            "validUntil": rfc3339_at(now_s + LIST_LIFE_S),
             "credentialSubject": {
                 "id": f"{uri}#list",
                 "type": "BitstringStatusList",
@@ -170,7 +170,3 @@ def bitstring_text(entries: tuple[tuple[int, int], ...], status: int) -> str:
         if value == status:
             content[place // 8] |= 0x80 >> place % 8
     return "u" + to_base64url(gzip.compress(bytes(content), 9, mtime=0))
-
-
-def _time(moment_s: int) -> str:
-    return rfc3339_at(moment_s)
