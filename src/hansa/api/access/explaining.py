@@ -24,6 +24,7 @@ from hansa.core.errors import Code, Refused
 from hansa.core.http import NO_STORE, headers_of
 from hansa.identity.rights.deciding import AccessRights
 from hansa.identity.rights.policies import PolicyApplies
+from hansa.store import Entity
 
 EXPLAIN_PATH: Final = "/policies/explain"
 _OF_OTHERS: Final = ("organization", "power", "role")
@@ -82,7 +83,7 @@ class ExplainApi:
         reader = EntityReader(asker, aliases, self._context, self._parts)
         if entity is None or reader.shown(entity) is None:
             raise _absent(entity_id)
-        decided = await self.decision(caller, entity_id, action)
+        decided = await self._decided(caller, entity, action)
         if OPERATOR not in asker.roles:
             applying = tuple(one for one in decided.policies if one.applies)
             decided = msgspec.structs.replace(decided, policies=applying)
@@ -102,6 +103,9 @@ class ExplainApi:
         entity = await self._context.store.entity(entity_id)
         if entity is None:
             raise _absent(entity_id)
+        return await self._decided(caller, entity, action)
+
+    async def _decided(self, caller: Caller, entity: Entity, action: str) -> ExplainedDecision:
         target = access_target(*self._context.models.served(entity.type))
         facts = EntityFacts(msgspec.json.decode(entity.body), entity.public)
         aliases = await self._aliases.of(caller.organization)
