@@ -186,6 +186,7 @@ def test_every_limit_is_a_setting_with_a_meaning_or_of_the_ledger() -> None:
     assert limits - LEDGER_LIMITS == set(LIMIT_TEXTS)
     assert {setting.key for setting in SCHEMA} - set(LIMIT_TEXTS) == set(Settings.__struct_fields__) - {
         "limits",
+        "file_keys",
         "environment_keys",
     }
 

@@ -122,6 +122,8 @@ class Settings(msgspec.Struct, frozen=True):
     wallet: str
     development_anywhere: bool
     limits: Limits
+    file_keys: frozenset[str] = frozenset()
+    """The settings that the file names."""
     environment_keys: frozenset[str] = frozenset()
     """The settings whose values the environment has."""
 
@@ -155,7 +157,8 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
     values: dict[str, Value] = {}
     faults: list[str] = []
     environment_keys: set[str] = set()
-    for key, raw in _read_toml(file).items():
+    in_file = _read_toml(file)
+    for key, raw in in_file.items():
         setting = BY_KEY.get(key)
         if setting is None:
             faults.append(_fault(str(file), key, _unknown(key)))
@@ -173,7 +176,9 @@ def load_settings(folder: Path, environment: Mapping[str, str]) -> Settings:
             _set(values, setting, _from_text(setting, text), place, faults)
             environment_keys.add(key)
     settings = _assembled(values, str(file), faults)
-    return msgspec.structs.replace(settings, environment_keys=frozenset(environment_keys))
+    return msgspec.structs.replace(
+        settings, file_keys=frozenset(in_file), environment_keys=frozenset(environment_keys)
+    )
 
 
 def _set(values: dict[str, Value], setting: Setting, raw: Any, place: str, faults: list[str]) -> None:

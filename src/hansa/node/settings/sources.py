@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Literal
 
-from hansa.core.files import read_file
-from hansa.node.settings.loading import FILE_NAME, Settings
+from hansa.node.settings.loading import Settings
 from hansa.node.settings.schema import OWN_SETTINGS
 from hansa.node.settings.setting import Setting, Value
 
@@ -19,15 +16,6 @@ def value_of(settings: Settings, setting: Setting) -> Value:
     holder = settings if setting in OWN_SETTINGS else settings.limits
     value: Value = getattr(holder, setting.key)
     return value
-
-
-def keys_in_file(folder: Path) -> frozenset[str]:
-    """The settings that the file of a marketplace names.
-
-    Raises:
-        Fatal: It cannot be read.
-    """
-    return frozenset(tomllib.loads(read_file(folder / FILE_NAME).decode("utf-8-sig")))
 
 
 def source_of(setting: Setting, in_file: frozenset[str], in_environment: frozenset[str]) -> SettingSource:

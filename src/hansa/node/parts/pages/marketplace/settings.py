@@ -13,7 +13,7 @@ from hansa.identity.provider.clients.registry import read_clients
 from hansa.node.folder import CLIENTS, MEMBER_KEY
 from hansa.node.settings.loading import Settings
 from hansa.node.settings.schema import SCHEMA
-from hansa.node.settings.sources import keys_in_file, source_of, value_of
+from hansa.node.settings.sources import source_of, value_of
 from hansa.node.settings.toml import toml_value
 from hansa.portal.operators.marketplace.settings import ClientRow, KeyRow, SettingRow
 from hansa.replication.registry import MemberRegistry
@@ -25,20 +25,16 @@ _USER: Final = re.compile(r"(?<=://)[^/@\"\s]+(?=@)")
 
 
 class SettingsInForce:
-    """The `SettingsReads` of the pages; made at the start, when the file is as it was read.
+    """The `SettingsReads` of the pages.
 
     Args:
         settings: In force.
         registry: Has the own keys.
-
-    Raises:
-        Fatal: The file of the settings cannot be read.
     """
 
     def __init__(self, settings: Settings, registry: MemberRegistry) -> None:
         self._did = settings.did
         self._registry = registry
-        in_file = keys_in_file(Path())
         rows = []
         for one in SCHEMA:
             value = value_of(settings, one)
@@ -47,7 +43,7 @@ class SettingsInForce:
                     key=one.key,
                     value=_USER.sub(HIDDEN, toml_value(value)),
                     default="" if one.default is None else toml_value(one.default),
-                    source=source_of(one, in_file, settings.environment_keys),
+                    source=source_of(one, settings.file_keys, settings.environment_keys),
                     variable=one.variable,
                     meaning=one.meaning,
                 )
