@@ -66,22 +66,13 @@ class Endings:
         """Whether one of some tokens or families was ended."""
         return not self._tokens.keys().isdisjoint(names)
 
-    def has_removed(self, principal: Principal) -> bool:
+    def has_removed(self, one: Principal | Caller) -> bool:
         """Whether somebody was removed, or the organisation, or the credential."""
         parties = self._parties
         return bool(parties) and (
-            ("subject", principal.subject) in parties
-            or ("organization", principal.organization) in parties
-            or ("credential", principal.credential_id) in parties
-        )
-
-    def has_removed_caller(self, caller: Caller) -> bool:
-        """The same of a caller."""
-        parties = self._parties
-        return bool(parties) and (
-            ("subject", caller.subject) in parties
-            or ("organization", caller.organization) in parties
-            or ("credential", caller.credential_id) in parties
+            ("subject", one.subject) in parties
+            or ("organization", one.organization) in parties
+            or ("credential", one.credential_id) in parties
         )
 
     def is_removed(self, kind: PartyKind, name: str) -> bool:

@@ -72,7 +72,7 @@ def business_context(
         former_status=former_status,
         withheld_by=withheld_by,
         authorize=authorize,
-        has_removed=identity.endings.has_removed_caller,
+        has_removed=identity.endings.has_removed,
         organizations=OrganizationAliases(store),
         extensions=Extensions.load(SCHEMAS, settings.unknown_extensions),
         forwarder=forwarding.forwarder,
