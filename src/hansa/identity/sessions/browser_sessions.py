@@ -23,9 +23,10 @@ from hansa.core.clock import Clock, epoch_s
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.identity.bindings import secret_digest
 from hansa.identity.endings import Endings
 from hansa.identity.principal import Principal
-from hansa.identity.sessions.cookies import IDENTIFIER_SIZE_BYTES, SessionCookie, digest_of
+from hansa.identity.sessions.cookies import IDENTIFIER_SIZE_BYTES, SessionCookie
 from hansa.identity.sessions.forms import Forms
 from hansa.identity.sessions.interface import Headers, LoggedIn, Session
 from hansa.identity.sessions.return_paths import local_path
@@ -99,7 +100,7 @@ class BrowserSessions:
         ends_s = now_s + int(self._limits.session_lifetime_s)
         if principal.credential_expires_s is not None:
             ends_s = min(ends_s, principal.credential_expires_s)
-        session = Session(digest_of(to_base64url(identifier)), principal, now_s, ends_s)
+        session = Session(secret_digest(to_base64url(identifier)), principal, now_s, ends_s)
         content = msgspec.json.encode(principal)
         self._add(session, now_s)
         self._drop(ended)
@@ -193,7 +194,7 @@ class BrowserSessions:
     def _name(self, headers: Headers) -> bytes | None:
         """The name of the session that a browser has, whether it is one or not."""
         identifier = self._cookie.read(headers.get(b"cookie"))
-        return None if identifier is None else digest_of(identifier)
+        return None if identifier is None else secret_digest(identifier)
 
     def _is_good(self, name: bytes, now_s: int) -> bool:
         session = self._sessions.get(name)

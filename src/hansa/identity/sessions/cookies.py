@@ -14,7 +14,6 @@ from typing import Final
 
 from hansa.core.base64url import to_base64url
 from hansa.core.http import SESSION_COOKIE_PREFIX
-from hansa.identity.bindings import secret_digest
 
 ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
 IDENTIFIER_SIZE_BYTES: Final = 32
@@ -52,8 +51,3 @@ class SessionCookie:
     def cleared(self) -> str:
         """What has a browser forget it."""
         return f"{self.name}=; {ATTRIBUTES}; Max-Age=0"
-
-
-def digest_of(identifier: str) -> bytes:
-    """By which a session is known here, where nobody can log in with it."""
-    return secret_digest(identifier)
