@@ -214,7 +214,10 @@ def stated_by(
         raise refused("is malformed, or no delegation") from error
     if fields["iss"] != sender:
         raise refused("is another member's than the one that sends it")
-    keys.check_member(jws, sender, members, refused, inactive)
+    member = next((one for one in members if one.did == sender), None)
+    if member is None or member.status != "active":
+        raise Refused(Code.FORBIDDEN, inactive)
+    keys.check_signature(jws, member, refused)
     return jws, fields
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from hansa.core.cache import Cache
-from hansa.core.errors import Code, Refused
+from hansa.core.errors import Refused
 from hansa.core.jws import CompactJws
 from hansa.core.keys import PublicJwk, VerifyingKey
 from hansa.core.members import Member
@@ -31,31 +31,6 @@ class VerifyingKeys:
             key = VerifyingKey(jwk)
             self.cache.put(jwk, key)
         return key
-
-    def check_member(
-        self,
-        jws: CompactJws,
-        did: str,
-        members: Iterable[Member],
-        refused: Callable[[str], Refused],
-        inactive: str,
-    ) -> None:
-        """Check that an active member signed something.
-
-        Args:
-            jws: What is signed.
-            did: Of the member.
-            members: The current members.
-            refused: The refusal of what is signed, from the end of a sentence.
-            inactive: Why a member that is suspended, or none any more, is refused.
-
-        Raises:
-            Refused: As `refused` makes it, or `Code.FORBIDDEN`.
-        """
-        member = next((one for one in members if one.did == did), None)
-        if member is None or member.status != "active":
-            raise Refused(Code.FORBIDDEN, inactive)
-        self.check_signature(jws, member, refused)
 
     def check_signature(self, jws: CompactJws, member: Member, refused: Callable[[str], Refused]) -> None:
         """Check that a key of a member signed something.
