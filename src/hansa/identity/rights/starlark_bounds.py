@@ -76,15 +76,15 @@ def _problem(node: ast.AST, *, is_repeated: bool) -> str | None:
 
 def _loops(tree: ast.AST, functions: Mapping[str, ast.FunctionDef]) -> Iterator[ast.AST]:
     """All loops, and the functions that are called within them, at whatever depth."""
-    todo = [one for one in ast.walk(tree) if isinstance(one, _LOOPS)]
+    todo: list[ast.AST] = [one for one in ast.walk(tree) if isinstance(one, _LOOPS)]
     seen: set[str] = set()
     while todo:
-        current: ast.AST = todo.pop()
+        current = todo.pop()
         yield current
         for name in _named(current) & functions.keys():
             if name not in seen:
                 seen.add(name)
-                todo.append(functions[name])  # type: ignore[arg-type]
+                todo.append(functions[name])
 
 
 def _reaches(name: str, function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> bool:

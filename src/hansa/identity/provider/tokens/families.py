@@ -48,7 +48,7 @@ class Refreshed(msgspec.Struct, frozen=True):
 
 
 class TokenFamilies:
-    """The families. Args: where they are, what ends with them, and bounds.
+    """The families.
 
     Args:
         store: Where they are.
