@@ -218,6 +218,29 @@ async def test_a_list_in_a_file_is_read_when_it_changes(tmp_path: Path) -> None:
     assert watched.sources.problem is not None
 
 
+async def test_a_list_that_cannot_be_read_leaves_no_other_list_of_a_signer_that_is_taken_out(
+    tmp_path: Path,
+) -> None:
+    first, second = tmp_path / "first.jws", tmp_path / "second.jws"
+    watched = Watched(tmp_path, str(first), str(second))
+    watched.put("list-signers/operator.pem", OPERATOR)
+    first.write_text(json_list(service(ROOT)))
+    second.write_text(json_list(service(OTHER)))
+    assert await watched.after(POLL_S) == {ROOT.der, OTHER.der}
+    first.unlink()
+    first.mkdir()
+    (tmp_path / "list-signers/operator.pem").unlink()
+    assert await watched.after(POLL_S) == set()
+    assert "cannot be read" in (watched.sources.problem or "")
+
+
+def test_a_start_with_a_list_that_cannot_be_read_goes_on_without_it(tmp_path: Path) -> None:
+    (tmp_path / "list.jws").mkdir()
+    watched = Watched(tmp_path, str(tmp_path / "list.jws"))
+    assert watched.told == set()
+    assert "cannot be read" in (watched.sources.problem or "")
+
+
 async def test_the_watch_goes_on_by_itself(watched: Watched) -> None:
     watched.put("anchors/a.pem", ROOT)
     task = asyncio.create_task(watched.sources.run())

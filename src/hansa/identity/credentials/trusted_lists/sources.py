@@ -216,7 +216,12 @@ class TrustSources:
         if is_missing(path):
             source.problem = "it is not there" if source.is_file else "it was not fetched yet"
             return
-        self._take(source, read_file(path), now_s)
+        try:
+            raw = read_file(path)
+        except HansaError as error:
+            self._report(source, f"it cannot be read ({error.code})")
+            return
+        self._take(source, raw, now_s)
 
     async def _file(self, source: _Source) -> bytes:
         path = Path(source.address)
