@@ -55,7 +55,8 @@ def read_token_key_uri(text: str) -> TokenKeyUri:
     """
     if len(text) > URI_MAX_CHARS or not text.isprintable() or not text.startswith(_SCHEME):
         raise _invalid("it does not begin with `pkcs11:`, or is too long")
-    path, _, query = text.removeprefix(_SCHEME).partition("?")
+    literal = text.removeprefix(_SCHEME).replace("+", "%2B")  # which is a space in forms alone
+    path, _, query = literal.partition("?")
     try:
         named = unique_fields(path.replace(";", "&"), _PARAMETERS_MAX)
         requested = unique_fields(query, _PARAMETERS_MAX)

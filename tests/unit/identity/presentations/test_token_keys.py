@@ -132,6 +132,12 @@ def test_a_uri_names_module_token_key_and_the_file_of_the_pin() -> None:
     assert read_token_key_uri(text) == expected
 
 
+def test_a_plus_in_a_uri_is_a_plus() -> None:
+    text = "pkcs11:token=a+b;object=c+d?module-path=/usr/lib/m+.so&pin-source=file:verifier/p+n"
+    expected = TokenKeyUri(Path("/usr/lib/m+.so"), "a+b", "c+d", Path("verifier/p+n"))
+    assert read_token_key_uri(text) == expected
+
+
 @pytest.mark.parametrize(
     "text",
     [
