@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from hansa.core.access import Caller
+from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.members import Member
 from hansa.node.http.application import rest_application
 from hansa.node.parts.pages.acts import StoredActs
@@ -21,10 +22,11 @@ from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.frame.assets import ASSETS_PATH
 from hansa.portal.frame.languages import Catalogues
 from hansa.portal.frame.people import FORM, Person
+from hansa.store import EntityDraft
 from tests.support.asgi import AsgiClient, Response
 from tests.support.business import DID, Business, open_business
 from tests.support.people import CSRF, PERSON_HEADER, RecordedPeople
-from tests.support.rights import ACME, ALL_POWERS, BOLT, CALLERS, CITY, RightsBusiness
+from tests.support.rights import ACME, ALL_POWERS, BOLT, CALLERS, CITY, RightsBusiness, party
 from tests.support.site import RecordedOrigins
 
 LEAGUE: Final = (
@@ -102,6 +104,14 @@ class ProviderSite:
         path = response.headers["location"]
         assert path.endswith("/edit?done=1"), path
         return path.removeprefix("/provider/entities/").removesuffix("/edit?done=1")
+
+    async def put(self, id: str, fields: Mapping[str, object], origin: str | None = None) -> None:
+        """Store an entity, which is an offering of acme's, and launched, unless its fields say otherwise."""
+        entity = {"id": id, "@type": "ProductOffering", "lifecycleStatus": "Launched", **fields}
+        entity.setdefault("relatedParty", [party(ACME)])
+        body, type_name = canonical_json(entity), str(entity["@type"])
+        draft = EntityDraft(id, type_name, body, hashlink(body), public=True, origin=origin)
+        await self.rights.put(draft)
 
     async def entity(self, id: str) -> dict[str, Any]:
         """An entity as the store has it."""

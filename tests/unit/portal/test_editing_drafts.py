@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
-from hansa.store import EntityDraft
 from tests.support.business import open_business
 from tests.support.hostile_entities import HOSTILE
 from tests.support.provider_site import ProviderSite, SentForm, open_provider_site
-from tests.support.rights import ACME, BOLT, party
+from tests.support.rights import ACME, BOLT
 
 JSON = "application/json"
 
@@ -24,14 +22,6 @@ async def site() -> AsyncIterator[ProviderSite]:
     opened = await open_provider_site()
     yield opened
     await opened.store.close()
-
-
-async def put(site: ProviderSite, id: str, owner: str, origin: str | None = None) -> None:
-    entity = {"id": id, "@type": "ProductOffering", "name": "Cloud", "lifecycleStatus": "Launched"}
-    body = canonical_json({**entity, "relatedParty": [party(owner)]})
-    await site.rights.put(
-        EntityDraft(id, "ProductOffering", body, hashlink(body), public=True, origin=origin)
-    )
 
 
 async def test_looking_at_a_new_form_writes_nothing(site: ProviderSite) -> None:
@@ -157,14 +147,14 @@ PAGES = (
 async def test_a_stranger_is_led_to_the_login_and_a_customer_is_refused(
     site: ProviderSite, path: str
 ) -> None:
-    await put(site, "urn:x:acme", ACME)
+    await site.put("urn:x:acme", {"name": "Cloud"})
     assert (await site.get(None, path)).headers["location"].startswith("/login?return_to=%2Fprovider")
     assert (await site.get("city", path)).status == 403
 
 
 @pytest.mark.parametrize("path", [one for one in PAGES if not one.endswith(("drafts", "preview"))])
 async def test_a_customer_can_send_nothing(site: ProviderSite, path: str) -> None:
-    await put(site, "urn:x:acme", ACME)
+    await site.put("urn:x:acme", {"name": "Cloud"})
     before = await site.store.last_change()
     assert (await site.post("city", path, {"name": "x"})).status == 403
     assert (await site.post(None, path, {"name": "x"})).status == 401
@@ -181,7 +171,7 @@ async def test_whoever_has_no_power_to_create_sees_no_form(site: ProviderSite, p
 async def test_an_entity_of_another_organisation_or_without_the_power_is_not_edited(
     site: ProviderSite, who: str
 ) -> None:
-    await put(site, "urn:x:acme", ACME)
+    await site.put("urn:x:acme", {"name": "Cloud"})
     assert (await site.get(who, "/provider/entities/urn:x:acme/edit")).status == 403
     assert (await site.post(who, "/provider/entities/urn:x:acme/edit", {"name": "x"})).status == 403
 
@@ -195,7 +185,7 @@ async def test_rights_that_end_while_a_draft_is_open_end_for_the_draft(site: Pro
 
 
 async def test_a_replica_is_edited_at_its_origin(site: ProviderSite) -> None:
-    await put(site, "urn:x:acme", ACME, origin="did:web:riga.example")
+    await site.put("urn:x:acme", {"name": "Cloud"}, origin="did:web:riga.example")
     response = await site.get("acme", "/provider/entities/urn:x:acme/edit")
     assert response.status == 409
     assert b"riga" in response.body

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hansa.core.canonical import canonical_json, hashlink
-from hansa.store import EntityDraft
 from hansa.store.tables import audit
 from tests.support.business import CATALOG
 from tests.support.provider_site import ProviderSite, SentForm, open_provider_site
@@ -140,13 +138,6 @@ async def test_a_day_that_is_none_or_before_the_beginning_is_refused(site: Provi
 # -- one that is there --------------------------------------------------------------------------------------------
 
 
-async def put(site: ProviderSite, id: str, **fields: object) -> None:
-    entity = {"id": id, "@type": "ProductOffering", "lifecycleStatus": "Launched", **fields}
-    entity.setdefault("relatedParty", [party(ACME)])
-    body = canonical_json(entity)
-    await site.rights.put(EntityDraft(id, "ProductOffering", body, hashlink(body), public=True))
-
-
 STRANGE = {
     "name": "Cloud",
     "isSellable": True,
@@ -169,7 +160,7 @@ async def edited(site: ProviderSite, id: str, who: str = "acme", **fields: str) 
 
 
 async def test_what_a_form_does_not_know_survives_an_edit(site: ProviderSite) -> None:
-    await put(site, "urn:x:1", **STRANGE)
+    await site.put("urn:x:1", STRANGE)
     before = await site.entity("urn:x:1")
     draft = await edited(site, "urn:x:1", name="Cloud two")
     for step in ("contents", "terms"):
@@ -182,7 +173,7 @@ async def test_what_a_form_does_not_know_survives_an_edit(site: ProviderSite) ->
 
 
 async def test_a_term_that_is_edited_retains_what_the_form_does_not_show(site: ProviderSite) -> None:
-    await put(site, "urn:x:1", **STRANGE)
+    await site.put("urn:x:1", STRANGE)
     draft = await edited(site, "urn:x:1")
     page = SentForm((await site.get("acme", f"{draft}/terms")).body)
     await site.post("acme", f"{draft}/terms", {**page.fields, "terms.0.amount": "2", "do": "next"})
@@ -193,7 +184,7 @@ async def test_a_term_that_is_edited_retains_what_the_form_does_not_show(site: P
 
 async def test_rows_that_a_form_has_no_room_for_survive_an_edit(site: ProviderSite) -> None:
     terms = [{"name": f"Term {number}"} for number in range(130)]
-    await put(site, "urn:x:1", name="Cloud", productOfferingTerm=terms)
+    await site.put("urn:x:1", {"name": "Cloud", "productOfferingTerm": terms})
     draft = await edited(site, "urn:x:1", name="Cloud two")
     for _ in range(2):
         page = SentForm((await site.get("acme", f"{draft}/terms")).body)
@@ -205,14 +196,14 @@ async def test_rows_that_a_form_has_no_room_for_survive_an_edit(site: ProviderSi
 
 
 async def test_an_edit_that_changes_nothing_writes_nothing(site: ProviderSite) -> None:
-    await put(site, "urn:x:1", **STRANGE)
+    await site.put("urn:x:1", STRANGE)
     before = await site.store.last_change()
     await site.finished("acme", await edited(site, "urn:x:1"))
     assert await site.store.last_change() == before
 
 
 async def test_a_copy_has_what_its_original_has_but_its_state_and_owner(site: ProviderSite) -> None:
-    await put(site, "urn:x:1", **{**STRANGE, "relatedParty": [party("VATES-22222222")]})
+    await site.put("urn:x:1", {**STRANGE, "relatedParty": [party("VATES-22222222")]})
     page = SentForm((await site.get("acme", "/provider/new/offering?copy=urn:x:1")).body)
     assert page.fields["copy"] == "urn:x:1"
     draft = await site.begun("acme", "offering", **page.fields)
@@ -232,7 +223,7 @@ async def test_every_write_is_in_the_audit_log_with_the_pseudonym(site: Provider
 
 
 async def test_the_second_of_two_editors_sees_the_differences_and_decides(site: ProviderSite) -> None:
-    await put(site, "urn:x:1", **STRANGE, description="old")
+    await site.put("urn:x:1", {**STRANGE, "description": "old"})
     mine = await edited(site, "urn:x:1", name="Mine", description="mine too")
     theirs = await edited(site, "urn:x:1", "colleague", name="Theirs", version="2")
     await site.finished("colleague", theirs)
@@ -257,7 +248,7 @@ async def test_the_second_of_two_editors_sees_the_differences_and_decides(site: 
 
 
 async def test_a_choice_between_versions_that_are_no_more_is_asked_again(site: ProviderSite) -> None:
-    await put(site, "urn:x:1", **STRANGE)
+    await site.put("urn:x:1", STRANGE)
     mine = await edited(site, "urn:x:1", name="Mine")
     await site.finished("colleague", await edited(site, "urn:x:1", "colleague", name="Theirs"))
     response = await site.post("acme", f"{mine}/conflict", {"do": "merge", "seen": "hl:of-before"})
@@ -268,7 +259,7 @@ async def test_a_choice_between_versions_that_are_no_more_is_asked_again(site: P
 
 
 async def test_whoever_takes_theirs_has_no_draft_any_more(site: ProviderSite) -> None:
-    await put(site, "urn:x:1", **STRANGE)
+    await site.put("urn:x:1", STRANGE)
     mine = await edited(site, "urn:x:1", name="Mine")
     await site.finished("colleague", await edited(site, "urn:x:1", "colleague", name="Theirs"))
     await site.post("acme", f"{mine}/conflict", {"do": "theirs"})

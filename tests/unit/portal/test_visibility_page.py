@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hansa.core.canonical import canonical_json, hashlink
-from hansa.store import EntityDraft
 from tests.support.provider_site import ProviderSite, SentForm, open_provider_site
-from tests.support.rights import ACME, BOLT, party
+from tests.support.rights import BOLT, party
 
 RIGA, BERGEN = "did:web:riga.example", "did:web:bergen.example"
 PATH = "/provider/entities/urn:x:1/visibility"
@@ -19,19 +17,13 @@ JSON = "application/json"
 @pytest.fixture
 async def site() -> AsyncIterator[ProviderSite]:
     opened = await open_provider_site()
-    await put(
-        opened, "urn:x:1", "ProductOffering", productOfferingPrice=[{"id": "urn:x:2"}, {"id": "urn:x:3"}]
-    )
-    await put(opened, "urn:x:2", "ProductOfferingPrice")
-    await put(opened, "urn:x:3", "ProductOfferingPrice", relatedParty=[party(BOLT)])
+    prices = [{"id": "urn:x:2"}, {"id": "urn:x:3"}]
+    price = {"@type": "ProductOfferingPrice", "name": "By the month"}
+    await opened.put("urn:x:1", {"name": "Cloud", "productOfferingPrice": prices})
+    await opened.put("urn:x:2", price)
+    await opened.put("urn:x:3", {**price, "relatedParty": [party(BOLT)]})
     yield opened
     await opened.store.close()
-
-
-async def put(site: ProviderSite, id: str, type_name: str, **fields: object) -> None:
-    entity = {"id": id, "@type": type_name, "name": id, "lifecycleStatus": "Launched"}
-    body = canonical_json({**entity, "relatedParty": [party(ACME)], **fields})
-    await site.rights.put(EntityDraft(id, type_name, body, hashlink(body), public=True))
 
 
 async def seen(site: ProviderSite, query: str) -> dict[str, tuple[bool, str]]:
