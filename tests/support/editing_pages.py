@@ -9,18 +9,14 @@ from starlette.routing import BaseRoute
 
 from hansa.core.canonical import canonical_json, hashlink
 from hansa.core.clock import epoch_s
-from hansa.node.parts.pages.acts import StoredActs
-from hansa.node.parts.pages.editing import editing_routes
 from hansa.portal import Frame
-from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.frame.people import People
 from hansa.store import EntityDraft
 from hansa.store.tables.editing import drafts
 from hansa.store.tables.editing.drafts import FormDraftRow
-from tests.support.business import DID, Business
-from tests.support.provider_site import LEAGUE
+from tests.support.business import Business
+from tests.support.provider_site import form_routes
 from tests.support.rights import RightsBusiness, party
-from tests.support.site import RecordedOrigins
 
 SUBJECT = "urn:subject:ada"
 EDITED = "urn:ngsi-ld:product-offering:of-ada"
@@ -44,14 +40,7 @@ EDITING_SCREENS: Final = {
 
 def editing_pages(frame: Frame, people: People, business: Business) -> list[BaseRoute]:
     """Their routes."""
-    rights = RightsBusiness(business, {}, lambda *_: None)
-    operations = tuple(rights.app.operations.values())
-    reads = CatalogueReads(operations, rights.context.authenticate)
-    acts = StoredActs(business.store)
-    return editing_routes(
-        *(frame, people, rights.context, operations, reads, RecordedOrigins(), acts),
-        *(lambda: LEAGUE, DID),
-    )
+    return form_routes(frame, people, RightsBusiness(business, {}, lambda *_: None))
 
 
 async def add_drafts(business: Business) -> None:

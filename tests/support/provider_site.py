@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from hansa.core.access import Caller
 from hansa.core.canonical import canonical_json, hashlink
@@ -21,7 +21,7 @@ from hansa.portal import Branding, Frame, error_page
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.frame.assets import ASSETS_PATH
 from hansa.portal.frame.languages import Catalogues
-from hansa.portal.frame.people import FORM, Person
+from hansa.portal.frame.people import FORM, People, Person
 from hansa.store import EntityDraft
 from tests.support.asgi import AsgiClient, Response
 from tests.support.business import DID, Business, open_business
@@ -53,6 +53,16 @@ PEOPLE: Final[Mapping[str, tuple[Person, Caller]]] = {
 ACCEPT: Final = "text/html"
 
 
+def form_routes(frame: Frame, people: People, rights: RightsBusiness) -> list[BaseRoute]:
+    """The pages of the forms, on a store of a marketplace of this league."""
+    context, operations = rights.context, tuple(rights.app.operations.values())
+    reads = CatalogueReads(operations, context.authenticate)
+    return editing_routes(
+        *(frame, people, context, operations, reads, RecordedOrigins(), StoredActs(context.store)),
+        *(lambda: LEAGUE, DID),
+    )
+
+
 class ProviderSite:
     """Providers' pages, beside those of the catalogue."""
 
@@ -67,14 +77,8 @@ class ProviderSite:
 
     def application(self) -> Starlette:
         """The pages of the forms, with their files."""
-        frame, context = self.frame, self.rights.context
-        operations = tuple(self.rights.app.operations.values())
-        reads = CatalogueReads(operations, context.authenticate)
-        acts = StoredActs(self.store)
-        routes = editing_routes(
-            *(frame, self.people, context, operations, reads, RecordedOrigins(), acts),
-            *(lambda: LEAGUE, DID),
-        )
+        frame = self.frame
+        routes = form_routes(frame, self.people, self.rights)
         files = [Route(ASSETS_PATH, frame.assets.serve), Route("/preferences", frame.preferences)]
         return rest_application([*routes, *files], lambda request, error: error_page(frame, request, error))
 
