@@ -113,11 +113,7 @@ def security_object(
         },
         "deviceKeyInfo": {"deviceKey": cose_key(holder)},
         "docType": DOCTYPE,
-        "validityInfo": {
-            "signed": moment(NOW_S - DAY_S),
-            "validFrom": moment(NOW_S - DAY_S),
-            "validUntil": moment(NOW_S + DAY_S),
-        },
+        "validityInfo": validity(),
     } | changes
     return {name: value for name, value in content.items() if value is not None}
 
