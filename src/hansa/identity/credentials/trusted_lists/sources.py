@@ -119,11 +119,6 @@ class TrustSources:
         return self._own
 
     @property
-    def current(self) -> tuple[Certificate, ...]:
-        """All authorities that count now."""
-        return self._current
-
-    @property
     def problem(self) -> str | None:
         """What cannot be used as it is now; None: everything can."""
         lists = [f"{printable(one.address)}: {one.problem}" for one in self._sources if one.problem]
