@@ -5,11 +5,13 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import pytest
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from hansa.core.access import Caller
 from hansa.node.http.application import rest_application
+from hansa.portal import Branding, Frame, NoticePage
 from hansa.portal.frame.people import FORM, FORM_MAX_BYTES, Person, Role, Visit, page_for
 from tests.support.asgi import AsgiClient
 from tests.support.people import CSRF, PERSON_HEADER, RecordedPeople
@@ -60,6 +62,19 @@ async def test_what_a_stranger_sends_is_refused_with_the_way_to_the_login() -> N
 async def test_no_page_for_some_is_kept_by_a_browser() -> None:
     response = await client().get("/account", headers={PERSON_HEADER: "customer"})
     assert "no-store" in response.headers["cache-control"]
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+async def test_no_page_is_in_a_cache_that_was_made_for_somebody_who_is_logged_in(accept: str) -> None:
+    frame = Frame(Branding("lubeck"), people=PEOPLE)
+
+    async def shown(request: Request) -> Response:
+        return frame.negotiated(request, "notice.html", NoticePage("A title", ("A sentence.",), 200))
+
+    of_frame = AsgiClient(rest_application([Route("/", shown)]), {"accept": accept})
+    assert "cache-control" not in (await of_frame.get("/")).headers
+    logged_in = await of_frame.get("/", headers={PERSON_HEADER: "customer"})
+    assert logged_in.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("csrf", ["", "of another"])

@@ -117,8 +117,8 @@ class Frame:
     ) -> Response:
         """A page as a response."""
         reader = self.reader(request)
-        known = NO_STORE if reader.account is not None else {}
-        more = {**page_headers(policy), "Content-Language": reader.language, **known, **(headers or {})}
+        own = caching_headers(reader)
+        more = {**page_headers(policy), "Content-Language": reader.language, **own, **(headers or {})}
         return Response(self.render(template, page, reader), status, media_type=HTML, headers=more)
 
     def reader(self, request: Request) -> PageReader:
@@ -131,7 +131,8 @@ class Frame:
     def negotiated(self, request: Request, template: str, page: msgspec.Struct) -> Response:
         """A page, or what it shows as JSON where the client names that and no page."""
         if wants_json(request):
-            return Response(msgspec.json.encode(page), media_type=JSON)
+            headers = caching_headers(self.reader(request))
+            return Response(msgspec.json.encode(page), media_type=JSON, headers=headers)
         return self.response(request, template, page)
 
     def render(self, template: str, page: msgspec.Struct, reader: PageReader) -> bytes:
@@ -156,7 +157,7 @@ class Frame:
                 httponly=True,
                 samesite="lax",
             )
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.update(NO_STORE)
         return response
 
     def plain_environment(self) -> Environment:
@@ -244,6 +245,11 @@ def page_headers(policy: PagePolicy = PLAIN) -> dict[str, str]:
         "X-Frame-Options": "DENY",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
+
+
+def caching_headers(reader: PageReader) -> Mapping[str, str]:
+    """What whoever is logged in sees is in no cache: it would be there after they have logged out."""
+    return NO_STORE if reader.account is not None else {}
 
 
 def wants_json(request: Request) -> bool:
