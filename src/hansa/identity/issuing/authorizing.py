@@ -53,6 +53,8 @@ _SECRET_BYTES: Final = 24
 _CHALLENGE: Final = re.compile("[A-Za-z0-9_-]{43}", re.ASCII)
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{1,31}", re.ASCII)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "[::1]", "localhost"})
+_NO_HOST: Final = frozenset("@;,")
+"""Of others than hosts; and what would end a directive in the policy of the page that names the host."""
 _NO_TARGETS: Final = frozenset(
     {"javascript", "data", "file", "blob", "about", "vbscript", "ws", "wss", "ftp"}
 )
@@ -237,7 +239,8 @@ def _checked_target(address: str) -> str:
     except ValueError as error:
         raise refusal from error
     if parts.scheme in {"https", "http"}:
-        is_good = bool(host) and "@" not in parts.netloc and (parts.scheme == "https" or host in _LOOPBACK)
+        is_good = bool(host) and _NO_HOST.isdisjoint(parts.netloc)
+        is_good = is_good and (parts.scheme == "https" or host in _LOOPBACK)
     else:
         is_good = _SCHEME.fullmatch(parts.scheme) is not None and parts.scheme not in _NO_TARGETS
     if not is_good:

@@ -160,6 +160,8 @@ BAD_REQUESTS: dict[str, dict[str, str]] = {
     "to an address with a line break": {"redirect_uri": "https://wallet.example/\nX: y"},
     "to nowhere": {"redirect_uri": ""},
     "to a path": {"redirect_uri": "/back"},
+    "to what ends a directive": {"redirect_uri": "https://a.example;require-trusted-types-for/back"},
+    "to what ends a policy": {"redirect_uri": "https://a.example,b.example/back"},
 }
 
 
