@@ -14,7 +14,7 @@ from hansa.portal import Frame
 from hansa.portal.catalogue.origins import AnnouncedVersion
 from hansa.portal.frame.acts import Act
 from hansa.portal.frame.people import People
-from hansa.portal.operators.marketplace import Acting
+from hansa.portal.operators import OperatorFrame
 from hansa.portal.operators.marketplace.audit import AuditPages, AuditRecords, AuditRow, ChainState
 from hansa.portal.operators.marketplace.entities import (
     CollectionCount,
@@ -349,14 +349,14 @@ class RecordedRunning:
 
 def operating_routes(frame: Frame, people: People, places: tuple[str, ...]) -> list[BaseRoute]:
     """All of them."""
-    acting = Acting(frame, people, RecordedActs(), places)
+    shared = OperatorFrame(frame, people, RecordedActs(), places)
     return [
-        *IssuingPages(acting, RecordedIssuing()).routes(),
-        *OrganizationPages(acting, RecordedOrganizations()).routes(),
-        *PolicyPages(acting, RecordedPolicies()).routes(),
-        *AuditPages(acting, RecordedAudit()).routes(),
-        *EntityPages(acting, RecordedEntities()).routes(),
-        *SubscriptionPages(acting, RecordedListeners()).routes(),
-        *SettingsPages(acting, RecordedSettings()).routes(),
-        *RunningPages(acting, RecordedRunning()).routes(),
+        *IssuingPages(shared, RecordedIssuing()).routes(),
+        *OrganizationPages(shared, RecordedOrganizations()).routes(),
+        *PolicyPages(shared, RecordedPolicies()).routes(),
+        *AuditPages(shared, RecordedAudit()).routes(),
+        *EntityPages(shared, RecordedEntities()).routes(),
+        *SubscriptionPages(shared, RecordedListeners()).routes(),
+        *SettingsPages(shared, RecordedSettings()).routes(),
+        *RunningPages(shared, RecordedRunning()).routes(),
     ]

@@ -41,6 +41,10 @@ class OperatorFrame:
         """A page, or what it shows as JSON."""
         return self._frame.negotiated(visit.request, template, page)
 
+    def response(self, visit: Visit, template: str, page: msgspec.Struct) -> Response:
+        """A page for browsers alone: a question, or what is shown once."""
+        return self._frame.response(visit.request, template, page)
+
     async def carry_out(self, visit: Visit, name: str, about: str, deed: Callable[[], Awaitable[T]]) -> T:
         """Do something that is on record then.
 

@@ -7,7 +7,6 @@ asks once, then a record in the audit log, then the same operation as that of th
 
 from typing import Final
 
-from hansa.portal.operators.marketplace.acting import Acting
 from hansa.portal.operators.places import Places
 
 PATHS: Final[Places] = (
@@ -23,4 +22,4 @@ PATHS: Final[Places] = (
 )
 """Those that the navigation leads to."""
 
-__all__ = ["PATHS", "Acting"]
+__all__ = ["PATHS"]

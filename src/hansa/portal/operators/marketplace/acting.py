@@ -14,10 +14,9 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from hansa.portal.frame import Frame
-from hansa.portal.frame.acts import Act, Acts, carry_out
-from hansa.portal.frame.people import Handler, People, Role, Visit, VisitHandler, page_for, see
-from hansa.portal.operators.places import OperatorPage, Places
+from hansa.portal.frame.people import Handler, Visit, see
+from hansa.portal.operators.operator_frame import OperatorFrame
+from hansa.portal.operators.places import OperatorPage
 
 
 def id_of(visit: Visit) -> str:
@@ -59,54 +58,29 @@ BUTTON: Final = ("GET", "POST")
 """Methods of the route of a button."""
 
 
-class Acting:
-    """Makes the handlers of pages and buttons.
+def asking(frame: OperatorFrame, button: Button) -> Handler:
+    """A handler of a button: the question (`GET`), and what answers it (`POST`)."""
 
-    Args:
-        frame: Makes pages.
-        people: Knows who is logged in.
-        acts: Records what they do.
-        places: Of the navigation.
-    """
+    def ask(visit: Visit) -> Response:
+        query = visit.request.query_params
+        page = QuestionPage(
+            act=button.act,
+            about=button.about(visit),
+            action=visit.request.scope["path"],
+            back=button.back(visit),
+            fields=tuple((name, query.get(name, "")) for name in button.fields),
+            csrf=visit.person.csrf,
+            places=frame.places,
+        )
+        return frame.response(visit, "operating/confirm.html", page)
 
-    def __init__(self, frame: Frame, people: People, acts: Acts, places: Places) -> None:
-        self.frame: Final = frame
-        self.places: Final = places
-        self.people: Final = people
-        self._acts = acts
+    async def handle(visit: Visit) -> Response:
+        if visit.request.method != "POST":
+            return ask(visit)
+        await frame.carry_out(visit, button.act, button.about(visit), lambda: button.deed(visit))
+        return see(button.back(visit))
 
-    def page(self, handler: VisitHandler) -> Handler:
-        """A page for operators alone."""
-        return page_for(self.people, Role.OPERATOR, handler)
-
-    def button(self, button: Button) -> Handler:
-        """The question (`GET`), and what answers it (`POST`)."""
-
-        async def ask(visit: Visit) -> Response:
-            query = visit.request.query_params
-            fields = tuple((name, query.get(name, "")) for name in button.fields)
-            page = QuestionPage(
-                act=button.act,
-                about=button.about(visit),
-                action=visit.request.scope["path"],
-                back=button.back(visit),
-                fields=fields,
-                csrf=visit.person.csrf,
-                places=self.places,
-            )
-            return self.frame.response(visit.request, "operating/confirm.html", page)
-
-        async def handle(visit: Visit) -> Response:
-            if visit.request.method != "POST":
-                return await ask(visit)
-            await self.done(visit, Act(button.act, button.about(visit)), lambda: button.deed(visit))
-            return see(button.back(visit))
-
-        return self.page(handle)
-
-    async def done(self, visit: Visit, act: Act, deed: Callable[[], Awaitable[object]]) -> object:
-        """Record an act of somebody, and do it; what comes out of it."""
-        return await carry_out(self._acts, visit.caller, act, deed)
+    return frame.guarded(handle)
 
 
 def field(visit: Visit, name: str) -> str:

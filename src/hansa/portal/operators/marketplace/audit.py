@@ -16,8 +16,8 @@ from starlette.routing import BaseRoute, Route
 from hansa.core.audit import AuditKind
 from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Visit
-from hansa.portal.operators.marketplace.acting import Acting
 from hansa.portal.operators.marketplace.paging import address, number, one_of
+from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/audit"
@@ -90,20 +90,20 @@ class AuditPages:
     """The handlers.
 
     Args:
-        acting: Makes pages.
+        frame: Of pages for operators.
         audit: Is read.
     """
 
-    def __init__(self, acting: Acting, audit: AuditReads) -> None:
-        self._acting = acting
+    def __init__(self, frame: OperatorFrame, audit: AuditReads) -> None:
+        self._frame = frame
         self._audit = audit
 
     def routes(self) -> list[BaseRoute]:
         """Both."""
-        page = self._acting.page
+        guarded = self._frame.guarded
         return [
-            Route("/operator/audit", page(self.records)),
-            Route("/operator/audit/export", page(self.export)),
+            Route("/operator/audit", guarded(self.records)),
+            Route("/operator/audit/export", guarded(self.export)),
         ]
 
     async def records(self, visit: Visit) -> Response:
@@ -119,8 +119,8 @@ class AuditPages:
             query = {"kind": kind, "who": who, "before": str(rows.next_before)}
             older = address(PATH, {name: value for name, value in query.items() if value})
         chain = await self._audit.chain()
-        page = AuditPage(kind, who, rows.records, older, chain, places=self._acting.places)
-        return self._acting.frame.negotiated(request, "operating/audit.html", page)
+        page = AuditPage(kind, who, rows.records, older, chain, places=self._frame.places)
+        return self._frame.page(visit, "operating/audit.html", page)
 
     async def export(self, visit: Visit) -> Response:
         """`GET /operator/audit/export`."""

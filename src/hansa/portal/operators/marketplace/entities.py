@@ -16,8 +16,9 @@ from starlette.routing import BaseRoute, Route
 from hansa.core.errors import Code, Refused
 from hansa.portal.catalogue.origins import AnnouncedVersion
 from hansa.portal.frame.people import Visit, see
-from hansa.portal.operators.marketplace.acting import Acting, id_of
+from hansa.portal.operators.marketplace.acting import id_of
 from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, turning
+from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/entities"
@@ -139,20 +140,20 @@ class EntityPages:
     """The handlers.
 
     Args:
-        acting: Makes pages.
+        frame: Of pages for operators.
         entities: Are shown.
     """
 
-    def __init__(self, acting: Acting, entities: EntityReads) -> None:
-        self._acting = acting
+    def __init__(self, frame: OperatorFrame, entities: EntityReads) -> None:
+        self._frame = frame
         self._entities = entities
 
     def routes(self) -> list[BaseRoute]:
         """Both."""
-        page = self._acting.page
+        guarded = self._frame.guarded
         return [
-            Route("/operator/entities", page(self.entities)),
-            Route("/operator/entities/{id}", page(self.entity)),
+            Route("/operator/entities", guarded(self.entities)),
+            Route("/operator/entities/{id}", guarded(self.entity)),
         ]
 
     async def entities(self, visit: Visit) -> Response:
@@ -167,8 +168,8 @@ class EntityPages:
         rows = await self._entities.page(type, ROWS + 1, offset) if type else ()
         turned = turning(PATH, {"type": type}, offset, len(rows))
         collections = await self._entities.collections()
-        page = EntitiesPage(sought, collections, type, rows[:ROWS], turned, places=self._acting.places)
-        return self._acting.frame.negotiated(request, "operating/entities.html", page)
+        page = EntitiesPage(sought, collections, type, rows[:ROWS], turned, places=self._frame.places)
+        return self._frame.page(visit, "operating/entities.html", page)
 
     async def entity(self, visit: Visit) -> Response:
         """`GET /operator/entities/{id}`.
@@ -181,5 +182,5 @@ class EntityPages:
         if one is None:
             reason = "Neither this marketplace nor what it followed of the ledger has this entity."
             raise Refused(Code.NOT_FOUND, reason)
-        page = KnownEntityPage(one, places=self._acting.places)
-        return self._acting.frame.negotiated(visit.request, "operating/entity.html", page)
+        page = KnownEntityPage(one, places=self._frame.places)
+        return self._frame.page(visit, "operating/entity.html", page)

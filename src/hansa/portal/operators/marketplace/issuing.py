@@ -15,10 +15,10 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.core.errors import Code, Refused
 from hansa.identity.issuing import MandateOrder, power_of
-from hansa.portal.frame.acts import Act
 from hansa.portal.frame.people import FormFields, Handler, Visit
-from hansa.portal.operators.marketplace.acting import BUTTON, Acting, Button, id_of
+from hansa.portal.operators.marketplace.acting import BUTTON, Button, asking, id_of
 from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, turning
+from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/organizations/credentials"
@@ -118,24 +118,24 @@ class IssuingPages:
     """The handlers.
 
     Args:
-        acting: Makes pages and buttons.
+        frame: Of pages for operators.
         issuing: Is question.
     """
 
-    def __init__(self, acting: Acting, issuing: Issuing) -> None:
-        self._acting = acting
+    def __init__(self, frame: OperatorFrame, issuing: Issuing) -> None:
+        self._frame = frame
         self._issuing = issuing
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
-        page = self._acting.page
+        guarded = self._frame.guarded
         withdraw = Button("offer-withdraw", self._withdraw, _to_credentials)
         return [
-            Route("/operator/organizations/credentials", page(self.credentials)),
-            Route("/operator/organizations/credentials", page(self.offer), methods=["POST"]),
+            Route("/operator/organizations/credentials", guarded(self.credentials)),
+            Route("/operator/organizations/credentials", guarded(self.offer), methods=["POST"]),
             Route(
                 "/operator/organizations/credentials/offers/{id}/withdraw",
-                self._acting.button(withdraw),
+                asking(self._frame, withdraw),
                 methods=BUTTON,
             ),
             Route(
@@ -158,7 +158,7 @@ class IssuingPages:
     async def credentials(self, visit: Visit) -> Response:
         """`GET /operator/organizations/credentials?offset=&organization=`."""
         page = await self._page(visit)
-        return self._acting.frame.negotiated(visit.request, "operating/credentials.html", page)
+        return self._frame.page(visit, "operating/credentials.html", page)
 
     async def offer(self, visit: Visit) -> Response:
         """`POST /operator/organizations/credentials`: offers a credential, and shows the link once.
@@ -167,11 +167,11 @@ class IssuingPages:
             Refused: `Code.INVALID`.
         """
         order = _order(visit.form)
-        act = Act("credential-offer", order.organization)
-        made = await self._acting.done(visit, act, lambda: self._issuing.offer(order))
-        assert isinstance(made, MadeOffer), "an offer that was made"
+        made = await self._frame.carry_out(
+            visit, "credential-offer", order.organization, lambda: self._issuing.offer(order)
+        )
         page = msgspec.structs.replace(await self._page(visit), made=made)
-        return self._acting.frame.response(visit.request, "operating/credentials.html", page)
+        return self._frame.response(visit, "operating/credentials.html", page)
 
     async def _withdraw(self, visit: Visit) -> None:
         await self._issuing.withdraw(id_of(visit))
@@ -180,7 +180,7 @@ class IssuingPages:
         async def deed(visit: Visit) -> None:
             await self._issuing.set_status(id_of(visit), status)
 
-        return self._acting.button(Button(f"credential-{name}", deed, _to_credentials))
+        return asking(self._frame, Button(f"credential-{name}", deed, _to_credentials))
 
     async def _page(self, visit: Visit) -> CredentialsPage:
         offset = number(visit.request, "offset")
@@ -193,7 +193,7 @@ class IssuingPages:
             powers="\n".join(USUAL_POWERS),
             organization=visit.request.query_params.get("organization", "")[:256],
             csrf=visit.person.csrf,
-            places=self._acting.places,
+            places=self._frame.places,
         )
 
 

@@ -16,9 +16,10 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Visit
-from hansa.portal.operators.marketplace.acting import BUTTON, Acting, Button, field, id_of
+from hansa.portal.operators.marketplace.acting import BUTTON, Button, asking, field, id_of
 from hansa.portal.operators.marketplace.issuing import CredentialRow
 from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, one_of, turning
+from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/organizations"
@@ -137,29 +138,29 @@ class OrganizationPages:
     """The handlers.
 
     Args:
-        acting: Makes pages and buttons.
+        frame: Of pages for operators.
         organizations: Is question.
     """
 
-    def __init__(self, acting: Acting, organizations: Organizations) -> None:
-        self._acting = acting
+    def __init__(self, frame: OperatorFrame, organizations: Organizations) -> None:
+        self._frame = frame
         self._organizations = organizations
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
-        page, button = self._acting.page, self._acting.button
+        frame, guarded = self._frame, self._frame.guarded
         add = Button("access-remove", self._exclude, _to_excluded, _party, FIELDS)
         end = Button("access-readmit", self._readmit, _to_excluded, _party, FIELDS)
         approve = Button("organization-approve", self._approve, _to_one)
         remove = Button("organization-remove", self._remove, _to_one)
         return [
-            Route("/operator/organizations", page(self.organizations)),
-            Route("/operator/organizations/excluded", page(self.excluded)),
-            Route("/operator/organizations/excluded/add", button(add), methods=BUTTON),
-            Route("/operator/organizations/excluded/end", button(end), methods=BUTTON),
-            Route("/operator/organizations/{id}", page(self.organization)),
-            Route("/operator/organizations/{id}/approve", button(approve), methods=BUTTON),
-            Route("/operator/organizations/{id}/remove", button(remove), methods=BUTTON),
+            Route("/operator/organizations", guarded(self.organizations)),
+            Route("/operator/organizations/excluded", guarded(self.excluded)),
+            Route("/operator/organizations/excluded/add", asking(frame, add), methods=BUTTON),
+            Route("/operator/organizations/excluded/end", asking(frame, end), methods=BUTTON),
+            Route("/operator/organizations/{id}", guarded(self.organization)),
+            Route("/operator/organizations/{id}/approve", asking(frame, approve), methods=BUTTON),
+            Route("/operator/organizations/{id}/remove", asking(frame, remove), methods=BUTTON),
         ]
 
     async def organizations(self, visit: Visit) -> Response:
@@ -169,9 +170,9 @@ class OrganizationPages:
         rows = await self._organizations.registered(state, ROWS + 1, offset)
         turned = turning(PATH, {"state": state}, offset, len(rows))
         page = OrganizationsPage(
-            state, self._organizations.terms, rows[:ROWS], turned, places=self._acting.places
+            state, self._organizations.terms, rows[:ROWS], turned, places=self._frame.places
         )
-        return self._acting.frame.negotiated(request, "operating/organizations.html", page)
+        return self._frame.page(visit, "operating/organizations.html", page)
 
     async def organization(self, visit: Visit) -> Response:
         """`GET /operator/organizations/{id}`.
@@ -183,8 +184,8 @@ class OrganizationPages:
         if one is None:
             raise Refused(Code.NOT_FOUND, "No such organisation has registered here.")
         credentials = await self._organizations.credentials(one.organization)
-        page = OrganizationPage(one, self._organizations.terms, credentials, places=self._acting.places)
-        return self._acting.frame.negotiated(visit.request, "operating/organization.html", page)
+        page = OrganizationPage(one, self._organizations.terms, credentials, places=self._frame.places)
+        return self._frame.page(visit, "operating/organization.html", page)
 
     async def excluded(self, visit: Visit) -> Response:
         """`GET /operator/organizations/excluded?offset=`."""
@@ -192,8 +193,8 @@ class OrganizationPages:
         every = sorted(self._organizations.excluded(), key=lambda one: (one.since, one.name), reverse=True)
         rows = tuple(every[offset : offset + ROWS + 1])
         turned = turning(EXCLUDED_PATH, {}, offset, len(rows))
-        page = ExcludedPage(rows[:ROWS], len(every), turned, places=self._acting.places)
-        return self._acting.frame.negotiated(visit.request, "operating/excluded.html", page)
+        page = ExcludedPage(rows[:ROWS], len(every), turned, places=self._frame.places)
+        return self._frame.page(visit, "operating/excluded.html", page)
 
     async def _approve(self, visit: Visit) -> None:
         await self._organizations.approve(id_of(visit))

@@ -16,8 +16,8 @@ from starlette.routing import BaseRoute, Route
 from hansa.core.access import READERS
 from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Visit
-from hansa.portal.operators.marketplace.acting import Acting
 from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, one_of, turning
+from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import OperatorPage
 
 DECISIONS_PATH: Final = "/operator/policies/decisions"
@@ -161,28 +161,28 @@ class PolicyPages:
     """The handlers.
 
     Args:
-        acting: Makes pages.
+        frame: Of pages for operators.
         policies: Are question.
     """
 
-    def __init__(self, acting: Acting, policies: PolicyReads) -> None:
-        self._acting = acting
+    def __init__(self, frame: OperatorFrame, policies: PolicyReads) -> None:
+        self._frame = frame
         self._policies = policies
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
-        page = self._acting.page
+        guarded = self._frame.guarded
         return [
-            Route("/operator/policies", page(self.policies)),
-            Route("/operator/policies/why", page(self.why)),
-            Route("/operator/policies/decisions", page(self.decisions)),
+            Route("/operator/policies", guarded(self.policies)),
+            Route("/operator/policies/why", guarded(self.why)),
+            Route("/operator/policies/decisions", guarded(self.decisions)),
         ]
 
     async def policies(self, visit: Visit) -> Response:
         """`GET /operator/policies`."""
         groups = self._policies.access(), self._policies.distribution()
-        page = PoliciesPage(*groups, places=self._acting.places)
-        return self._acting.frame.negotiated(visit.request, "operating/policies.html", page)
+        page = PoliciesPage(*groups, places=self._frame.places)
+        return self._frame.page(visit, "operating/policies.html", page)
 
     async def why(self, visit: Visit) -> Response:
         """`GET /operator/policies/why?id=&action=&organization=&powers=&role=`."""
@@ -193,8 +193,8 @@ class PolicyPages:
             except Refused as error:
                 fault = error.message
         examples = self._policies.examples()
-        page = WhyPage(question, decided, fault, examples, places=self._acting.places)
-        return self._acting.frame.negotiated(visit.request, "operating/why.html", page)
+        page = WhyPage(question, decided, fault, examples, places=self._frame.places)
+        return self._frame.page(visit, "operating/why.html", page)
 
     async def decisions(self, visit: Visit) -> Response:
         """`GET /operator/policies/decisions?organization=&offset=`."""
@@ -202,8 +202,8 @@ class PolicyPages:
         organization = _text(visit, "organization")
         rows = await self._policies.decisions(organization, ROWS + 1, offset)
         turned = turning(DECISIONS_PATH, {"organization": organization}, offset, len(rows))
-        page = DecisionsPage(organization, rows[:ROWS], turned, places=self._acting.places)
-        return self._acting.frame.negotiated(visit.request, "operating/decisions.html", page)
+        page = DecisionsPage(organization, rows[:ROWS], turned, places=self._frame.places)
+        return self._frame.page(visit, "operating/decisions.html", page)
 
 
 def _question(visit: Visit) -> PolicyQuestion:

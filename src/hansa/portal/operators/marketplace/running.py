@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hansa.portal.frame.people import Visit
-from hansa.portal.operators.marketplace.acting import Acting
+from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import OperatorPage
 
 
@@ -172,34 +172,34 @@ class RunningPages:
     """The handlers.
 
     Args:
-        acting: Makes pages.
+        frame: Of pages for operators.
         reads: Knows how the marketplace does.
     """
 
-    def __init__(self, acting: Acting, reads: RunningReads) -> None:
-        self._acting = acting
+    def __init__(self, frame: OperatorFrame, reads: RunningReads) -> None:
+        self._frame = frame
         self._reads = reads
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
-        page = self._acting.page
+        guarded = self._frame.guarded
         return [
-            Route("/operator/storage", page(self.storage)),
-            Route("/operator/jobs", page(self.jobs)),
-            Route("/operator/health", page(self.health)),
+            Route("/operator/storage", guarded(self.storage)),
+            Route("/operator/jobs", guarded(self.jobs)),
+            Route("/operator/health", guarded(self.health)),
         ]
 
     async def storage(self, visit: Visit) -> Response:
         """`GET /operator/storage`."""
-        page = StoragePage(await self._reads.storage(), places=self._acting.places)
-        return self._acting.frame.negotiated(visit.request, "operating/storage.html", page)
+        page = StoragePage(await self._reads.storage(), places=self._frame.places)
+        return self._frame.page(visit, "operating/storage.html", page)
 
     async def jobs(self, visit: Visit) -> Response:
         """`GET /operator/jobs`."""
-        page = JobsPage(await self._reads.jobs(), self._reads.tasks(), places=self._acting.places)
-        return self._acting.frame.negotiated(visit.request, "operating/jobs.html", page)
+        page = JobsPage(await self._reads.jobs(), self._reads.tasks(), places=self._frame.places)
+        return self._frame.page(visit, "operating/jobs.html", page)
 
     async def health(self, visit: Visit) -> Response:
         """`GET /operator/health`."""
-        page = HealthPage(await self._reads.health(), places=self._acting.places)
-        return self._acting.frame.negotiated(visit.request, "operating/health.html", page)
+        page = HealthPage(await self._reads.health(), places=self._frame.places)
+        return self._frame.page(visit, "operating/health.html", page)

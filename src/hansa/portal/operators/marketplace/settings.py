@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.portal.frame.people import Visit
-from hansa.portal.operators.marketplace.acting import Acting
 from hansa.portal.operators.marketplace.paging import one_of
+from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import OperatorPage
 
 SOURCES: Final = ("file", "environment", "default")
@@ -98,17 +98,17 @@ class SettingsPages:
     """The handler.
 
     Args:
-        acting: Makes pages.
+        frame: Of pages for operators.
         reads: Knows the settings.
     """
 
-    def __init__(self, acting: Acting, reads: SettingsReads) -> None:
-        self._acting = acting
+    def __init__(self, frame: OperatorFrame, reads: SettingsReads) -> None:
+        self._frame = frame
         self._reads = reads
 
     def routes(self) -> list[BaseRoute]:
         """The one."""
-        return [Route("/operator/settings", self._acting.page(self.settings))]
+        return [Route("/operator/settings", self._frame.guarded(self.settings))]
 
     async def settings(self, visit: Visit) -> Response:
         """`GET /operator/settings?source=&text=`."""
@@ -130,6 +130,6 @@ class SettingsPages:
             fault = error.message
         page = SettingsPage(
             *(source, text, shown, clients, fault, await self._reads.keys(), self._reads.key_ids()),
-            places=self._acting.places,
+            places=self._frame.places,
         )
-        return self._acting.frame.negotiated(request, "operating/settings.html", page)
+        return self._frame.page(visit, "operating/settings.html", page)

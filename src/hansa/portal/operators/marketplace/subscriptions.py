@@ -16,10 +16,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hansa.core.errors import Code, Refused
-from hansa.portal.frame.acts import Act
 from hansa.portal.frame.people import Visit
-from hansa.portal.operators.marketplace.acting import BUTTON, Acting, Button, field, id_of
+from hansa.portal.operators.marketplace.acting import BUTTON, Button, asking, field, id_of
 from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, one_of, turning
+from hansa.portal.operators.operator_frame import OperatorFrame
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/subscriptions"
@@ -142,27 +142,27 @@ class SubscriptionPages:
     """The handlers.
 
     Args:
-        acting: Makes pages and buttons.
+        frame: Of pages for operators.
         listeners: Are shown.
     """
 
-    def __init__(self, acting: Acting, listeners: Listeners) -> None:
-        self._acting = acting
+    def __init__(self, frame: OperatorFrame, listeners: Listeners) -> None:
+        self._frame = frame
         self._listeners = listeners
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
-        page, button = self._acting.page, self._acting.button
+        frame, guarded = self._frame, self._frame.guarded
         resend = Button("subscription-resend", self._resend, _to_one, fields=("event_id",))
         resume = Button("subscription-resume", self._resume, _to_one)
         remove = Button("subscription-remove", self._remove, _to_list)
         return [
-            Route("/operator/subscriptions", page(self.subscriptions)),
-            Route("/operator/subscriptions/{id}", page(self.subscription)),
-            Route("/operator/subscriptions/{id}/resend", button(resend), methods=BUTTON),
-            Route("/operator/subscriptions/{id}/resume", button(resume), methods=BUTTON),
-            Route("/operator/subscriptions/{id}/remove", button(remove), methods=BUTTON),
-            Route("/operator/subscriptions/{id}/test", page(self.test), methods=["POST"]),
+            Route("/operator/subscriptions", guarded(self.subscriptions)),
+            Route("/operator/subscriptions/{id}", guarded(self.subscription)),
+            Route("/operator/subscriptions/{id}/resend", asking(frame, resend), methods=BUTTON),
+            Route("/operator/subscriptions/{id}/resume", asking(frame, resume), methods=BUTTON),
+            Route("/operator/subscriptions/{id}/remove", asking(frame, remove), methods=BUTTON),
+            Route("/operator/subscriptions/{id}/test", guarded(self.test), methods=["POST"]),
         ]
 
     async def subscriptions(self, visit: Visit) -> Response:
@@ -171,8 +171,8 @@ class SubscriptionPages:
         state, offset = one_of(request, "state", STATES), number(request, "offset")
         rows, total = await self._listeners.page(state, ROWS + 1, offset)
         turned = turning(PATH, {"state": state}, offset, len(rows))
-        page = SubscriptionsPage(state, total, rows[:ROWS], turned, places=self._acting.places)
-        return self._acting.frame.negotiated(request, "operating/subscriptions.html", page)
+        page = SubscriptionsPage(state, total, rows[:ROWS], turned, places=self._frame.places)
+        return self._frame.page(visit, "operating/subscriptions.html", page)
 
     async def subscription(self, visit: Visit) -> Response:
         """`GET /operator/subscriptions/{id}?offset=`.
@@ -181,17 +181,14 @@ class SubscriptionPages:
             Refused: `Code.NOT_FOUND`.
         """
         page = await self._page(visit)
-        return self._acting.frame.negotiated(visit.request, "operating/subscription.html", page)
+        return self._frame.page(visit, "operating/subscription.html", page)
 
     async def test(self, visit: Visit) -> Response:
         """`POST /operator/subscriptions/{id}/test`: sends an event, and shows what became of it."""
         id = id_of(visit)
-        result = await self._acting.done(
-            visit, Act("subscription-test", id), lambda: self._listeners.test(id)
-        )
-        assert isinstance(result, TestResult), "an event was sent"
+        result = await self._frame.carry_out(visit, "subscription-test", id, lambda: self._listeners.test(id))
         page = msgspec.structs.replace(await self._page(visit), result=result)
-        return self._acting.frame.response(visit.request, "operating/subscription.html", page)
+        return self._frame.response(visit, "operating/subscription.html", page)
 
     async def _page(self, visit: Visit) -> ListenerPage:
         one = await self._listeners.one(id_of(visit))
@@ -200,7 +197,7 @@ class SubscriptionPages:
         offset = number(visit.request, "offset")
         rows, total = await self._listeners.dead_letters(one.id, ROWS + 1, offset)
         turned = turning(_to_one(visit), {}, offset, len(rows))
-        return ListenerPage(one, total, rows[:ROWS], turned, visit.person.csrf, places=self._acting.places)
+        return ListenerPage(one, total, rows[:ROWS], turned, visit.person.csrf, places=self._frame.places)
 
     async def _resend(self, visit: Visit) -> None:
         await self._listeners.resend(id_of(visit), field(visit, "event_id"))

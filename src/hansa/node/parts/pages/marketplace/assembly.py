@@ -30,7 +30,7 @@ from hansa.node.parts.replication import Replication
 from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
-from hansa.portal.operators.marketplace import Acting
+from hansa.portal.operators import OperatorFrame
 from hansa.portal.operators.marketplace.audit import AuditPages
 from hansa.portal.operators.marketplace.entities import EntityPages
 from hansa.portal.operators.marketplace.issuing import IssuingPages
@@ -69,7 +69,7 @@ def marketplace_pages(pages: Portal, parts: MarketplaceParts) -> list[BaseRoute]
         *(parts.settings, parts.context.store),
         *(parts.identity, parts.replication),
     )
-    acting = Acting(pages.frame, identity.people, pages.acts, PLACES)
+    frame = OperatorFrame(pages.frame, identity.people, pages.acts, PLACES)
     organizations = StoredOrganizations(store, parts.onboarding, identity.endings, identity.sessions)
     explaining = ExplainApi(parts.context, parts.rights.rights)
     distribution = replication.policy, replication.watch
@@ -79,12 +79,12 @@ def marketplace_pages(pages: Portal, parts: MarketplaceParts) -> list[BaseRoute]
     known = replication.control, replication.policy, parts.registry
     entities = KnownEntities(settings.did, store, pages.origins, *known)
     return [
-        *IssuingPages(acting, StoredIssuing(store, parts.issuer, settings.endpoint)).routes(),
-        *OrganizationPages(acting, organizations).routes(),
-        *PolicyPages(acting, policies).routes(),
-        *AuditPages(acting, StoredAudit(store, settings.did)).routes(),
-        *EntityPages(acting, entities).routes(),
-        *SubscriptionPages(acting, StoredListeners(parts.context)).routes(),
-        *SettingsPages(acting, SettingsInForce(settings, parts.registry)).routes(),
-        *RunningPages(acting, RunningMarketplace(settings, parts.context, *parts.running)).routes(),
+        *IssuingPages(frame, StoredIssuing(store, parts.issuer, settings.endpoint)).routes(),
+        *OrganizationPages(frame, organizations).routes(),
+        *PolicyPages(frame, policies).routes(),
+        *AuditPages(frame, StoredAudit(store, settings.did)).routes(),
+        *EntityPages(frame, entities).routes(),
+        *SubscriptionPages(frame, StoredListeners(parts.context)).routes(),
+        *SettingsPages(frame, SettingsInForce(settings, parts.registry)).routes(),
+        *RunningPages(frame, RunningMarketplace(settings, parts.context, *parts.running)).routes(),
     ]
