@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Final, Protocol
-from urllib.parse import urlencode
 
 import msgspec
 from starlette.responses import Response
@@ -18,6 +17,7 @@ from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Visit
 from hansa.portal.operators.operator_frame import OperatorFrame, requested_number
+from hansa.portal.operators.paging import address
 from hansa.portal.operators.places import OperatorPage
 
 EVENTS_PATH: Final = "/operator/events"
@@ -51,13 +51,12 @@ class EventChoice(msgspec.Struct, frozen=True):
 
     def query(self) -> dict[str, str]:
         """As `/league/v1/events/stream` takes it."""
-        fields = {
+        return {
             "type" if self.names_an_event else "entityType": self.type,
             "issuer": self.issuer,
             "entity": self.entity,
             "from": self.since,
         }
-        return {name: value for name, value in fields.items() if value}
 
 
 class ShownEvent(msgspec.Struct, frozen=True):
@@ -175,15 +174,16 @@ class EventsPages:
         is_last = page.scanned_to >= page.last_position
         first = page.events[0].position if page.events else page.scanned_to + 1
         is_older_known = choice.is_everything and first > 1
-        query = choice.query()
         shown = EventListPage(
             places=self._frame.places,
             choice=choice,
             page=page,
             issuers=self._events.issuers(),
-            stream=_address(STREAM_PATH, query, page.scanned_to) if is_last and not choice.until else "",
+            stream=_address(STREAM_PATH, choice.query(), page.scanned_to)
+            if is_last and not choice.until
+            else "",
             older=_address(EVENTS_PATH, {}, max(first - 1 - PAGE_SIZE, 0)) if is_older_known else "",
-            newer="" if is_last else _address(EVENTS_PATH, _own_query(choice), page.scanned_to),
+            newer="" if is_last else _address(EVENTS_PATH, msgspec.structs.asdict(choice), page.scanned_to),
         )
         return self._frame.page(visit, "league/events.html", shown)
 
@@ -199,11 +199,7 @@ class EventsPages:
 
 
 def _address(path: str, query: dict[str, str], after: int) -> str:
-    return f"{path}?{urlencode({**query, 'after': str(after)})}"
-
-
-def _own_query(choice: EventChoice) -> dict[str, str]:
-    return {name: value for name, value in msgspec.structs.asdict(choice).items() if value}
+    return address(path, {**query, "after": str(after)})
 
 
 def _choice(visit: Visit) -> EventChoice:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from typing import Final, Protocol
-from urllib.parse import urlencode
 
 import msgspec
 from starlette.responses import Response
@@ -15,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Visit, see
 from hansa.portal.operators.operator_frame import OperatorFrame, requested_choice, requested_number
+from hansa.portal.operators.paging import address
 from hansa.portal.operators.places import OperatorPage
 
 PAGE_SIZE: Final = 100
@@ -144,8 +144,7 @@ class ReplicationPages:
             lambda: self._replicas.retry(RETRIED[state], origin or None, entity or None),
         )
         fields = {"state": state, "origin": origin, "entity": entity, "retried": str(count)}
-        query = urlencode({name: value for name, value in fields.items() if value})
-        return see(f"{REPLICATION_PATH}?{query}")
+        return see(address(REPLICATION_PATH, fields))
 
     def _origin(self, did: str) -> str:
         if did and all(did != known for known, _ in self._replicas.origins()):

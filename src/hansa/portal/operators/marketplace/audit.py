@@ -16,8 +16,8 @@ from starlette.routing import BaseRoute, Route
 from hansa.core.audit import AuditKind
 from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Visit
-from hansa.portal.operators.marketplace.paging import address, number, one_of
-from hansa.portal.operators.operator_frame import OperatorFrame
+from hansa.portal.operators.operator_frame import OperatorFrame, requested_choice
+from hansa.portal.operators.paging import address, number
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/audit"
@@ -109,15 +109,14 @@ class AuditPages:
     async def records(self, visit: Visit) -> Response:
         """`GET /operator/audit?kind=&who=&before=`."""
         request = visit.request
-        kind, before = one_of(request, "kind", KINDS), number(request, "before")
+        kind, before = requested_choice(visit, "kind", ("", *KINDS)), number(request, "before")
         who = request.query_params.get("who", "").strip()
         if len(who) > WHO_MAX_CHARS:
             raise Refused(Code.INVALID, f"who has {WHO_MAX_CHARS} characters at most.")
         rows = await self._audit.page(kind, who, before)
         older = None
         if rows.next_before is not None:
-            query = {"kind": kind, "who": who, "before": str(rows.next_before)}
-            older = address(PATH, {name: value for name, value in query.items() if value})
+            older = address(PATH, {"kind": kind, "who": who, "before": str(rows.next_before)})
         chain = await self._audit.chain()
         page = AuditPage(kind, who, rows.records, older, chain, places=self._frame.places)
         return self._frame.page(visit, "operating/audit.html", page)

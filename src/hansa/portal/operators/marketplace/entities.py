@@ -17,8 +17,8 @@ from hansa.core.errors import Code, Refused
 from hansa.portal.catalogue.origins import AnnouncedVersion
 from hansa.portal.frame.people import Visit, see
 from hansa.portal.operators.marketplace.acting import id_of
-from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, turning
 from hansa.portal.operators.operator_frame import OperatorFrame
+from hansa.portal.operators.paging import ROWS, Turning, number, turning
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/entities"

@@ -17,8 +17,8 @@ from hansa.core.errors import Code, Refused
 from hansa.identity.issuing import MandateOrder, power_of
 from hansa.portal.frame.people import FormFields, Handler, Visit
 from hansa.portal.operators.marketplace.acting import BUTTON, Button, asking, id_of
-from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, turning
 from hansa.portal.operators.operator_frame import OperatorFrame
+from hansa.portal.operators.paging import ROWS, Turning, number, turning
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/organizations/credentials"

@@ -18,8 +18,8 @@ from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Visit
 from hansa.portal.operators.marketplace.acting import BUTTON, Button, asking, field, id_of
 from hansa.portal.operators.marketplace.issuing import CredentialRow
-from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, one_of, turning
-from hansa.portal.operators.operator_frame import OperatorFrame
+from hansa.portal.operators.operator_frame import OperatorFrame, requested_choice
+from hansa.portal.operators.paging import ROWS, Turning, number, turning
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/organizations"
@@ -166,7 +166,7 @@ class OrganizationPages:
     async def organizations(self, visit: Visit) -> Response:
         """`GET /operator/organizations?state=&offset=`."""
         request = visit.request
-        state, offset = one_of(request, "state", STATES), number(request, "offset")
+        state, offset = requested_choice(visit, "state", ("", *STATES)), number(request, "offset")
         rows = await self._organizations.registered(state, ROWS + 1, offset)
         turned = turning(PATH, {"state": state}, offset, len(rows))
         page = OrganizationsPage(

@@ -16,8 +16,8 @@ from starlette.routing import BaseRoute, Route
 from hansa.core.access import READERS
 from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Visit
-from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, one_of, turning
-from hansa.portal.operators.operator_frame import OperatorFrame
+from hansa.portal.operators.operator_frame import OperatorFrame, requested_choice
+from hansa.portal.operators.paging import ROWS, Turning, number, turning
 from hansa.portal.operators.places import OperatorPage
 
 DECISIONS_PATH: Final = "/operator/policies/decisions"
@@ -208,11 +208,11 @@ class PolicyPages:
 
 def _question(visit: Visit) -> PolicyQuestion:
     request = visit.request
-    action = one_of(request, "action", (*ACCESS_ACTIONS, *DISTRIBUTION_ACTIONS)) or ACCESS_ACTIONS[0]
+    action = requested_choice(visit, "action", (*ACCESS_ACTIONS, *DISTRIBUTION_ACTIONS))
     powers = tuple(line for line in request.query_params.get("powers", "").split() if line)
     if len(powers) > POWERS_MAX or any(len(one) > TEXT_MAX_CHARS for one in powers):
         raise Refused(Code.INVALID, f"powers are {POWERS_MAX} at most.")
-    role = one_of(request, "role", ROLES)
+    role = requested_choice(visit, "role", ("", *ROLES))
     return PolicyQuestion(_text(visit, "id"), action, _text(visit, "organization"), powers, role)
 
 

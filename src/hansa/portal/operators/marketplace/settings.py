@@ -15,8 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.portal.frame.people import Visit
-from hansa.portal.operators.marketplace.paging import one_of
-from hansa.portal.operators.operator_frame import OperatorFrame
+from hansa.portal.operators.operator_frame import OperatorFrame, requested_choice
 from hansa.portal.operators.places import OperatorPage
 
 SOURCES: Final = ("file", "environment", "default")
@@ -113,7 +112,7 @@ class SettingsPages:
     async def settings(self, visit: Visit) -> Response:
         """`GET /operator/settings?source=&text=`."""
         request = visit.request
-        source = one_of(request, "source", SOURCES)
+        source = requested_choice(visit, "source", ("", *SOURCES))
         text = request.query_params.get("text", "").strip()
         if len(text) > TEXT_MAX_CHARS:
             raise Refused(Code.INVALID, f"text has {TEXT_MAX_CHARS} characters at most.")

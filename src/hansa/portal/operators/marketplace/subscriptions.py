@@ -18,8 +18,8 @@ from starlette.routing import BaseRoute, Route
 from hansa.core.errors import Code, Refused
 from hansa.portal.frame.people import Visit
 from hansa.portal.operators.marketplace.acting import BUTTON, Button, asking, field, id_of
-from hansa.portal.operators.marketplace.paging import ROWS, Turning, number, one_of, turning
-from hansa.portal.operators.operator_frame import OperatorFrame
+from hansa.portal.operators.operator_frame import OperatorFrame, requested_choice
+from hansa.portal.operators.paging import ROWS, Turning, number, turning
 from hansa.portal.operators.places import OperatorPage
 
 PATH: Final = "/operator/subscriptions"
@@ -168,7 +168,7 @@ class SubscriptionPages:
     async def subscriptions(self, visit: Visit) -> Response:
         """`GET /operator/subscriptions?state=&offset=`."""
         request = visit.request
-        state, offset = one_of(request, "state", STATES), number(request, "offset")
+        state, offset = requested_choice(visit, "state", ("", *STATES)), number(request, "offset")
         rows, total = await self._listeners.page(state, ROWS + 1, offset)
         turned = turning(PATH, {"state": state}, offset, len(rows))
         page = SubscriptionsPage(state, total, rows[:ROWS], turned, places=self._frame.places)

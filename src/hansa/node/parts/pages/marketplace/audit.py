@@ -17,7 +17,7 @@ from hansa.core.audit import AuditRecord, ChainStart, LogStart, export_line, ver
 from hansa.core.clock import rfc3339_at
 from hansa.core.errors import Refused
 from hansa.portal.operators.marketplace.audit import AuditRecords, AuditRow, ChainState
-from hansa.portal.operators.marketplace.paging import ROWS
+from hansa.portal.operators.paging import ROWS
 from hansa.replication.auditing.anchoring import stored_anchor
 from hansa.store import Store
 from hansa.store.tables import audit

@@ -28,22 +28,22 @@ def turning(path: str, retained: Mapping[str, str], offset: int, count: int) -> 
 
     Args:
         path: Of the list.
-        retained: Parameters that all its pages have; empty ones are left out.
+        retained: Parameters that all its pages have.
         offset: Of the first row here.
         count: Rows that were found from there on: one more than are shown when there is a further page.
     """
 
     def link(to: int) -> str:
-        query = {name: value for name, value in retained.items() if value}
-        return address(path, query | ({"offset": str(to)} if to else {}))
+        return address(path, {**retained, "offset": str(to) if to else ""})
 
     before = link(max(0, offset - ROWS)) if offset else None
     return Turning(before, link(offset + ROWS) if count > ROWS else None)
 
 
 def address(path: str, query: Mapping[str, str]) -> str:
-    """A path with a query."""
-    return f"{path}?{urlencode(query)}" if query else path
+    """A path with a query; parameters that are empty are left out."""
+    actual = {name: value for name, value in query.items() if value}
+    return f"{path}?{urlencode(actual)}" if actual else path
 
 
 def number(request: Request, name: str, default: int = 0) -> int:
@@ -58,15 +58,3 @@ def number(request: Request, name: str, default: int = 0) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 16) or int(text) > NUMBER_MAX:
         raise Refused(Code.INVALID, f"{name} is a number, from 0 on.")
     return int(text)
-
-
-def one_of(request: Request, name: str, choices: tuple[str, ...]) -> str:
-    """A choice of the query; empty when there is none.
-
-    Raises:
-        Refused: `Code.INVALID`.
-    """
-    text = request.query_params.get(name, "")
-    if text and text not in choices:
-        raise Refused(Code.INVALID, f"{name} is one of {', '.join(choices)}.")
-    return text
