@@ -11,7 +11,7 @@ import pytest
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.node.parts.pages.league.proposals import LeagueProposals
-from hansa.portal.operators.league.proposals import DesiredChange
+from hansa.portal.operators.league.proposals import DesiredChange, ProposalKind
 from hansa.pubsub.memory import MemoryBus, MemoryLedger
 from tests.contract.origins import NOW, Origin
 
@@ -72,6 +72,24 @@ async def test_the_form_offers_members_parameters_and_the_own_power(scene: Scene
 async def test_an_issuer_is_put_and_removed_by_json(scene: Scene) -> None:
     desired = DesiredChange("issuer", text='{"change": "issuer.remove", "did": "did:web:x.example"}')
     assert (await scene.pages.effect(desired)).effect.change == "issuer.remove"
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "change", "new"),
+    [
+        ("suspend", "", "member.status", "suspended"),
+        ("suspend", "0", "suspension", "may not publish for 1 h"),
+        ("suspend", "48", "suspension", "may not publish for 2 d"),
+        ("activate", "", "member.status", "active"),
+        ("remove", "", "member.status", "removed"),
+        ("power", "0", "validator.power", "voting power 0"),
+    ],
+)
+async def test_each_kind_about_a_member_changes_what_it_names(
+    scene: Scene, kind: ProposalKind, number: str, change: str, new: str
+) -> None:
+    effect = (await scene.pages.effect(DesiredChange(kind, scene.lubeck.did, number=number))).effect
+    assert (effect.change, effect.new) == (change, new)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -19,6 +19,7 @@ from hansa.core.governance.changes import (
     ParamSet,
     Suspension,
     ValidatorPower,
+    VotedStatus,
 )
 from hansa.core.governance.forms import LeagueChange
 from hansa.core.governance.possession import verify_candidacy
@@ -33,6 +34,7 @@ from hansa.portal.operators.league.proposals import (
     DesiredChange,
     FormChoices,
     LeagueProposal,
+    ProposalKind,
     ProposedEffect,
 )
 from hansa.pubsub.league.reports import voting_power
@@ -47,6 +49,10 @@ DAY_S: Final = 86_400
 HOUR_S: Final = 3600
 HOURS_MAX: Final = 366 * 24
 NUMBER_MAX: Final = 2**53 - 1
+STATUSES: Final[Mapping[ProposalKind, VotedStatus]] = MappingProxyType(
+    {"suspend": "suspended", "activate": "active", "remove": "removed"}
+)
+"""Of a member, that a vote on one of these kinds gives it."""
 
 
 class LeagueProposals:
@@ -154,13 +160,23 @@ def change_of(desired: DesiredChange, state: LeagueState, league: str) -> League
     Raises:
         Refused: `Code.INVALID`, saying what is wrong.
     """
-    if desired.kind in {"suspend", "activate", "remove", "power"} and state.member(desired.member) is None:
+    if desired.kind == "admit":
+        return _admission(desired, league)
+    if desired.kind == "param":
+        return _parameter(desired, state)
+    if desired.kind == "issuer":
+        return _issuer(desired.text)
+    if state.member(desired.member) is None:
         raise Refused(Code.INVALID, "Choose a member of the league.")
-    return _MAKERS[desired.kind](desired, state, league)
+    if desired.kind == "power":
+        return ValidatorPower(desired.member, _number(desired.number, "Voting power", POWER_MAX))
+    if desired.kind == "suspend" and desired.number:
+        hours = _number(desired.number, "The number of hours", HOURS_MAX)
+        return Suspension(desired.member, max(hours, 1) * HOUR_S)
+    return MemberStatusChange(desired.member, STATUSES[desired.kind])
 
 
-def _admit(desired: DesiredChange, state: LeagueState, league: str) -> LeagueChange:
-    del state
+def _admission(desired: DesiredChange, league: str) -> LeagueChange:
     text = desired.text
     if text.startswith("{"):
         text = str(_json(text).get("candidacy", ""))
@@ -173,39 +189,14 @@ def _admit(desired: DesiredChange, state: LeagueState, league: str) -> LeagueCha
     return MemberPut(text, _number(desired.number or "0", "Voting power", POWER_MAX))
 
 
-def _suspend(desired: DesiredChange, state: LeagueState, league: str) -> LeagueChange:
-    del state, league
-    if not desired.number:
-        return MemberStatusChange(desired.member, "suspended")
-    hours = _number(desired.number, "The number of hours", HOURS_MAX)
-    return Suspension(desired.member, max(hours, 1) * HOUR_S)
-
-
-def _activate(desired: DesiredChange, state: LeagueState, league: str) -> LeagueChange:
-    del state, league
-    return MemberStatusChange(desired.member, "active")
-
-
-def _remove(desired: DesiredChange, state: LeagueState, league: str) -> LeagueChange:
-    del state, league
-    return MemberStatusChange(desired.member, "removed")
-
-
-def _power(desired: DesiredChange, state: LeagueState, league: str) -> LeagueChange:
-    del state, league
-    return ValidatorPower(desired.member, _number(desired.number, "Voting power", POWER_MAX))
-
-
-def _param(desired: DesiredChange, state: LeagueState, league: str) -> LeagueChange:
-    del league
+def _parameter(desired: DesiredChange, state: LeagueState) -> LeagueChange:
     if desired.parameter not in {one.name for one in msgspec.structs.fields(type(state.params))}:
         raise Refused(Code.INVALID, "Choose a parameter of the league.")
     return ParamSet(desired.parameter, _number(desired.number, "The value", NUMBER_MAX))
 
 
-def _issuer(desired: DesiredChange, state: LeagueState, league: str) -> LeagueChange:
-    del state, league
-    content = _json(desired.text)
+def _issuer(text: str) -> LeagueChange:
+    content = _json(text)
     if "change" not in content:
         content = {"change": "issuer.put", "issuer": content}
     kind = content["change"]
@@ -232,17 +223,3 @@ def _number(text: str, what: str, most: int) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 16 or int(text) > most:
         raise Refused(Code.INVALID, f"{what} is a whole number from 0 to {most}.")
     return int(text)
-
-
-_MAKERS: Final[Mapping[str, Callable[[DesiredChange, LeagueState, str], LeagueChange]]] = MappingProxyType(
-    {
-        "admit": _admit,
-        "suspend": _suspend,
-        "activate": _activate,
-        "remove": _remove,
-        "power": _power,
-        "param": _param,
-        "issuer": _issuer,
-    }
-)
-"""By kind of proposal."""
