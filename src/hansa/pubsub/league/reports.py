@@ -5,13 +5,14 @@ Everything is derived from one `LeagueState`. What members wrote (names, notes) 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 import msgspec
 
 from hansa.core.errors import Code, Refused
-from hansa.core.governance.proposals import ChangeProposal, read_proposal
+from hansa.core.governance.forms import LeagueChange
+from hansa.core.governance.proposals import read_proposal
 from hansa.core.keys import PublicJwk
 from hansa.core.members import Member
 from hansa.pubsub.league.state import LeagueState
@@ -233,7 +234,7 @@ def _report(
         yes_power=sum(one.power for one in votes if one.choice == "yes"),
         no_power=sum(one.power for one in votes if one.choice == "no"),
         total_power=total_power,
-        needed_power=needed_power(proposal, state, total_power),
+        needed_power=needed_power(proposal.changes, state, total_power),
         votes=votes,
         missing=tuple(one.name for one in state.members if powers[one.did] and one.did not in voted),
     )
@@ -265,9 +266,9 @@ def _name(did: str, state: LeagueState) -> str:
     return "" if member is None else member.name
 
 
-def needed_power(proposal: ChangeProposal, state: LeagueState, total_power: int) -> int:
+def needed_power(changes: Iterable[LeagueChange], state: LeagueState, total_power: int) -> int:
     """The voting power that a proposal needs at least: more than the largest of its changes' thresholds."""
-    return threshold_sixtieths(proposal.changes, state.params) * total_power // SIXTIETHS + 1
+    return threshold_sixtieths(changes, state.params) * total_power // SIXTIETHS + 1
 
 
 def suspended_until(did: str, state: LeagueState) -> str | None:

@@ -37,13 +37,12 @@ from hansa.portal.operators.league.proposals import (
     ProposalKind,
     ProposedEffect,
 )
-from hansa.pubsub.league.reports import voting_power
+from hansa.pubsub.league.reports import needed_power, voting_power
 from hansa.pubsub.league.state import LeagueState
 from hansa.pubsub.league.texts import describe
 from hansa.pubsub.league.writing import base_of, expiry
 from hansa.pubsub.ledger.commitments.governance import LEAGUE
 from hansa.pubsub.ledger.results import RuleBroken
-from hansa.pubsub.ledger.rules.changes import SIXTIETHS, threshold_sixtieths
 
 DAY_S: Final = 86_400
 HOUR_S: Final = 3600
@@ -100,7 +99,7 @@ class LeagueProposals:
         state = await self._bus.for_strangers.league()
         change = change_of(desired, state, _league_id(state))
         self._base(change, state)
-        needed = threshold_sixtieths([change], state.params) * state.total_power // SIXTIETHS + 1
+        needed = needed_power([change], state, state.total_power)
         effect = msgspec.convert(describe(change, state), ChangeEffect, from_attributes=True)
         return ProposedEffect(effect, needed, state.total_power)
 
