@@ -57,13 +57,17 @@ class MemberRegistry:
         """All members, suspended ones too, as they were when the registry was last read."""
         return self._known
 
+    def known_member(self, did: str) -> Member | None:
+        """One of them; None when the registry did not have it."""
+        return _by_did(self._known, did)
+
     def others(self, *dids: str) -> tuple[Member, ...]:
         """The current members, without some: neither suspended nor former ones."""
         return tuple(one for one in self._known if one.is_current and one.did not in dids)
 
     def former_status(self, did: str) -> str | None:
         """How a member ceased to be one, `left` or `removed`; None of every other, and of strangers."""
-        member = _by_did(self._known, did)
+        member = self.known_member(did)
         return None if member is None or member.is_current else member.status
 
     def callers(self) -> tuple[Member, ...]:

@@ -364,7 +364,7 @@ class Retriever:
         try:
             return await self._registry.member(did)
         except Unavailable as error:
-            known = next((member for member in self._registry.known() if member.did == did), None)
+            known = self._registry.known_member(did)
             if known is None:
                 log.info("origin_not_known_yet", issuer=did, code=str(error.code))
             return known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,16 +18,6 @@ from hansa.pubsub.light.proxy import LightCall
 from hansa.pubsub.memory import MemoryBus, MemoryLedger
 from hansa.replication.registry import MemberRegistry
 from tests.contract.origins import NOW, Origin
-
-
-class Registry:
-    """The members of the scene."""
-
-    def __init__(self, *origins: Origin) -> None:
-        self._members = tuple(one.member for one in origins)
-
-    def known(self) -> Any:
-        return self._members
 
 
 class Commits:
@@ -65,9 +55,10 @@ class Scene:
 
     def __init__(self) -> None:
         self.lubeck, self.riga = Origin("lubeck"), Origin("riga")
-        self.ledger = MemoryLedger([self.lubeck.member, self.riga.member], ManualClock(NOW))
+        clock, members = ManualClock(NOW), [self.lubeck.member, self.riga.member]
+        self.ledger = MemoryLedger(members, clock)
         self.bus = MemoryBus(self.ledger)
-        self.registry = cast("MemberRegistry", Registry(self.lubeck, self.riga))
+        self.registry = MemberRegistry(self.bus, clock, members)
         self.events = BusEvents(self.bus, self.registry)
         self.addresses = [validator_address(one.member.validator_key) for one in (self.lubeck, self.riga)]
 

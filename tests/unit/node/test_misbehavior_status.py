@@ -15,9 +15,11 @@ from hansa.node.health import BlockProgress, Condition, HealthReporter
 from hansa.pubsub.ledger.commitments.stored import validator_address
 from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.pubsub.ledger_records import LedgerStatus, Misbehavior
+from hansa.pubsub.memory import MemoryBus, MemoryLedger
+from hansa.replication.registry import MemberRegistry
 from tests.contract.origins import Origin
 
-LUBECK, BERGEN = Origin("lubeck").member, Origin("bergen").member
+MEMBERS = LUBECK, BERGEN = Origin("lubeck").member, Origin("bergen").member
 ADDRESS, OTHER = (validator_address(member.validator_key) for member in (LUBECK, BERGEN))
 EVIDENCE = Misbehavior(ADDRESS, 7, "duplicate_vote", 9)
 STATUS = LedgerStatus(9, 1, "00", None, catching_up=False, peers=1, powers={ADDRESS: 0, OTHER: 10})
@@ -41,7 +43,7 @@ def reporter(status: LedgerStatus | None) -> HealthReporter:
     clock = ManualClock()
     parts: dict[str, Any] = {
         "ledger": SimpleNamespace(refresh=refresh),
-        "registry": SimpleNamespace(known=lambda: (LUBECK, BERGEN)),
+        "registry": MemberRegistry(MemoryBus(MemoryLedger(MEMBERS, clock)), clock, MEMBERS),
         "replication": SimpleNamespace(progress=progress),
         "guard": SimpleNamespace(status=SimpleNamespace(address=ADDRESS.upper(), is_observing=False)),
     }

@@ -157,7 +157,7 @@ class HealthReporter:
 
     async def _certificate_conditions(self) -> tuple[Condition, ...]:
         """Those of the certificates of our own keys; none while the ledger cannot be read."""
-        own = next((member for member in self._registry.known() if member.did == self._did), None)
+        own = self._registry.known_member(self._did)
         if own is None or not is_elsi(self._did):
             return ()
         try:

@@ -77,7 +77,7 @@ def _with_engine(
         return list(registry.others(settings.did))
 
     def me() -> Member | None:
-        return next((one for one in registry.known() if one.did == settings.did), None)
+        return registry.known_member(settings.did)
 
     guard = ValidatorGuard(Path(), others, settings.name, clock, entropy, settings.limits, log)
     children = Children(settings, genesis, others, bus, guard, me, environment, clock, state_sync)

@@ -39,7 +39,8 @@ class Searching:
         def origin_name(did: str) -> str | None:
             if did == HERE:
                 return name
-            return next((one.name for one in registry.known() if one.did == did), None)
+            member = registry.known_member(did)
+            return None if member is None else member.name
 
         self.search: Final = Search(context, self._index, self._follower.unindexed, origin_name)
         self._context = context

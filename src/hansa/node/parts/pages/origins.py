@@ -12,7 +12,6 @@ from hansa.core.certificates.certificate import read_certificate
 from hansa.core.clock import Clock
 from hansa.core.errors import HansaError
 from hansa.core.identifiers import entity_key
-from hansa.core.members import Member
 from hansa.core.trust.certificates import (
     CERTIFICATES,
     KeyCertificate,
@@ -76,7 +75,7 @@ class LedgerOrigins:
         """The name of a member; of this marketplace for None. Of a stranger, its DID."""
         if did is None or did == self._did:
             return self._name
-        member = self._member(did)
+        member = self._registry.known_member(did)
         return member.name if member is not None else did
 
     async def provenance(self, entity: Entity) -> Provenance:
@@ -89,7 +88,7 @@ class LedgerOrigins:
                 announced = await self._announced(place.position)
             except HansaError:
                 is_silent = True
-        member = self._member(did)
+        member = self._registry.known_member(did)
         return Provenance(
             member=self.name(did),
             did=did,
@@ -123,7 +122,7 @@ class LedgerOrigins:
 
     async def certificates(self, did: str) -> tuple[OriginCertificate, ...]:
         """The certificates of a member's keys; none while the ledger does not answer."""
-        member = self._member(did)
+        member = self._registry.known_member(did)
         now_ms = int(1000 * self._clock.now().timestamp())
         certificates = []
         for key in member.keys if member is not None else ():
@@ -165,9 +164,6 @@ class LedgerOrigins:
             announced = _version(events[0])
             self.cache.put(position, announced)
         return announced
-
-    def _member(self, did: str) -> Member | None:
-        return next((one for one in self._registry.known() if one.did == did), None)
 
 
 def _version(committed: CommittedEvent) -> AnnouncedVersion:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from hansa.core.batches import read_batch, verify_event
@@ -50,8 +48,7 @@ class BusEvents:
             return None
         event, proof = committed.event, committed.proof
         kid = str(read_batch(proof.jws)[1].kid)
-        endpoint = next((one.endpoint for one in self._registry.known() if one.did == event.issuer), None)
-        has_location = endpoint is not None and event.sealed is None
+        issuer = self._registry.known_member(event.issuer)
         problem = await self._problem(committed, kid)
         return EventDetails(
             shown=self._shown(committed),
@@ -66,9 +63,9 @@ class BusEvents:
             path=proof.path,
             is_verified=not problem,
             problem=problem,
-            location=entity_location(endpoint or "", event.entity.key, event.hashlink)
-            if has_location
-            else None,
+            location=None
+            if issuer is None or event.sealed is not None
+            else entity_location(issuer.endpoint, event.entity.key, event.hashlink),
         )
 
     def issuers(self) -> tuple[tuple[str, str], ...]:
@@ -106,20 +103,17 @@ class BusEvents:
         )
 
     def _listed(self, page: EventPage) -> EventList:
-        return EventList(tuple(self._all_shown(page.events)), page.scanned_to, page.last_position)
-
-    def _all_shown(self, events: Iterable[CommittedEvent]) -> Iterable[ShownEvent]:
-        return (self._shown(one) for one in events)
+        return EventList(tuple(map(self._shown, page.events)), page.scanned_to, page.last_position)
 
     def _shown(self, committed: CommittedEvent) -> ShownEvent:
         event = committed.event
-        name = next((one.name for one in self._registry.known() if one.did == event.issuer), event.issuer)
+        issuer = self._registry.known_member(event.issuer)
         return ShownEvent(
             committed.position,
             committed.height,
             committed.time,
             event.type,
-            name,
+            event.issuer if issuer is None else issuer.name,
             event.entity.key,
             event.entity.type,
             event.entity.version,

@@ -78,7 +78,7 @@ class LeagueMembers:
 
     async def member(self, did: str) -> MemberDetails | None:
         """See `MemberReads`."""
-        known = next((one for one in self._registry.known() if one.did == did), None)
+        known = self._registry.known_member(did)
         if known is None:
             return None
         peer = next((one for one in await self._peers.peers(dids=(did,)) if one.did == did), None)

@@ -71,7 +71,7 @@ class SettingsInForce:
 
     def key_ids(self) -> tuple[str, ...]:
         """Of the member's keys that the ledger has."""
-        own = next((one for one in self._registry.known() if one.did == self._did), None)
+        own = self._registry.known_member(self._did)
         return () if own is None else tuple(key.kid for key in own.keys)
 
 
