@@ -244,8 +244,11 @@ class RecordedEntities:
             EntityKeyRow(HOSTILE[0], "1" * 64, "riga", True),
         )
 
+    async def is_known(self, name: str) -> bool:
+        return name != "absent"
+
     async def one(self, name: str) -> EntityView | None:
-        return None if name == "absent" else ENTITY
+        return ENTITY if await self.is_known(name) else None
 
 
 LISTENER = ListenerRow(

@@ -132,6 +132,9 @@ class EntityReads(Protocol):
             Refused: `Code.INVALID`, when there is no such one.
         """
 
+    async def is_known(self, name: str, /) -> bool:
+        """Whether there is an entity with this identifier or ledger key."""
+
     async def one(self, name: str, /) -> EntityView | None:
         """An entity by its identifier or its ledger key; None: neither is known."""
 
@@ -162,7 +165,7 @@ class EntityPages:
         sought, type = (request.query_params.get(name, "").strip() for name in ("q", "type"))
         if max(len(sought), len(type)) > NAME_MAX_CHARS:
             raise Refused(Code.INVALID, f"q and type have {NAME_MAX_CHARS} characters at most.")
-        if sought and await self._entities.one(sought) is not None:
+        if sought and await self._entities.is_known(sought):
             return see(f"{PATH}/{quote(sought, safe=':')}")
         offset = number(request, "offset")
         rows = await self._entities.page(type, ROWS + 1, offset) if type else ()

@@ -67,17 +67,16 @@ class KnownEntities:
         entities = await self._store.entities(page.ids)
         return tuple(self._row(entities[id]) for id in page.ids if id in entities)
 
+    async def is_known(self, name: str) -> bool:
+        """Whether there is one."""
+        return await self._look_up(name) is not None
+
     async def one(self, name: str) -> EntityView | None:
         """An entity by its identifier or its ledger key."""
-        heads = await self._control.of_entity(name)
-        publication = await self._publication(name)
-        known = [one.entity_id for one in heads if one.entity_id]
-        entity_id = known[0] if known else name
-        if publication is not None:
-            entity_id = publication.entity_id
-        entity = await self._store.entity(entity_id)
-        if entity is None and publication is None and not heads:
+        known = await self._look_up(name)
+        if known is None:
             return None
+        entity_id, entity, publication, heads = known
         provenance = None if entity is None else await self._origins.provenance(entity)
         is_own = entity is None or entity.origin is None
         return EntityView(
@@ -94,6 +93,21 @@ class KnownEntities:
             history=() if entity is None else await self._origins.history(entity),
             receipt=None if provenance is None else provenance.receipt,
         )
+
+    async def _look_up(
+        self, name: str
+    ) -> tuple[str, Entity | None, Publication | None, tuple[HeadState, ...]] | None:
+        """What is known under a name: the identifier, and what the store has; None: nothing."""
+        heads = await self._control.of_entity(name)
+        publication = await self._publication(name)
+        named = [one.entity_id for one in heads if one.entity_id]
+        entity_id = named[0] if named else name
+        if publication is not None:
+            entity_id = publication.entity_id
+        entity = await self._store.entity(entity_id)
+        if entity is None and publication is None and not heads:
+            return None
+        return entity_id, entity, publication, heads
 
     async def _publication(self, name: str) -> Publication | None:
         if is_entity_key(name):
