@@ -157,7 +157,7 @@ class OrdersApi:
         limit = parameters.page_size(self._limits.list_limit_default)
         offset = parameters.number("offset", 0, 0, POSITION_MAX)
         issued = await issuing.credentials(self._store, limit, offset)
-        return json_response([_report(one) for one in issued], headers=NO_STORE)
+        return json_response([credential_report(one) for one in issued], headers=NO_STORE)
 
     async def set_status(self, request: Request) -> Response:
         """`PUT /oid4vci/credentials/{id}/status`.
@@ -168,7 +168,7 @@ class OrdersApi:
         require_operator(self._authenticate, request)
         requested = _read(await json_body(request, ORDER_SIZE_MAX_BYTES), StatusRequest)
         credential = await self._issuer.set_status(request.path_params["id"], requested.status)
-        return json_response(_report(credential), headers=NO_STORE)
+        return json_response(credential_report(credential), headers=NO_STORE)
 
 
 def offer_link(endpoint: str, reference: str) -> str:
@@ -184,7 +184,8 @@ def _read(body: bytes, type: type[T]) -> T:
         raise Refused(Code.INVALID, f"The body is not what is taken here: {error}.") from error
 
 
-def _report(one: IssuedCredential) -> CredentialReport:
+def credential_report(one: IssuedCredential) -> CredentialReport:
+    """What operators are shown of a credential."""
     return CredentialReport(
         one.id,
         one.configuration,

@@ -6,11 +6,11 @@ from typing import Final, get_args
 
 import msgspec
 
-from hansa.api.issuing.operators import OFFERS_SHOWN_MAX, offer_link
+from hansa.api.issuing.operators import OFFERS_SHOWN_MAX, credential_report, offer_link
 from hansa.core.clock import rfc3339_at
 from hansa.core.errors import Code, Refused
 from hansa.identity.endings import Endings
-from hansa.identity.issuing import STATUSES, CredentialIssuer, CredentialStatus, MandateOrder
+from hansa.identity.issuing import CredentialIssuer, CredentialStatus, MandateOrder
 from hansa.identity.onboarding import Onboarding
 from hansa.identity.sessions import BrowserSessions
 from hansa.portal.operators.marketplace.issuing import CredentialRow, MadeOffer, OfferRow
@@ -173,17 +173,7 @@ def _registered(one: Registration) -> RegisteredOrganization:
 
 
 def _credential(one: IssuedCredential) -> CredentialRow:
-    return CredentialRow(
-        one.id,
-        one.configuration,
-        one.organization,
-        one.organization_name,
-        one.holder,
-        one.email,
-        STATUSES[one.status],
-        _time(one.issued_ms),
-        _time(one.expires_ms),
-    )
+    return msgspec.convert(credential_report(one), CredentialRow, from_attributes=True)
 
 
 def _time(moment_ms: int) -> str:
