@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -39,6 +40,7 @@ from hansa.portal.providers.editing.forms.kinds import (
     BY_COLLECTION,
     OFFERING_FORM,
     REVIEW,
+    FormKind,
     FormStep,
     kind_named,
 )
@@ -148,12 +150,7 @@ class EditingPages:
             source = await self._entities.readable(visit.caller, kind.collection, sources["copy"])
             own = await self._choices.of(visit.caller, kind, NO_FIELDS)
             base = copied(source, frozenset(one.id for one in own.prices))
-
-            async def check(fields: dict[str, Any]) -> None:
-                fields = new_entity(fields, owner_of(visit.person))
-                await self._entities.dry_create(visit.caller, kind.collection, fields)
-
-            _, base = await violations_in(dict(base), check)
+            _, base = await violations_in(dict(base), partial(self._dry_create, visit, kind))
         texts = values_of(kind, base)
         if kind is OFFERING_FORM:
             if sources.get("specification"):
@@ -294,6 +291,10 @@ class EditingPages:
     async def _draft(self, visit: Visit) -> FormDraft:
         return await self._drafts.one(visit.caller, visit.request.path_params["id"])
 
+    async def _dry_create(self, visit: Visit, kind: FormKind, fields: dict[str, Any]) -> None:
+        entity = new_entity(fields, owner_of(visit.person))
+        await self._entities.dry_create(visit.caller, kind.collection, entity)
+
     async def _choices_of(self, visit: Visit, draft: FormDraft) -> ReferenceChoices:
         return await self._choices.of(visit.caller, kind_named(draft.kind), draft.base)
 
@@ -308,8 +309,7 @@ class EditingPages:
                 patch = merge_patch(draft.base, fields)
                 await self._entities.dry_change(visit.caller, draft.entity, patch, draft.version)
             else:
-                fields = new_entity(fields, owner_of(visit.person))
-                await self._entities.dry_create(visit.caller, kind.collection, fields)
+                await self._dry_create(visit, kind, fields)
 
         try:
             refusal, _ = await violations_in(made.fields, check)
