@@ -137,6 +137,12 @@ def test_the_pages_lead_to_forms_that_there_are() -> None:
     )
 
 
+def test_what_has_no_form_leads_to_no_page_that_would_not_be_there() -> None:
+    links = links_with("/provider/entities/{id}/edit", "/provider/entities/{id}/visibility")
+    assert links.of is not None
+    assert links.of("Category", "urn:x:1") == EntityLinks()
+
+
 def test_the_pages_lead_nowhere_where_nothing_is_written() -> None:
     links = links_with()
     assert links.of is not None

@@ -81,10 +81,10 @@ def editing_links(routes: Sequence[BaseRoute]) -> EditingLinks:
 
     def of(kind: Kind, entity_id: str) -> EntityLinks:
         form = BY_COLLECTION.get(kind)
+        if form is None:
+            return EntityLinks()
         edit = there(entity_path(entity_id, "/edit"), "/provider/entities/{id}/edit")
         visibility = there(entity_path(entity_id, "/visibility"), "/provider/entities/{id}/visibility")
-        if form is None:
-            return EntityLinks(visibility=visibility)
         copied = f"/provider/new/{form.name}?{urlencode({'copy': entity_id})}"
         return EntityLinks(edit, visibility, there(copied, "/provider/new/{kind}"))
 
