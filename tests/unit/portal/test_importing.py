@@ -113,6 +113,13 @@ async def test_a_record_with_the_identifier_of_something_of_ones_own_changes_it(
     assert (entity["name"], entity["brand"]) == ("Crane 2", "Lift")
 
 
+async def test_a_record_of_another_type_does_not_change_what_has_its_identifier(site: ProviderSite) -> None:
+    id = await site.finished("acme", await site.begun("acme", "specification", name="Crane"))
+    await send(site, json.dumps({"id": id, "@type": "ProductOffering", "name": "Not a crane"}).encode())
+    shown = await page(site)
+    assert (shown["good"], shown["refused"]) == (0, 1)
+
+
 async def test_what_is_somebody_elses_is_refused_in_the_report(site: ProviderSite) -> None:
     id = await site.finished("bolt", await site.begun("bolt", "specification", name="Bolts"))
     lines = [

@@ -120,7 +120,7 @@ class RowWriter:
 
     async def _check(self, row: ImportRow) -> ReportRow:
         kind, fields = self._entity(row)
-        name, version = text_in(fields, "name")[:200], await self._version(fields)
+        name, version = text_in(fields, "name")[:200], await self._version(kind, fields)
         if version is None:
             await self._entities.dry_create(self._caller, kind.collection, new_entity(fields, self._owner))
             return ReportRow(row.line, name, "create")
@@ -129,7 +129,7 @@ class RowWriter:
 
     async def _write(self, row: ImportRow) -> ReportRow:
         kind, fields = self._entity(row)
-        name, version = text_in(fields, "name")[:200], await self._version(fields)
+        name, version = text_in(fields, "name")[:200], await self._version(kind, fields)
         if version is None:
             entity, key = new_entity(fields, self._owner), f"{self._key} {row.line}"
             id = await self._entities.create(self._caller, kind.collection, entity, key)
@@ -137,16 +137,23 @@ class RowWriter:
         await self._entities.change(self._caller, fields["id"], _patch(fields), version)
         return ReportRow(row.line, name, "changed", id=fields["id"])
 
-    async def _version(self, fields: Fields) -> str | None:
-        """The version of the entity that a row is about; None: there is none yet."""
+    async def _version(self, kind: FormKind, fields: Fields) -> str | None:
+        """The version of the entity that a row is about; None: there is none yet.
+
+        Raises:
+            Refused: `Code.CONFLICT`, when it is of another type than the row.
+        """
         if not text_in(fields, "id"):
             return None
         try:
-            return (await self._entities.own(self._caller, text_in(fields, "id"))).version
+            stored = await self._entities.own(self._caller, text_in(fields, "id"))
         except Refused as error:
             if error.code is Code.NOT_FOUND:
                 return None
             raise
+        if stored.collection != kind.collection:
+            raise Refused(Code.CONFLICT, f"id: is that of a {stored.collection}, not of a {kind.collection}.")
+        return stored.version
 
     def _entity(self, row: ImportRow) -> tuple[FormKind, dict[str, Any]]:
         """The entity that a row says, and the form of its type.
