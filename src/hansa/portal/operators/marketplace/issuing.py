@@ -119,7 +119,7 @@ class IssuingPages:
 
     Args:
         frame: Of pages for operators.
-        issuing: Is question.
+        issuing: Offers and revokes credentials.
     """
 
     def __init__(self, frame: OperatorFrame, issuing: Issuing) -> None:

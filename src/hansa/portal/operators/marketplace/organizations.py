@@ -139,7 +139,7 @@ class OrganizationPages:
 
     Args:
         frame: Of pages for operators.
-        organizations: Is question.
+        organizations: Has them, and decides about them.
     """
 
     def __init__(self, frame: OperatorFrame, organizations: Organizations) -> None:

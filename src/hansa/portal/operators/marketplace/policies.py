@@ -57,7 +57,7 @@ class PoliciesPage(OperatorPage, frozen=True):
 
 
 class PolicyShown(msgspec.Struct, frozen=True):
-    """A policy, and whether it applies to what was question."""
+    """A policy, and whether it applies to what was asked."""
 
     name: str
     effect: str
@@ -102,7 +102,7 @@ class WhyPage(OperatorPage, frozen=True):
 
     question: PolicyQuestion
     decided: PolicyAnswer | None
-    """None: nothing was question."""
+    """None: nothing was asked."""
     fault: str
     """Why there is no answer."""
     examples: tuple[Example, ...]
@@ -162,7 +162,7 @@ class PolicyPages:
 
     Args:
         frame: Of pages for operators.
-        policies: Are question.
+        policies: Are shown and asked.
     """
 
     def __init__(self, frame: OperatorFrame, policies: PolicyReads) -> None:
