@@ -9,6 +9,7 @@ the next process begins with a copy of what was on the disk at that moment.
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -63,7 +64,7 @@ for nothing, some million times a month."""
 @lru_cache(1)
 def models() -> Models:
     """The models, which all members share; the catalogue and orders are served, so that starts are quick."""
-    served = load()
+    served = copy.copy(load())
     served.apis = tuple(api for api in served.apis if api.id in SERVED_APIS)
     return served
 
