@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from typing import Any, Final
+from urllib.parse import unquote, urlencode, urlsplit
 
 import msgspec
 
@@ -16,6 +16,9 @@ Application = Callable[
 ]
 
 
+FORM: Final = "application/x-www-form-urlencoded"
+Fields = Mapping[str, str | Sequence[str]] | Sequence[tuple[str, str]]
+"""Of a form; one of them may come several times."""
 COOKIE = b"set-cookie"
 """The one header that may come several times; a line each."""
 
@@ -111,6 +114,13 @@ class AsgiClient:
     async def post(self, target: str, json: Any = msgspec.UNSET, **options: Any) -> Response:
         """POST."""
         return await self.request("POST", target, json, **options)
+
+    async def post_form(
+        self, target: str, fields: Fields, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """POST of a form."""
+        body = urlencode(fields, doseq=True).encode()
+        return await self.post(target, body=body, headers={"content-type": FORM, **(headers or {})})
 
     async def patch(self, target: str, json: Any = msgspec.UNSET, **options: Any) -> Response:
         """PATCH."""

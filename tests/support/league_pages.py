@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlencode
 
 from starlette.routing import Route
 
@@ -12,7 +11,7 @@ from hansa.core.errors import Code, Refused
 from hansa.node.http.application import rest_application
 from hansa.portal import Branding, Frame
 from hansa.portal.frame.acts import Act
-from hansa.portal.frame.people import FORM, People
+from hansa.portal.frame.people import People
 from hansa.portal.operators import OperatorFrame
 from hansa.portal.operators.league import PATHS, LeaguePages, LeagueSources
 from hansa.portal.operators.league.events import (
@@ -423,7 +422,5 @@ class LeagueSite:
 
     async def post(self, path: str, fields: dict[str, str]) -> Response:
         """A form of the operator."""
-        body = urlencode({**fields, "csrf": CSRF}).encode()
-        return await self.client.post(
-            path, body=body, headers={**as_person(OPERATOR), "content-type": FORM, "accept": "text/html"}
-        )
+        headers = {**as_person(OPERATOR), "accept": "text/html"}
+        return await self.client.post_form(path, {**fields, "csrf": CSRF}, headers)

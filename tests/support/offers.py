@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from hansa.business.models import Models
 from hansa.business.models.lifecycles import load_lifecycles
@@ -15,7 +15,7 @@ from hansa.node.parts.pages.acts import StoredActs
 from hansa.node.parts.pages.offers.orders import StoredSellerOrders
 from hansa.node.parts.pages.offers.own import StoredOwnCatalogue
 from hansa.portal import Branding, Frame, error_page
-from hansa.portal.frame.people import FORM, Person
+from hansa.portal.frame.people import Person
 from hansa.portal.providers.offers.elsewhere.sights import LeagueSights
 from hansa.portal.providers.offers.routes import OfferPages
 from hansa.replication.conditions.policy import DistributionPolicy
@@ -94,9 +94,7 @@ class Offers:
 
     async def sent(self, name: str, path: str, *fields: tuple[str, str], csrf: str = CSRF) -> Response:
         """What comes of a form."""
-        body = urlencode([("csrf", csrf), *fields]).encode()
-        headers = {"content-type": FORM, **HTML}
-        return await self.as_(name).request("POST", path, body=body, headers=headers)
+        return await self.as_(name).post_form(path, [("csrf", csrf), *fields], HTML)
 
     async def changed(self, name: str, action: str, *entities: dict[str, Any]) -> Any:
         """What came of changing entities, as the pages do it: asked for, confirmed, done."""

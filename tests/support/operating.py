@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import urlencode
 
 from hansa.identity.principal import Principal
 from tests.support.asgi import AsgiClient, Response
@@ -37,9 +36,7 @@ class Browser(NamedTuple):
     async def sends(self, path: str, fields: dict[str, str], *, page: str) -> Response:
         """The answer to a form of a page."""
         (csrf, *_) = re.findall(r'name="csrf" value="([^"]+)"', await self.shows(page))
-        headers = {"content-type": "application/x-www-form-urlencoded", "origin": ENDPOINT}
-        body = urlencode({"csrf": csrf, **fields}).encode()
-        return await self.client.request("POST", path, body=body, headers=headers)
+        return await self.client.post_form(path, {"csrf": csrf, **fields}, {"origin": ENDPOINT})
 
 
 async def browser_of(whole: Whole, principal: Principal) -> Browser:

@@ -237,8 +237,7 @@ class Provided:
 
     async def post(self, path: str, form: Mapping[str, str], **headers: str) -> Response:
         """The answer to a form."""
-        sent = {"content-type": "application/x-www-form-urlencoded", **headers}
-        return await self.client.post(path, body=urlencode(form).encode(), headers=sent)
+        return await self.client.post_form(path, form, headers)
 
     async def token(self, form: Mapping[str, str | None], **headers: str) -> Response:
         """The answer of the token endpoint; a parameter of None is left out."""

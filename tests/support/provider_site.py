@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,11 +20,11 @@ from hansa.portal import Branding, Frame, error_page
 from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.frame.assets import ASSETS_PATH
 from hansa.portal.frame.languages import Catalogues
-from hansa.portal.frame.people import FORM, People, Person
+from hansa.portal.frame.people import People, Person
 from hansa.store import EntityDraft
 from tests.support.asgi import AsgiClient, Response
 from tests.support.business import DID, Business, open_business
-from tests.support.people import CSRF, PERSON_HEADER, RecordedPeople
+from tests.support.people import CSRF, RecordedPeople, as_person
 from tests.support.rights import ACME, ALL_POWERS, BOLT, CALLERS, CITY, RightsBusiness, party
 from tests.support.site import RecordedOrigins
 
@@ -90,10 +89,7 @@ class ProviderSite:
         self, who: str | None, path: str, fields: Mapping[str, str | Sequence[str]], accept: str = ACCEPT
     ) -> Response:
         """What comes of a form."""
-        body = urlencode({"csrf": CSRF, **fields}, doseq=True).encode()
-        return await self.client.post(
-            path, body=body, headers={**_headers(who, accept), "content-type": FORM}
-        )
+        return await self.client.post_form(path, {"csrf": CSRF, **fields}, _headers(who, accept))
 
     async def begun(self, who: str, kind: str, **fields: str) -> str:
         """The path of a new draft, without its step."""
@@ -163,4 +159,4 @@ async def open_provider_site(
 
 
 def _headers(who: str | None, accept: str) -> dict[str, str]:
-    return {"accept": accept, **({PERSON_HEADER: who} if who else {})}
+    return {"accept": accept, **(as_person(who) if who else {})}

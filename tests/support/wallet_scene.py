@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -46,7 +46,6 @@ from tests.support.wallets import ENDPOINT as MARKET
 from tests.support.wallets import Scene, response_code
 
 Change = Callable[[HttpResponse], HttpResponse]
-FORM: Final = "application/x-www-form-urlencoded"
 OFFER: Final = "openid-credential-offer://?credential_offer_uri="
 
 
@@ -140,10 +139,8 @@ class WalletScene:
         cookie = {"cookie": (await self.logins.login(principal)).decode()}
         page = await self.browser.get(address.removeprefix(ISSUER), headers=cookie)
         fields = dict(page.json()["fields"]) | changes
-        headers = {**cookie, "content-type": FORM, "origin": LOGIN_ENDPOINT}
-        return await self.browser.request(
-            "POST", "/oid4vci/authorize", body=urlencode(fields).encode(), headers=headers
-        )
+        headers = {**cookie, "origin": LOGIN_ENDPOINT}
+        return await self.browser.post_form("/oid4vci/authorize", fields, headers)
 
     # -- logging in --------------------------------------------------------------------------------------------
 

@@ -146,7 +146,7 @@ async def test_a_person_types_the_code_of_the_other_device() -> None:
     status = (await browser.get(told["poll"])).json()
     assert status["confirm"]["name"] == "Ana Prueba"
     fields = {"confirmation": status["confirm"]["confirmation"], "code": code}
-    done = await browser.post(told["poll"], body=urlencode(fields).encode(), headers=FORM)
+    done = await browser.post_form(told["poll"], fields)
     assert (done.status, done.json()["state"], len(site.begun)) == (200, "completed", 1)
 
 
@@ -157,7 +157,7 @@ async def test_a_code_that_is_wrong_can_be_typed_again() -> None:
     confirmation = (await site.client.get(told["poll"], headers={**JSON, "cookie": cookie})).json()
     fields = {"confirmation": confirmation["confirm"]["confirmation"], "code": "x"}
     browser = site.client.with_headers(**PAGE, cookie=cookie)
-    page = await browser.post(told["poll"], body=urlencode(fields).encode(), headers=FORM)
+    page = await browser.post_form(told["poll"], fields)
     assert page.body.startswith(b"confirming ")
     assert page.body.endswith(b"This is not the number that the device with the wallet shows.")
 
@@ -169,15 +169,15 @@ async def test_whoever_declines_is_not_logged_in() -> None:
     browser = site.client.with_headers(**JSON, cookie=cookie)
     status = (await browser.get(told["poll"])).json()
     fields = {"confirmation": status["confirm"]["confirmation"], "action": "cancel"}
-    answer = await browser.post(told["poll"], body=urlencode(fields).encode(), headers=FORM)
+    answer = await browser.post_form(told["poll"], fields)
     assert (answer.json()["state"], site.begun) == ("refused", [])
 
 
 async def test_a_wallet_that_posts_a_nonce_gets_it_back() -> None:
     site = Site()
     told, _ = await site.begin()
-    body = urlencode({"wallet_nonce": "w-1", "wallet_metadata": "{}"}).encode()
-    answer = await site.client.post(request_path(told["wallet_url"]), body=body, headers=FORM)
+    fields = {"wallet_nonce": "w-1", "wallet_metadata": "{}"}
+    answer = await site.client.post_form(request_path(told["wallet_url"]), fields)
     assert request_claims(answer.body.decode())["wallet_nonce"] == "w-1"
 
 

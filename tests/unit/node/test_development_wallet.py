@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -19,7 +19,6 @@ from tests.support.wallet_scene import WalletScene
 from tests.support.wallets import response_code
 
 HOST = "127.0.0.1:8101"
-FORM = "application/x-www-form-urlencoded"
 
 
 class Page:
@@ -36,9 +35,9 @@ class Page:
         return await self._client.request("GET", f"/wallet?{query}", headers={"host": HOST, **headers})
 
     async def post(self, fields: dict[str, str], **headers: str) -> Response:
-        sent = {"host": HOST, "content-type": FORM, "sec-fetch-site": "same-origin"}
+        sent = {"host": HOST, "sec-fetch-site": "same-origin"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self._client.request("POST", "/wallet", body=urlencode(fields).encode(), headers=sent)
+        return await self._client.post_form("/wallet", fields, sent)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -51,8 +51,7 @@ async def post(client: AsgiClient, page: str, path: str, **fields: str) -> Respo
     body = (await client.get(page)).body.decode()
     tokens = re.findall(r'name="csrf" value="([^"]+)"', body)
     sent = {"csrf": tokens[0] if tokens else "", **fields}
-    headers = {"content-type": "application/x-www-form-urlencoded", "origin": ENDPOINT}
-    return await client.request("POST", path, body=urlencode(sent).encode(), headers=headers)
+    return await client.post_form(path, sent, {"origin": ENDPOINT})
 
 
 async def credential_of(whole: Whole) -> str:
@@ -135,7 +134,6 @@ async def test_who_is_not_approved_invites_nobody(market: Whole) -> None:
 async def test_without_the_token_of_the_page_nothing_happens(market: Whole) -> None:
     client = await browser(market, CHIEF)
     assert (await post(client, EMPLOYEES, EMPLOYEES, **INVITED, csrf="x")).status == 403
-    headers = {"content-type": "application/x-www-form-urlencoded"}
     for path in (EMPLOYEES, f"{EMPLOYEES}/x/remove"):
-        answer = await market.anonymous.request("POST", path, body=b"", headers=headers)
+        answer = await market.anonymous.post_form(path, {})
         assert answer.status == 401

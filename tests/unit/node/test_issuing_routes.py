@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -53,8 +53,7 @@ async def offered(whole: Whole) -> dict[str, Any]:
 
 
 async def form(whole: Whole, path: str, **fields: str) -> Any:
-    headers = {"content-type": "application/x-www-form-urlencoded"}
-    return await whole.anonymous.request("POST", path, body=urlencode(fields).encode(), headers=headers)
+    return await whole.anonymous.post_form(path, fields)
 
 
 def proof(path: str, key: Any = KEY, **changes: Any) -> str:
@@ -87,9 +86,8 @@ class BoundToken:
 
     @staticmethod
     async def _granted(whole: Whole, fields: dict[str, str], **claims: str) -> Any:
-        headers = {"content_type": "application/x-www-form-urlencoded"}
-        client = whole.anonymous.with_headers(dpop=proof("/oid4vci/token", **claims), **headers)
-        return await client.request("POST", "/oid4vci/token", body=urlencode(fields).encode())
+        sent = {"dpop": proof("/oid4vci/token", **claims)}
+        return await whole.anonymous.post_form("/oid4vci/token", fields, sent)
 
     def proof(self, key: Any = KEY, **changes: Any) -> str:
         """A proof for the credential endpoint with this token."""

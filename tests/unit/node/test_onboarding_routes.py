@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -44,8 +43,7 @@ async def registered(whole: Whole) -> Any:
     client = await browser(whole)
     page = (await client.get("/onboarding")).body.decode()
     fields = dict(re.findall(r'name="(csrf|terms)" value="([^"]+)"', page))
-    headers = {"content-type": "application/x-www-form-urlencoded", "origin": ENDPOINT}
-    return await client.request("POST", "/onboarding", body=urlencode(fields).encode(), headers=headers)
+    return await client.post_form("/onboarding", fields, {"origin": ENDPOINT})
 
 
 async def test_an_organisation_becomes_an_entity_with_its_roles(market: Whole) -> None:
@@ -97,15 +95,13 @@ async def test_a_form_of_somebody_else_registers_nobody(
     page = (await client.get("/onboarding")).body.decode()
     own = re.findall(r'name="csrf" value="([^"]+)"', page)[0]
     fields = {name: own if value == "own" else value for name, value in fields.items()}
-    headers = {"content-type": "application/x-www-form-urlencoded", "origin": origin}
-    answer = await client.request("POST", "/onboarding", body=urlencode(fields).encode(), headers=headers)
+    answer = await client.post_form("/onboarding", fields, {"origin": origin})
     assert answer.status == status
     assert (await market.client.get(ORGANIZATIONS)).json() == []
 
 
 async def test_without_a_login_nobody_registers(market: Whole) -> None:
-    headers = {"content-type": "application/x-www-form-urlencoded"}
-    answer = await market.anonymous.request("POST", "/onboarding", body=b"terms=2026-11", headers=headers)
+    answer = await market.anonymous.post_form("/onboarding", {"terms": "2026-11"})
     assert answer.status == 401
 
 

@@ -50,8 +50,7 @@ async def tokens_of(whole: Whole, scope: str = "openid write", **headers: str) -
         "client_id": "portal",
         "code_verifier": VERIFIER,
     }
-    sent = {"content-type": "application/x-www-form-urlencoded", **headers}
-    answer = await whole.anonymous.post("/oidc/token", body=urlencode(form).encode(), headers=sent)
+    answer = await whole.anonymous.post_form("/oidc/token", form, headers)
     assert answer.status == 200, answer.body
     tokens: dict[str, Any] = answer.json()
     return tokens

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tests.support.asgi import FORM
 from tests.support.logins import ANA
 from tests.support.operating import OTTO, browser_of
 from tests.support.whole import Whole
 from tests.unit.node.test_every_route import ODD_QUERIES, ODD_SEGMENTS, rest_routes
 
-FORM = "application/x-www-form-urlencoded"
 CUSTOMER = msgspec.structs.replace(ANA, subject="did:key:zCleo", roles=frozenset(), powers=())
 
 

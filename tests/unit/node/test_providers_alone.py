@@ -8,12 +8,12 @@ from urllib.parse import quote
 import msgspec
 
 from hansa.identity.principal import Principal
+from tests.support.asgi import FORM
 from tests.support.logins import ANA
 from tests.support.operating import OTTO, Browser, browser_of
 from tests.support.whole import Whole
 from tests.unit.node.test_every_route import ODD_QUERIES, ODD_SEGMENTS, rest_routes
 
-FORM = "application/x-www-form-urlencoded"
 OFFERINGS = "/tmf-api/productCatalogManagement/v4/productOffering"
 OWNER = {"id": "did:elsi:VATES-12345678", "role": "Owner", "@referredType": "Organization"}
 CUSTOMER: Principal = msgspec.structs.replace(ANA, subject="did:key:zCleo", roles=frozenset(), powers=())

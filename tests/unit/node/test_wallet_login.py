@@ -10,7 +10,7 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 import structlog
@@ -131,11 +131,11 @@ async def test_a_person_with_a_wallet_on_a_telephone_logs_in(whole: Whole) -> No
     assert b"Ana Prueba" in asked.body
     assert ENDPOINT.encode() in asked.body
     wrong = {"confirmation": confirmation[1].decode(), "code": "x", "action": "confirm"}
-    again = await browser.post(page, body=urlencode(wrong).encode(), headers=FORM)
+    again = await browser.post_form(page, wrong)
     assert again.status == 400
     assert b'aria-invalid="true"' in again.body
     right = wrong | {"code": code[1].decode()}
-    done = await browser.post(page, body=urlencode(right).encode(), headers=FORM)
+    done = await browser.post_form(page, right)
     assert (done.status, done.headers["location"]) == (303, "/docs")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -32,9 +32,8 @@ async def sent(
     client: AsgiClient, path: str, *picked: str, person: str | None = CUSTOMER, csrf: str = CSRF, to: str = ""
 ) -> Response:
     fields = [("csrf", csrf), ("return_to", to), *(("pick", one) for one in picked)]
-    headers = {"content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
     who = as_person(person) if person else {}
-    return await client.request("POST", path, body=urlencode(fields).encode(), headers={**headers, **who})
+    return await client.post_form(path, fields, {"accept": "text/html", **who})
 
 
 async def shown(client: AsgiClient, path: str, person: str) -> Elements:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -14,7 +12,7 @@ from hansa.node.http.application import rest_application
 from hansa.portal import Branding, Frame, NoticePage
 from hansa.portal.frame.people import FORM, FORM_MAX_BYTES, Person, Role, Visit, page_for
 from tests.support.asgi import AsgiClient
-from tests.support.people import CSRF, PERSON_HEADER, RecordedPeople
+from tests.support.people import CSRF, RecordedPeople, as_person
 
 PEOPLE = RecordedPeople(
     {
@@ -43,7 +41,7 @@ def client() -> AsgiClient:
     ],
 )
 async def test_a_page_is_for_those_who_have_its_role(person: str, role: str, status: int) -> None:
-    response = await client().get(f"/{role}", headers={PERSON_HEADER: person})
+    response = await client().get(f"/{role}", headers=as_person(person))
     assert response.status == status
 
 
@@ -60,7 +58,7 @@ async def test_what_a_stranger_sends_is_refused_with_the_way_to_the_login() -> N
 
 
 async def test_no_page_for_some_is_kept_by_a_browser() -> None:
-    response = await client().get("/account", headers={PERSON_HEADER: "customer"})
+    response = await client().get("/account", headers=as_person("customer"))
     assert "no-store" in response.headers["cache-control"]
 
 
@@ -79,15 +77,13 @@ async def test_no_page_is_in_a_cache_that_was_made_for_somebody_who_is_logged_in
 
 @pytest.mark.parametrize("csrf", ["", "of another"])
 async def test_a_form_of_another_page_is_refused(csrf: str) -> None:
-    body = urlencode({"csrf": csrf, "pick": "1"}).encode()
-    headers = {PERSON_HEADER: "provider", "content-type": FORM}
-    assert (await client().post("/provider", body=body, headers=headers)).status == 403
+    fields = {"csrf": csrf, "pick": "1"}
+    assert (await client().post_form("/provider", fields, as_person("provider"))).status == 403
 
 
 async def test_a_field_can_come_several_times() -> None:
-    body = urlencode([("csrf", CSRF), ("pick", "1"), ("pick", "2")]).encode()
-    headers = {PERSON_HEADER: "provider", "content-type": FORM}
-    assert (await client().post("/provider", body=body, headers=headers)).body == b"ada: 1,2"
+    fields = {"csrf": CSRF, "pick": ["1", "2"]}
+    assert (await client().post_form("/provider", fields, as_person("provider"))).body == b"ada: 1,2"
 
 
 @pytest.mark.parametrize(
@@ -102,5 +98,5 @@ async def test_a_field_can_come_several_times() -> None:
     ],
 )
 async def test_a_form_that_cannot_be_read_is_refused(body: bytes, media_type: str, status: int) -> None:
-    headers = {PERSON_HEADER: "provider", "content-type": media_type}
+    headers = {**as_person("provider"), "content-type": media_type}
     assert (await client().post("/provider", body=body, headers=headers)).status == status

@@ -16,7 +16,7 @@ from hansa.identity.principal import Principal
 from tests.support.asgi import Response
 from tests.support.issuing import EMPLOYEE_SD, ENDPOINT, MACHINE
 from tests.support.logins import ANA, BOB
-from tests.support.wallet_scene import FORM, WalletScene
+from tests.support.wallet_scene import WalletScene
 
 OPERATING = msgspec.structs.replace(BOB, organization="VATES-77777777", roles=frozenset({OPERATOR}))
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -40,8 +40,8 @@ async def pushed(scene: WalletScene, **changes: str) -> Response:
         "code_challenge": CHALLENGE,
         "code_challenge_method": "S256",
     } | changes
-    body = urlencode({name: value for name, value in fields.items() if value}).encode()
-    return await scene.browser.request("POST", "/oid4vci/par", body=body, headers={"content-type": FORM})
+    present = {name: value for name, value in fields.items() if value}
+    return await scene.browser.post_form("/oid4vci/par", present)
 
 
 async def token(scene: WalletScene, code: str, **changes: str) -> Response:
@@ -52,8 +52,8 @@ async def token(scene: WalletScene, code: str, **changes: str) -> Response:
         "redirect_uri": "https://wallet.example/back",
         "code_verifier": VERIFIER,
     } | changes
-    body = urlencode({name: value for name, value in fields.items() if value}).encode()
-    return await scene.browser.request("POST", "/oid4vci/token", body=body, headers={"content-type": FORM})
+    present = {name: value for name, value in fields.items() if value}
+    return await scene.browser.post_form("/oid4vci/token", present)
 
 
 def address_of(answer: Response) -> str:
@@ -115,10 +115,7 @@ async def test_nobody_else_approves(scene: WalletScene, who: str) -> None:
     session = scene.logins.sessions.of({b"cookie": cookie["cookie"].encode()})
     assert session is not None
     fields = dict(urlsplit_query(address)) | {"csrf": scene.logins.sessions.form_token(session)}
-    headers = {**cookie, "content-type": FORM}
-    answer = await scene.browser.request(
-        "POST", "/oid4vci/authorize", body=urlencode(fields).encode(), headers=headers
-    )
+    answer = await scene.browser.post_form("/oid4vci/authorize", fields, cookie)
     assert answer.status == 403
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 import pytest
 
-from hansa.portal.frame.people import FORM
 from hansa.portal.operators.league.league_map import SHOWN_MAX, league_map
 from hansa.portal.operators.league.members import NOTE_MAX_CHARS, MemberNote
 from tests.support.league_pages import OWN, REPLICA, RIGA, ROWS, LeagueSite
@@ -122,9 +121,8 @@ async def test_what_cannot_be_done_changes_nothing(
 
 
 async def test_a_form_of_another_session_changes_nothing(site: LeagueSite) -> None:
-    headers = {**as_person(OPERATOR), "content-type": FORM}
-    body = urlencode({"act": "pause", "csrf": f"{CSRF}x"}).encode()
-    answer = await site.client.post(MEMBER, body=body, headers=headers)
+    fields = {"act": "pause", "csrf": f"{CSRF}x"}
+    answer = await site.client.post_form(MEMBER, fields, as_person(OPERATOR))
     assert answer.status == 403
     assert site.league.members.done == []
 
