@@ -7,16 +7,12 @@ tests are skipped.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from gettext import NullTranslations
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from hansa.portal.frame.languages import catalogues
@@ -24,6 +20,7 @@ from tests.support.editing_pages import add_drafts
 from tests.support.hostile_entities import HOSTILE, hostile_offering
 from tests.support.pages_for_some import pages_for_some
 from tests.support.people import PEOPLE
+from tests.support.served_site import ServedSite
 from tests.support.site import Site, open_site
 
 PSEUDO = "eo"
@@ -63,27 +60,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(missing)
 
 
-class ServedSite:
+class SampleSite(ServedSite):
     """A marketplace that answers at an address, with the sample data of a league or with hostile entities."""
 
     def __init__(self, *, is_hostile: bool = False) -> None:
+        super().__init__()
         self._is_hostile = is_hostile
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def start(self) -> None:
-        """Return when it answers."""
-        self._thread.start()
-        assert self._ready.wait(60), "the marketplace did not start"
-
-    def stop(self) -> None:
-        """Return when it has ended."""
-        self._server.should_exit = True
-        self._thread.join(30)
-
-    async def _serve(self) -> None:
+    async def run(self) -> None:
         languages = {**catalogues(), PSEUDO: PseudoTranslations}
         site: Site = await open_site(languages, PEOPLE, with_sample=not self._is_hostile, more=pages_for_some)
         await add_drafts(site.business)
@@ -91,29 +75,22 @@ class ServedSite:
             for number, text in enumerate(HOSTILE):
                 for entity in hostile_offering(number, text):
                     await site.add(entity)
-        config = uvicorn.Config(site.application(), log_level="error", lifespan="off")
-        self._server = uvicorn.Server(config)
-        self._ready.set()
-        await self._server.serve([self._socket])
+        await self.serve(site.application())
         await site.business.store.close()
 
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """Where the marketplace answers."""
-    served = ServedSite()
-    served.start()
-    yield served.address
-    served.stop()
+    with SampleSite() as served:
+        yield served.address
 
 
 @pytest.fixture(scope="session")
 def hostile_address() -> Iterator[str]:
     """Where a marketplace answers whose entities are hostile."""
-    served = ServedSite(is_hostile=True)
-    served.start()
-    yield served.address
-    served.stop()
+    with SampleSite(is_hostile=True) as served:
+        yield served.address
 
 
 @pytest.fixture(scope="session")

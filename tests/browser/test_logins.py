@@ -18,10 +18,8 @@ from tests.support.wallets import answer_form, presented, request_claims
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[LoginSite]:
-    served = LoginSite({"en": NullTranslations, **catalogues(), PSEUDO: PseudoTranslations})
-    served.start()
-    yield served
-    served.stop()
+    with LoginSite({"en": NullTranslations, **catalogues(), PSEUDO: PseudoTranslations}) as served:
+        yield served
 
 
 @pytest.fixture

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -28,15 +24,15 @@ from hansa.portal.logins import WalletLoginPages
 from tests.browser.test_logins import link_of, sent_back
 from tests.support.people import NOBODY
 from tests.support.provider import EVERY_SCOPE, VERIFIER, Provided, asked, payload_of
+from tests.support.served_site import ServedSite
 from tests.support.wallets import Scene
 
 
-class OpenIdSite:
+class OpenIdSite(ServedSite):
     """A marketplace with its logins and its OpenID Provider; and an application at the same address."""
 
     def __init__(self, folder: Path) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        super().__init__()
         client = ClientRecord(
             "app",
             redirect_uris=(f"{self.address}/callback",),
@@ -44,6 +40,8 @@ class OpenIdSite:
             scopes=EVERY_SCOPE,
         )
         self.op = Provided(folder, client, issuer=self.address)
+
+    async def run(self) -> None:
         frame = Frame(Branding("lubeck"), people=NOBODY)
         logins = Scene(endpoint=self.address).logins
         pages = WalletLoginPages(frame, "lubeck", self.address)
@@ -60,24 +58,12 @@ class OpenIdSite:
             *(Route("/static/{name}", frame.assets.serve), Route("/callback", _text), Route("/bye", _text)),
             *(Route("/evil", self._evil), Route("/", _text)),
         ]
-        config = uvicorn.Config(rest_application(served), log_level="error", lifespan="off")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        await self.serve(rest_application(served))
 
     async def _evil(self, _: Request) -> Response:
         """A page that posts a logout as soon as it is seen; of another site when it is seen as localhost."""
         form = f"<form method=post action='{self.address}/oidc/logout'></form>"
         return HTMLResponse(f"{form}<script>document.forms[0].submit()</script>")
-
-    def _serve(self) -> None:
-        asyncio.run(self._server.serve([self._socket]))
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(30)
 
     def request(self) -> str:
         """The address to which the application sends a browser."""
@@ -91,10 +77,8 @@ async def _text(request: Request) -> Response:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[OpenIdSite]:
-    served = OpenIdSite(tmp_path)
-    served.start()
-    yield served
-    served.stop()
+    with OpenIdSite(tmp_path) as served:
+        yield served
 
 
 def logged_in(site: OpenIdSite, browser: Browser, context: BrowserContext) -> dict[str, str]:

@@ -40,10 +40,8 @@ def wallet() -> Path:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[LoginSite]:
-    served = LoginSite()
-    served.start()
-    yield served
-    served.stop()
+    with LoginSite() as served:
+        yield served
 
 
 def begun(site: LoginSite) -> str:
