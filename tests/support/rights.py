@@ -25,6 +25,14 @@ BOLT: Final = "VATES-22222222"
 CITY: Final = "VATPT-333333333"
 OFFERINGS: Final = f"{CATALOG}/productOffering"
 ORDERS: Final = "/tmf-api/productOrderingManagement/v4/productOrder"
+DRAFT: Final = {"name": "Backup", "lifecycleStatus": "In design"}
+LAUNCHED: Final = {"name": "Backup", "lifecycleStatus": "Launched"}
+ORDER: Final = {
+    "productOrderItem": [
+        {"id": "1", "action": "add", "productOffering": {"id": "urn:ngsi-ld:product-offering:x"}}
+    ]
+}
+MERGE: Final = {"content-type": "application/merge-patch+json"}
 ALL_POWERS: Final = (
     Power("DOME", "ProductOffering", ("Create", "Delete", "Update")),
     Power("DOME", "ProductOrder", ("Create", "Update")),
@@ -87,6 +95,12 @@ class RightsBusiness:
         assert response.status == 201, response.body
         fields: dict[str, Any] = response.json()
         return fields
+
+    async def patched(
+        self, name: str, target: str, patch: Any, headers: Mapping[str, str] = MERGE
+    ) -> Response:
+        """The answer to a caller's patch."""
+        return await self.as_(name).request("PATCH", target, patch, headers=headers)
 
     def adopt(self, texts: Mapping[str, str]) -> None:
         """Decide by other policies from now on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -13,11 +12,11 @@ from hansa.core.forwarding import DELEGATION_HEADER, Actor
 from hansa.core.jws import token_header
 from hansa.identity.delegations import DELEGATION_TYPE
 from tests.support.asgi import AsgiClient
+from tests.support.credentials import decoded
 from tests.support.forwarding import ForwardingLeague, ForwardingMember, send, write_to
-from tests.support.rights import ACME, BOLT, code_of, party
+from tests.support.rights import ACME, BOLT, MERGE, code_of, party
 
 RENAMED = {"name": "Renamed"}
-MERGE = {"content-type": "application/merge-patch+json"}
 POWERS = (Power("DOME", "ProductOffering", ("Create", "Delete", "Update")),)
 
 
@@ -45,8 +44,7 @@ async def test_an_owner_changes_its_offering_at_another_member(league: Forwardin
     assert answer.status == 200, answer.body
     assert await origin.name_of(path) == "Renamed"
     (request,) = league.writes()
-    payload = request.headers[DELEGATION_HEADER].split(".")[1]
-    claims = msgspec.json.decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    claims = decoded(request.headers[DELEGATION_HEADER].split(".")[1])
     assert (claims["organization"], claims["kind"]) == (ACME, "employee")
     assert claims["powers"][0]["function"] == "ProductOffering"
 
@@ -91,8 +89,7 @@ async def test_the_former_form_of_a_delegation_is_refused(league: ForwardingLeag
     write = write_to(path, path.rpartition("/")[2])
     actor = Actor(frozenset({"provider"}))
     said = other.delegations.delegation(origin.did, "0" * 64, actor, write, msgspec.json.encode(write))
-    payload = said.split(".")[1]
-    claims = msgspec.json.decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    claims = decoded(said.split(".")[1])
     del claims["organization"], claims["kind"]
     former = other.marketplace.key.sign(
         msgspec.json.encode(claims, order="sorted"),

@@ -22,6 +22,8 @@ from tests.support.listeners import Listeners
 from tests.support.rights import (
     ACME,
     BOLT,
+    DRAFT,
+    LAUNCHED,
     OFFERINGS,
     ORDERS,
     RightsBusiness,
@@ -36,14 +38,6 @@ FEW = few_models("TMF620", "TMF622", "TMF632", "TMF688")
 CATALOG_HUB = OFFERINGS.rpartition("/")[0] + "/hub"
 ORDER_HUB = ORDERS.rpartition("/")[0] + "/hub"
 TOPICS = "/tmf-api/event/v4/topic"
-MERGE = {"content-type": "application/merge-patch+json"}
-LAUNCHED = {"name": "Backup", "lifecycleStatus": "Launched"}
-DRAFT = {"name": "Backup", "lifecycleStatus": "In design"}
-ORDER = {
-    "productOrderItem": [
-        {"id": "1", "action": "add", "productOffering": {"id": "urn:ngsi-ld:product-offering:x"}}
-    ]
-}
 
 
 def url(name: str) -> str:
@@ -130,10 +124,8 @@ async def test_whoever_ceases_to_be_a_party_is_told_no_more(market: RightsBusine
     async with dispatching(market, listeners):
         made = await market.created("operator", OFFERINGS, {**DRAFT, "relatedParty": [party(BOLT)]})
         await until(lambda: len(entities_of(listeners, "bolt")) == 1)
-        await market.as_("operator").request(
-            "PATCH", made["href"], {"relatedParty": [party(ACME)]}, headers=MERGE
-        )
-        await market.as_("operator").request("PATCH", made["href"], {"version": "3"}, headers=MERGE)
+        await market.patched("operator", made["href"], {"relatedParty": [party(ACME)]})
+        await market.patched("operator", made["href"], {"version": "3"})
         await until(lambda: len(entities_of(listeners, "operator")) == 3)
         await settled()
     assert len(entities_of(listeners, "bolt")) == 1
@@ -151,12 +143,12 @@ async def test_a_policy_that_forbids_holds_for_the_next_event(market: RightsBusi
                 "f.cedar": '@id("f") forbid (principal, action == Action::"read", resource) when { principal has organization };'
             }
         )
-        await market.as_("operator").request("PATCH", made["href"], {"version": "2"}, headers=MERGE)
+        await market.patched("operator", made["href"], {"version": "2"})
         await until(lambda: len(entities_of(listeners, "operator")) == 2)
         await settled()
         assert len(entities_of(listeners, "bolt")) == 1
         market.adopt({})
-        await market.as_("operator").request("PATCH", made["href"], {"version": "3"}, headers=MERGE)
+        await market.patched("operator", made["href"], {"version": "3"})
         await until(lambda: len(entities_of(listeners, "bolt")) == 2)
 
 

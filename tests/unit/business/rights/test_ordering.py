@@ -135,9 +135,7 @@ async def test_a_change_is_held_to_the_terms_of_what_it_adds_and_to_new_buyers()
         ]
 
     async def patched(order: dict[str, Any], **changes: Any) -> int:
-        response = await market.as_("operator").request(
-            "PATCH", order["href"], changes, headers={"content-type": "application/merge-patch+json"}
-        )
+        response = await market.patched("operator", order["href"], changes)
         if response.status == 403:
             assert "restricted may not be ordered" in response.json()["message"]
         return response.status

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.asgi import Response
 from tests.support.rights import (
     ACME,
     BOLT,
     CITY,
+    DRAFT,
+    LAUNCHED,
     OFFERINGS,
+    ORDER,
     ORDERS,
     RightsBusiness,
     code_of,
@@ -22,15 +24,7 @@ from tests.support.rights import (
 )
 
 FEW = few_models("TMF620", "TMF622", "TMF632", "TMF651", "TMF678", "TMF673", "TMF654")
-MERGE = {"content-type": "application/merge-patch+json"}
 JSON_PATCH = {"content-type": "application/json-patch+json"}
-DRAFT = {"name": "Backup", "lifecycleStatus": "In design"}
-LAUNCHED = {"name": "Backup", "lifecycleStatus": "Launched"}
-ORDER = {
-    "productOrderItem": [
-        {"id": "1", "action": "add", "productOffering": {"id": "urn:ngsi-ld:product-offering:x"}}
-    ]
-}
 
 
 @pytest.fixture
@@ -38,12 +32,6 @@ async def market() -> AsyncIterator[RightsBusiness]:
     one = await open_rights(models=FEW)
     yield one
     await one.store.close()
-
-
-async def patched(
-    market: RightsBusiness, name: str, target: str, patch: Any, headers: dict[str, str] = MERGE
-) -> Response:
-    return await market.as_(name).request("PATCH", target, patch, headers=headers)
 
 
 # -- create ---------------------------------------------------------------------------------------------------
@@ -90,8 +78,8 @@ async def test_a_power_that_is_missing_is_named_with_its_organisation(market: Ri
 async def test_a_price_belongs_to_the_provider_that_creates_it(market: RightsBusiness) -> None:
     prices = OFFERINGS + "Price"
     made = await market.created("acme", prices, {"name": "Monthly", "lifecycleStatus": "Active"})
-    assert (await patched(market, "bolt", f"{prices}/{made['id']}", {"name": "x"})).status == 404
-    assert (await patched(market, "acme", f"{prices}/{made['id']}", {"name": "x"})).status == 200
+    assert (await market.patched("bolt", f"{prices}/{made['id']}", {"name": "x"})).status == 404
+    assert (await market.patched("acme", f"{prices}/{made['id']}", {"name": "x"})).status == 200
 
 
 async def test_a_buyer_orders_in_its_own_name_alone(market: RightsBusiness) -> None:
@@ -109,7 +97,7 @@ async def test_a_buyer_orders_in_its_own_name_alone(market: RightsBusiness) -> N
 async def test_several_are_created_as_one_is(market: RightsBusiness) -> None:
     for name, parties, status in (("acme", [party(ACME)], 200), ("acme", [party(BOLT)], 403)):
         body = [{"op": "add", "path": "/-", "value": {**DRAFT, "relatedParty": parties}}]
-        response = await patched(market, name, OFFERINGS, body, JSON_PATCH)
+        response = await market.patched(name, OFFERINGS, body, JSON_PATCH)
         assert response.status in {status, 201, 405}
         if status == 403:
             assert response.status in {403, 405}
@@ -126,12 +114,12 @@ async def test_what_is_another_organisations_is_not_written(
     target = f"{OFFERINGS}/{made['id']}"
     status = 403 if body is LAUNCHED else 404
     for name in ("bolt", "city"):
-        assert (await patched(market, name, target, {"name": "x"})).status == status
+        assert (await market.patched(name, target, {"name": "x"})).status == status
         assert (await market.as_(name).request("DELETE", target)).status == status
     for name in ("acme", "provider", "operator", "boss"):
-        assert (await patched(market, name, target, {"name": name})).status == 200
-    assert (await patched(market, "reader", target, {"name": "x"})).status == 403
-    assert (await patched(market, "stranger", target, {"name": "x"})).status == 401
+        assert (await market.patched(name, target, {"name": name})).status == 200
+    assert (await market.patched("reader", target, {"name": "x"})).status == 403
+    assert (await market.patched("stranger", target, {"name": "x"})).status == 401
     assert (await market.as_("acme").request("DELETE", target)).status == 204
 
 
@@ -150,7 +138,7 @@ async def test_what_is_another_organisations_is_not_written(
 async def test_an_update_gives_nothing_away(market: RightsBusiness, patch: dict[str, Any]) -> None:
     made = await market.created("acme", OFFERINGS, LAUNCHED)
     target = f"{OFFERINGS}/{made['id']}"
-    response = await patched(market, "acme", target, patch)
+    response = await market.patched("acme", target, patch)
     assert (response.status, code_of(response)) == (403, "forbidden")
     now = (await market.as_("acme").request("GET", target)).json()
     assert now["relatedParty"] == made["relatedParty"]
@@ -163,13 +151,13 @@ async def test_a_json_patch_smuggles_no_party_in(market: RightsBusiness) -> None
         {"op": "replace", "path": "/relatedParty/0/id", "value": f"did:elsi:{BOLT}"},
         {"op": "remove", "path": "/relatedParty/0"},
     ):
-        response = await patched(market, "acme", f"{OFFERINGS}/{made['id']}", [operation], JSON_PATCH)
+        response = await market.patched("acme", f"{OFFERINGS}/{made['id']}", [operation], JSON_PATCH)
         assert response.status == 403
 
 
 async def test_a_stolen_offering_is_not_taken_by_naming_oneself(market: RightsBusiness) -> None:
     made = await market.created("acme", OFFERINGS, LAUNCHED)
-    response = await patched(market, "bolt", f"{OFFERINGS}/{made['id']}", {"relatedParty": [party(BOLT)]})
+    response = await market.patched("bolt", f"{OFFERINGS}/{made['id']}", {"relatedParty": [party(BOLT)]})
     assert (response.status, code_of(response)) == (403, "forbidden")
 
 
@@ -178,9 +166,9 @@ async def test_a_partner_can_be_added_to_an_offering(market: RightsBusiness) -> 
     target = f"{OFFERINGS}/{made['id']}"
     assert (await market.as_("city").request("GET", target)).status == 404
     parties = [party(ACME), party(CITY, "Reseller")]
-    assert (await patched(market, "acme", target, {"relatedParty": parties})).status == 200
+    assert (await market.patched("acme", target, {"relatedParty": parties})).status == 200
     assert (await market.as_("city").request("GET", target)).status == 200
-    assert (await patched(market, "city", target, {"name": "x"})).status == 403
+    assert (await market.patched("city", target, {"name": "x"})).status == 403
 
 
 async def test_the_parties_of_an_order_stay(market: RightsBusiness) -> None:
@@ -188,18 +176,18 @@ async def test_the_parties_of_an_order_stay(market: RightsBusiness) -> None:
     made = await market.created("city", ORDERS, {**ORDER, "relatedParty": parties})
     target = f"{ORDERS}/{made['id']}"
     assert (await market.as_("bolt").request("GET", target)).status == 404
-    assert (await patched(market, "city", target, {"description": "x"})).status == 403
-    assert (await patched(market, "acme", target, {"description": "x"})).status == 200
+    assert (await market.patched("city", target, {"description": "x"})).status == 403
+    assert (await market.patched("acme", target, {"description": "x"})).status == 200
     for changed in ([party(ACME, "Seller")], [*parties, party(BOLT, "Buyer")], [*parties, party(BOLT, "x")]):
-        response = await patched(market, "acme", target, {"relatedParty": changed})
+        response = await market.patched("acme", target, {"relatedParty": changed})
         assert (response.status, code_of(response)) == (403, "forbidden")
 
 
 async def test_a_seller_does_not_write_what_its_credential_does_not_cover(market: RightsBusiness) -> None:
     made = await market.created("acme", OFFERINGS, LAUNCHED)
-    response = await patched(market, "acme-clerk", f"{OFFERINGS}/{made['id']}", {"name": "x"})
+    response = await market.patched("acme-clerk", f"{OFFERINGS}/{made['id']}", {"name": "x"})
     assert (response.status, code_of(response)) == (403, "power-missing")
-    assert (await patched(market, "acme-machine", f"{OFFERINGS}/{made['id']}", {"name": "x"})).status == 200
+    assert (await market.patched("acme-machine", f"{OFFERINGS}/{made['id']}", {"name": "x"})).status == 200
 
 
 # -- organisations, tasks, sub-resources, jobs -----------------------------------------------------------------
@@ -223,7 +211,7 @@ async def test_an_organisation_is_a_party_by_the_entity_that_describes_it(market
     target = f"{OFFERINGS}/{made['id']}"
     assert (await market.as_("acme").request("GET", target)).status == 200
     assert (await market.as_("bolt").request("GET", target)).status == 404
-    assert (await patched(market, "acme", target, {"name": "x"})).status == 200
+    assert (await market.patched("acme", target, {"name": "x"})).status == 200
     listed = await market.as_("acme").request("GET", f"{OFFERINGS}?fields=name")
     assert [one["id"] for one in listed.json()] == [made["id"]]
 
@@ -236,8 +224,8 @@ async def test_nobody_becomes_a_party_by_describing_an_organisation(market: Righ
     assert (await market.as_("bolt").request("POST", ORGANIZATIONS, organization(ACME))).status == 403
     both = organization(BOLT)["externalReference"] + organization(ACME)["externalReference"]
     target = f"{ORGANIZATIONS}/{acme['id']}"
-    assert (await patched(market, "bolt", target, {"externalReference": both})).status == 403
-    assert (await patched(market, "acme", target, {"externalReference": both})).status == 403
+    assert (await market.patched("bolt", target, {"externalReference": both})).status == 403
+    assert (await market.patched("acme", target, {"externalReference": both})).status == 403
     assert (await market.as_("bolt").request("GET", f"{OFFERINGS}/{made['id']}")).status == 404
 
 
