@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Final
 
-CHECKOUT: Final = Path(__file__).parents[2]
+from tests.conftest import CHECKOUT
+from tests.docs.pages import page, table_rows
+
 TESTS: Final = CHECKOUT / "tests" / "unit"
 
 
 def rows() -> list[list[str]]:
-    page = (CHECKOUT / "docs" / "conformance.md").read_text()
-    table = page.partition("## Attacks on identity\n")[2].partition("\n## ")[0]
-    lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    part = page("docs/conformance.md").partition("## Attacks on identity\n")[2].partition("\n## ")[0]
+    return table_rows(part)[1:]
 
 
 def test_every_attack_has_a_test_that_is_there() -> None:
