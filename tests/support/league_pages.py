@@ -6,11 +6,9 @@ from typing import Literal
 
 from starlette.routing import Route
 
-from hansa.core.access import Caller
 from hansa.core.errors import Code, Refused
 from hansa.node.http.application import rest_application
 from hansa.portal import Branding, Frame
-from hansa.portal.frame.acts import Act
 from hansa.portal.frame.people import People
 from hansa.portal.operators import OperatorFrame
 from hansa.portal.operators.league import PATHS, LeaguePages, LeagueSources
@@ -49,6 +47,7 @@ from hansa.portal.operators.league.start import (
     WrongAnswers,
 )
 from hansa.portal.operators.league.validators import DecidedBlock, ValidatorGrid, ValidatorRow
+from tests.support.acts import RecordedActs
 from tests.support.asgi import AsgiClient, Response
 from tests.support.people import CSRF, OPERATOR, PEOPLE, as_person
 
@@ -237,16 +236,6 @@ class RecordedState:
         return self.now
 
 
-class RecordedNotes:
-    """Acts that are on record."""
-
-    def __init__(self) -> None:
-        self.notes: list[tuple[str, str, str, str | None]] = []
-
-    async def note(self, caller: Caller, act: Act, code: str | None = None) -> None:
-        self.notes.append((caller.subject or "", act.name, act.about, code))
-
-
 class RecordedMembers:
     """Two members, and what was done about them."""
 
@@ -379,7 +368,7 @@ class RecordedLeague:
 
     def __init__(self) -> None:
         self.state = RecordedState()
-        self.acts = RecordedNotes()
+        self.acts = RecordedActs()
         self.members = RecordedMembers()
         self.replicas = RecordedReplicas()
         self.proposals = RecordedProposals()

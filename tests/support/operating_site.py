@@ -7,12 +7,10 @@ from collections.abc import AsyncIterator
 import msgspec
 from starlette.routing import BaseRoute
 
-from hansa.core.access import Caller
 from hansa.core.errors import Code, Refused
 from hansa.identity.issuing import MandateOrder
 from hansa.portal import Frame
 from hansa.portal.catalogue.origins import AnnouncedVersion
-from hansa.portal.frame.acts import Act
 from hansa.portal.frame.people import People
 from hansa.portal.operators import OperatorFrame
 from hansa.portal.operators.marketplace.audit import AuditPages, AuditRecords, AuditRow, ChainState
@@ -61,6 +59,7 @@ from hansa.portal.operators.marketplace.subscriptions import (
     SubscriptionPages,
     TestResult,
 )
+from tests.support.acts import RecordedActs
 from tests.support.hostile_entities import HOSTILE
 
 WHEN = "2026-11-28T10:00:00.000Z"
@@ -86,13 +85,6 @@ CREDENTIALS = tuple(
     )
     for status, holder in (("valid", "Bea Prueba"), ("suspended", HOSTILE[0]), ("revoked", "Carl"))
 )
-
-
-class RecordedActs:
-    """Remembers nothing."""
-
-    async def note(self, caller: Caller, act: Act, code: str | None = None) -> None:
-        """Nothing."""
 
 
 class RecordedOrganizations:

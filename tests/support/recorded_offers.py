@@ -11,7 +11,6 @@ import msgspec
 from hansa.core.access import Caller
 from hansa.core.errors import Code, Refused
 from hansa.portal import Frame
-from hansa.portal.frame.acts import Act
 from hansa.portal.frame.people import People
 from hansa.portal.providers.offers.elsewhere.sights import (
     LedgerVersion,
@@ -35,6 +34,7 @@ from hansa.portal.providers.offers.own import (
     Stage,
 )
 from hansa.portal.providers.offers.routes import OfferPages
+from tests.support.acts import RecordedActs
 
 MOMENT: Final = "2026-11-28T10:00:00.000Z"
 DRAFT: Final = "urn:ngsi-ld:product-offering:11111111-1111-4111-8111-111111111111"
@@ -226,13 +226,6 @@ class RecordedOrders:
         del caller, order_id, state, version
 
 
-class NoActs:
-    """Records nothing."""
-
-    async def note(self, caller: Caller, act: Act, code: str | None = None) -> None:
-        del caller, act, code
-
-
 def links_of(kind: Kind, entity_id: str) -> EntityLinks:
     """Where an entity is edited."""
     path = f"/provider/entities/{entity_id}"
@@ -254,5 +247,5 @@ LINKS: Final = EditingLinks(
 def recorded_offers(frame: Frame, people: People) -> OfferPages:
     """The pages."""
     entropy = random.Random(7).randbytes
-    recorded = RecordedCatalogue(), RecordedOrders(), RecordedSights(), NoActs()
+    recorded = RecordedCatalogue(), RecordedOrders(), RecordedSights(), RecordedActs()
     return OfferPages(frame, people, *recorded, entropy, LINKS)
