@@ -224,16 +224,8 @@ class Provided:
         """A DPoP proof."""
         key = changes.pop("key", PROOF_KEY)
         header = {name: changes.pop(name) for name in ("typ", "alg", "jwk", "crit") if name in changes}
-        claims = {
-            "jti": f"proof-{next(self._numbers)}",
-            "htm": method,
-            "htu": f"{self.issuer}{path}",
-            "iat": self.now_s,
-            "nonce": self.proofs.nonce(),
-            "ath": None if token is None else b64sha256(token),
-        } | changes
-        claims = {name: value for name, value in claims.items() if value is not None}
-        return jwt(key, claims, **{"typ": "dpop+jwt", "jwk": jwk(key)} | header)
+        own = {"jti": f"proof-{next(self._numbers)}", "nonce": self.proofs.nonce()}
+        return dpop_proof(key, method, f"{self.issuer}{path}", self.now_s, own | changes, token, **header)
 
     async def post(self, path: str, form: Mapping[str, str], **headers: str) -> Response:
         """The answer to a form."""
@@ -320,6 +312,27 @@ def payload_of(token: str) -> dict[str, Any]:
     part = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     return claims
+
+
+def dpop_proof(
+    key: Any,
+    method: str,
+    url: str,
+    time_s: int,
+    claims: Mapping[str, Any],
+    token: str | None = None,
+    **header: Any,
+) -> str:
+    """A DPoP proof (RFC 9449, section 4.2); `claims` are further ones; one of None is left out."""
+    content = {
+        "htm": method,
+        "htu": url,
+        "iat": time_s,
+        "ath": None if token is None else b64sha256(token),
+        **claims,
+    }
+    present = {name: value for name, value in content.items() if value is not None}
+    return jwt(key, present, **{"typ": "dpop+jwt", "jwk": jwk(key)} | header)
 
 
 def b64sha256(text: str) -> str:

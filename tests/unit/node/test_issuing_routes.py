@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import AsyncIterator
@@ -13,13 +12,14 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 
-from hansa.core.clock import SystemClock
+from hansa.core.clock import SystemClock, epoch_s
 from hansa.core.errors import Code, Fatal
 from hansa.node.folder import ISSUING, init_member
 from hansa.node.settings.loading import load_settings
 from tests.support.certificates import new_key
-from tests.support.credentials import b64, decoded, jwk, jwt
+from tests.support.credentials import decoded, jwk, jwt
 from tests.support.issuing import EMPLOYEE_SD, ORDER, PRE_AUTHORIZED
+from tests.support.provider import dpop_proof
 from tests.support.whole import Whole, open_whole
 from tests.unit.node.test_every_route import rest_routes
 
@@ -52,15 +52,34 @@ async def offered(whole: Whole) -> dict[str, Any]:
     return report
 
 
+async def grant_of(whole: Whole) -> dict[str, str]:
+    """The fields of a token request, of a new offer that was fetched as a wallet does."""
+    offer = await offered(whole)
+    address = parse_qs(urlsplit(offer["url"]).query)["credential_offer_uri"][0]
+    assert address.startswith(f"{ENDPOINT}/oid4vci/offers/")
+    document = (await whole.anonymous.get(address.removeprefix(ENDPOINT))).json()
+    code = document["grants"][PRE_AUTHORIZED]["pre-authorized_code"]
+    return {"grant_type": PRE_AUTHORIZED, "pre-authorized_code": code, "tx_code": offer["tx_code"]}
+
+
+async def requested(whole: Whole, **headers: str) -> Any:
+    """The answer to a request for a credential, with a proof of `KEY`."""
+    nonce = (await whole.anonymous.request("POST", "/oid4vci/nonce")).json()["c_nonce"]
+    claims = {"aud": ENDPOINT, "iat": epoch_s(SystemClock()), "nonce": nonce}
+    of_key = jwt(KEY, claims, typ="openid4vci-proof+jwt", jwk=jwk(KEY))
+    body = {"credential_configuration_id": EMPLOYEE_SD, "proofs": {"jwt": [of_key]}}
+    client = whole.anonymous.with_headers(**headers)
+    return await client.request("POST", "/oid4vci/credential", body=json.dumps(body).encode())
+
+
 async def form(whole: Whole, path: str, **fields: str) -> Any:
     return await whole.anonymous.post_form(path, fields)
 
 
-def proof(path: str, key: Any = KEY, **changes: Any) -> str:
+def proof(path: str, key: Any = KEY, token: str | None = None, **claims: str) -> str:
     """A DPoP proof for a path of the issuer."""
-    now_s = int(SystemClock().now().timestamp())
-    claims = {"jti": os.urandom(8).hex(), "htm": "POST", "htu": f"{ENDPOINT}{path}", "iat": now_s, **changes}
-    return jwt(key, claims, typ="dpop+jwt", jwk=jwk(key))
+    more = {"jti": os.urandom(8).hex(), **claims}
+    return dpop_proof(key, "POST", f"{ENDPOINT}{path}", epoch_s(SystemClock()), more, token)
 
 
 class BoundToken:
@@ -73,11 +92,7 @@ class BoundToken:
     @classmethod
     async def of(cls, whole: Whole) -> BoundToken:
         """One of a new offer, with a nonce that was requested first."""
-        offer = await offered(whole)
-        address = parse_qs(urlsplit(offer["url"]).query)["credential_offer_uri"][0]
-        document = (await whole.anonymous.get(address.removeprefix(ENDPOINT))).json()
-        code = document["grants"][PRE_AUTHORIZED]["pre-authorized_code"]
-        fields = {"grant_type": PRE_AUTHORIZED, "pre-authorized_code": code, "tx_code": offer["tx_code"]}
+        fields = await grant_of(whole)
         refused = await cls._granted(whole, fields)
         assert (refused.status, refused.json()["error"]) == (400, "use_dpop_nonce")
         granted = await cls._granted(whole, fields, nonce=refused.headers["dpop-nonce"])
@@ -89,22 +104,14 @@ class BoundToken:
         sent = {"dpop": proof("/oid4vci/token", **claims)}
         return await whole.anonymous.post_form("/oid4vci/token", fields, sent)
 
-    def proof(self, key: Any = KEY, **changes: Any) -> str:
+    def proof(self, key: Any = KEY) -> str:
         """A proof for the credential endpoint with this token."""
-        return proof(
-            "/oid4vci/credential", key, ath=b64(hashlib.sha256(self.text.encode()).digest()), **changes
-        )
+        return proof("/oid4vci/credential", key, self.text)
 
-    async def used(self, scheme: str, *proofs: str) -> Any:
+    async def used(self, scheme: str, dpop: str | None = None) -> Any:
         """The answer to a request for a credential."""
-        nonce = (await self._whole.anonymous.request("POST", "/oid4vci/nonce")).json()["c_nonce"]
-        claims = {"aud": ENDPOINT, "iat": int(SystemClock().now().timestamp()), "nonce": nonce}
-        of_key = jwt(KEY, claims, typ="openid4vci-proof+jwt", jwk=jwk(KEY))
-        body = {"credential_configuration_id": EMPLOYEE_SD, "proofs": {"jwt": [of_key]}}
-        client = self._whole.anonymous.with_headers(authorization=f"{scheme} {self.text}")
-        for one in proofs:
-            client = client.with_headers(dpop=one)
-        return await client.request("POST", "/oid4vci/credential", body=json.dumps(body).encode())
+        headers = {} if dpop is None else {"dpop": dpop}
+        return await requested(self._whole, authorization=f"{scheme} {self.text}", **headers)
 
 
 async def test_a_bound_token_is_good_with_a_proof_of_its_key_alone(issuing: Whole) -> None:
@@ -131,23 +138,10 @@ async def test_a_proof_is_good_once(issuing: Whole) -> None:
 
 async def issued(whole: Whole) -> str:
     """A credential, all the way of a wallet."""
-    offer = await offered(whole)
-    address = parse_qs(urlsplit(offer["url"]).query)["credential_offer_uri"][0]
-    assert address.startswith(f"{ENDPOINT}/oid4vci/offers/")
-    document = (await whole.anonymous.get(address.removeprefix(ENDPOINT))).json()
-    code = document["grants"][PRE_AUTHORIZED]["pre-authorized_code"]
-    fields = {"pre-authorized_code": code, "tx_code": offer["tx_code"]}
-    granted = await form(whole, "/oid4vci/token", grant_type=PRE_AUTHORIZED, **fields)
+    granted = await form(whole, "/oid4vci/token", **await grant_of(whole))
     assert granted.status == 200
     assert granted.headers["cache-control"] == "no-store"
-    nonce = (await whole.anonymous.request("POST", "/oid4vci/nonce")).json()["c_nonce"]
-    now_s = int(SystemClock().now().timestamp())
-    claims = {"aud": ENDPOINT, "iat": now_s, "nonce": nonce}
-    proof = jwt(KEY, claims, typ="openid4vci-proof+jwt", jwk=jwk(KEY))
-    body = {"credential_configuration_id": EMPLOYEE_SD, "proofs": {"jwt": [proof]}}
-    headers = {"authorization": f"Bearer {granted.json()['access_token']}"}
-    client = whole.anonymous.with_headers(**headers)
-    answer = await client.request("POST", "/oid4vci/credential", body=json.dumps(body).encode())
+    answer = await requested(whole, authorization=f"Bearer {granted.json()['access_token']}")
     assert answer.status == 200
     return str(answer.json()["credentials"][0]["credential"])
 

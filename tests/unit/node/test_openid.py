@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,11 +11,20 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
+from hansa.core.clock import epoch_s
 from hansa.identity.provider.clients.records import ClientRecord
 from hansa.identity.provider.clients.registry import write_clients
-from tests.support.credentials import jwk, jwt
 from tests.support.logins import ANA, cookie_of
-from tests.support.provider import BACK, EVERY_SCOPE, PROOF_KEY, VERIFIER, asked, payload_of, query_of
+from tests.support.provider import (
+    BACK,
+    EVERY_SCOPE,
+    PROOF_KEY,
+    VERIFIER,
+    asked,
+    dpop_proof,
+    payload_of,
+    query_of,
+)
 from tests.support.whole import CLOCK, Whole, open_whole
 
 OFFERINGS = "/tmf-api/productCatalogManagement/v4/productOffering"
@@ -58,16 +65,7 @@ async def tokens_of(whole: Whole, scope: str = "openid write", **headers: str) -
 
 def proof(method: str, path: str, token: str | None = None, **claims: str) -> str:
     """A proof for a request, by the clock of the machine."""
-    content: dict[str, Any] = {
-        "htm": method,
-        "htu": f"{ISSUER}{path}",
-        "iat": int(CLOCK.now().timestamp()),
-        "jti": "1",
-    }
-    if token is not None:
-        digest = hashlib.sha256(token.encode()).digest()
-        content["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-    return jwt(PROOF_KEY, content | claims, typ="dpop+jwt", jwk=jwk(PROOF_KEY))
+    return dpop_proof(PROOF_KEY, method, f"{ISSUER}{path}", epoch_s(CLOCK), {"jti": "1", **claims}, token)
 
 
 async def test_what_a_client_reads_first_is_what_is_served(whole: Whole) -> None:
