@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from hansa.core.base64url import from_base64url
 from tests.support.certificates import NOW
 from tests.support.credentials import ROOT
-from tests.support.mdocs import OURS, cbor, response, unb64
+from tests.support.mdocs import OURS, cbor, response
 from tests.unit.identity.credentials.test_mdoc import TAMPERED
 
 STRICTER_HERE = {
@@ -39,7 +40,7 @@ STRICTER_HERE = {
 def verified(text: str) -> Any:
     mdoc = pytest.importorskip("openvc.mdoc")
     return mdoc.verify_device_response(
-        unb64(text), trust_anchors=[ROOT.certificate], session_transcript=cbor(OURS), now=NOW
+        from_base64url(text), trust_anchors=[ROOT.certificate], session_transcript=cbor(OURS), now=NOW
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 import cbor2
 from cryptography import x509
 
+from hansa.core.base64url import from_base64url
 from hansa.identity.credentials import PresentationRequest, SessionTerms
 from tests.support.certificates import Issued
 from tests.support.credentials import (
@@ -60,13 +60,13 @@ def cose_key(key: Any) -> dict[int, Any]:
     """The public COSE_Key of a private key."""
     public = jwk(key)
     if public["kty"] == "OKP":
-        return {1: 1, -1: 6, -2: unb64(public["x"])}
-    return {1: 2, -1: _CURVES[public["crv"]], -2: unb64(public["x"]), -3: unb64(public["y"])}
-
-
-def unb64(text: str) -> bytes:
-    """Bytes in base64url."""
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return {1: 1, -1: 6, -2: from_base64url(public["x"])}
+    return {
+        1: 2,
+        -1: _CURVES[public["crv"]],
+        -2: from_base64url(public["x"]),
+        -3: from_base64url(public["y"]),
+    }
 
 
 def sign1(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.core.base64url import from_base64url
 from hansa.core.bounded_cbor import write_cbor
 from hansa.core.errors import Code
 from hansa.identity.credentials import CredentialRefused, PresentationRequest, SessionTerms
@@ -60,7 +61,6 @@ from tests.support.mdocs import (
     security_object,
     sign1,
     transcript,
-    unb64,
     validity,
 )
 
@@ -383,7 +383,7 @@ async def test_an_mdoc_with_a_good_status_is_accepted() -> None:
 
 
 TEXT = response()
-RAW = unb64(TEXT)
+RAW = from_base64url(TEXT)
 
 
 @given(st.integers(0, len(RAW) - 1), st.integers(1, 255))
