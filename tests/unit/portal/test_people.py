@@ -71,7 +71,7 @@ async def test_no_page_is_in_a_cache_that_was_made_for_somebody_who_is_logged_in
 
     of_frame = AsgiClient(rest_application([Route("/", shown)]), {"accept": accept})
     assert "cache-control" not in (await of_frame.get("/")).headers
-    logged_in = await of_frame.get("/", headers={PERSON_HEADER: "customer"})
+    logged_in = await of_frame.get("/", headers=as_person("customer"))
     assert logged_in.headers["cache-control"] == "no-store"
 
 
