@@ -91,7 +91,7 @@ async def serve(folder: Path, port: int) -> None:
     follower = IndexFollower(store, index, DocumentMaker(store, models), clock)
     await follower.catch_up()
     search = Search(context, index, follower.unindexed)
-    reads = CatalogueReads(business.operations.values(), authenticate)
+    reads = CatalogueReads(business.operations.values(), authenticate, store.entity)
     shown = Frame(Branding(NAME)), reads, search, SameOrigins()
     pages = CataloguePages(*shown, endpoint, limits, version=store.last_change, clock=clock)
     searching = SearchApi(search, authenticate, limits, pages.search).routes()

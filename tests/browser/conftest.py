@@ -60,6 +60,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(missing)
 
 
+RARE = {
+    "@type": "ServiceCandidate",
+    "id": "urn:ngsi-ld:service-candidate:night",
+    "name": "Watching at night " + "donaudampfschifffahrt" * 4,
+    "description": "Somebody watches **all** night.",
+    "lifecycleStatus": "Active",
+    "validFor": {"startDateTime": "2026-11-01T00:00:00Z", "endDateTime": "2027-11-01T00:00:00Z"},
+    "serviceSpecification": {"id": "urn:ngsi-ld:service-specification:night", "name": "Night watch"},
+    "relatedParty": [
+        {"id": "urn:ngsi-ld:organization:1", "name": "Holstenwerk", "role": "Seller"},
+        {"id": "urn:ngsi-ld:organization:2", "name": "\u202eBruges", "role": "Owner"},
+    ],
+    "price": {"unit": "EUR", "value": 12.5},
+    "levels": [{"name": "Quick", "minutes": 5, "pages": ["https://market.example/quick", "a" * 300]}],
+}
+"""An entity whose type has no page of its own."""
+
+
 class SampleSite(ServedSite):
     """A marketplace that answers at an address, with the sample data of a league or with hostile entities."""
 
@@ -75,6 +93,7 @@ class SampleSite(ServedSite):
             for number, text in enumerate(HOSTILE):
                 for entity in hostile_offering(number, text):
                     await site.add(entity)
+        await site.add(RARE)
         await self.serve(site.application())
         await site.business.store.close()
 

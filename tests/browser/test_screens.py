@@ -57,6 +57,7 @@ SCREENS = {
     "specification": f"/specifications/{SPECIFICATION}",
     "catalogue": f"/catalogues/{CATALOGUE}",
     "price": f"/prices/{PRICE}",
+    "rare": "/entities/urn:ngsi-ld:service-candidate:night",
     "categories": "/categories",
     "category": f"/categories/{CATEGORY}",
     "comparison": f"/compare?pick={OFFERING}&pick={REPLICA}&q=storage",

@@ -55,7 +55,7 @@ ACCEPT: Final = "text/html"
 def form_routes(frame: Frame, people: People, rights: RightsBusiness) -> list[BaseRoute]:
     """The pages of the forms, on a store of a marketplace of this league."""
     context, operations = rights.context, tuple(rights.app.operations.values())
-    reads = CatalogueReads(operations, context.authenticate)
+    reads = CatalogueReads(operations, context.authenticate, context.store.entity)
     return editing_routes(
         *(frame, people, context, operations, reads, RecordedOrigins(), StoredActs(context.store)),
         *(lambda: LEAGUE, DID),

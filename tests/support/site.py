@@ -102,7 +102,7 @@ class Site:
         origins = RecordedOrigins(is_silent=is_silent)
         search = Search(business.context, self._index, self._follower.unindexed, _origin_name)
         self.frame = Frame(Branding("Lübeck Market"), languages, people)
-        reads = CatalogueReads(business.app.operations.values(), authenticate)
+        reads = CatalogueReads(business.app.operations.values(), authenticate, business.store.entity)
         self.pages = CataloguePages(
             *(self.frame, reads, search, origins, ENDPOINT, business.limits),
             version=business.store.last_change,
@@ -134,6 +134,10 @@ class Site:
         for member in MEMBERS:
             for line in (SAMPLE / f"{member}.jsonl").read_text().splitlines():
                 await self.add(json.loads(line), None if member == MEMBERS[0] else member)
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Have everything that was added in the search."""
         await self._follower.catch_up()
 
     async def _overview(self) -> Overview:

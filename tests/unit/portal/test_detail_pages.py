@@ -8,11 +8,14 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
+from hansa.core.canonical import canonical_json, hashlink
+from hansa.store import EntityDraft
 from tests.support.asgi import AsgiClient
 from tests.support.portal import Elements
 from tests.support.site import CATALOGUE, CATEGORY, OFFERING, PRICE, SPECIFICATION, Site, open_site
 
 HTML = {"accept": "text/html"}
+CANDIDATE = "urn:ngsi-ld:service-candidate:1"
 SERVICE = "urn:ngsi-ld:service-specification:1"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,6 +32,21 @@ async def site() -> AsyncIterator[Site]:
             "serviceSpecification": [{"id": SERVICE, "name": "Night watch"}],
         }
     )
+    await opened.add(
+        {
+            "@type": "ServiceCandidate",
+            "id": CANDIDATE,
+            "name": "Watching at night",
+            "description": "As <b>sold</b>",
+            "serviceSpecification": {
+                "id": SERVICE,
+                "name": "Night watch",
+                "@referredType": "ServiceSpecification",
+            },
+            "validFor": {"startDateTime": "2026-11-01T00:00:00Z"},
+        }
+    )
+    await opened.catch_up()
     yield opened
     await opened.business.store.close()
 
@@ -87,6 +105,43 @@ async def test_hits_that_are_no_offerings_lead_to_pages_and_kinds_have_names(cli
     assert "Spezifikationen" in page.text
     assert "Preise" in page.text
     assert "ProductOfferingPrice" not in page.text
+
+
+async def test_an_entity_of_a_rare_type_is_readable_and_leads_to_what_it_refers_to(
+    client: AsgiClient,
+) -> None:
+    path = f"/entities/{CANDIDATE}"
+    page = await shown(client, path)
+    for text in ("Watching at night", "Service specification", "Night watch", "since 1 November 2026"):
+        assert text in page.text
+    assert "<b>" not in page.text.replace("<b>sold</b>", "")
+    assert f"/entities/{SERVICE}" in page.links
+    assert f"/tmf-api/serviceCatalogManagement/v4/serviceCandidate/{CANDIDATE}" in page.links
+    told = await client.get(path, headers={"accept": "application/json"})
+    assert told.json()["references"][0]["path"] == f"/entities/{SERVICE}"
+
+
+async def test_an_entity_whose_type_has_a_page_leads_there(client: AsgiClient) -> None:
+    answer = await client.get(f"/entities/{SERVICE}", headers=HTML)
+    assert (answer.status, answer.headers["location"]) == (303, f"/specifications/{SERVICE}")
+
+
+async def test_an_entity_that_strangers_may_not_see_is_not_found_like_one_that_is_not_here(
+    site: Site, client: AsgiClient
+) -> None:
+    order = {"id": "urn:ngsi-ld:product-order:secret", "@type": "ProductOrder", "description": "For me"}
+    body = canonical_json(order)
+    draft = EntityDraft(order["id"], order["@type"], body, hashlink(body), public=False)
+    async with site.business.store.transaction() as tx:
+        await tx.put(draft)
+    hidden = await shown(client, f"/entities/{order['id']}", 404)
+    absent = await shown(client, "/entities/none", 404)
+    assert hidden.text.replace(order["id"], "none") == absent.text
+
+
+async def test_a_hit_of_a_rare_type_leads_to_its_page(client: AsgiClient) -> None:
+    page = await shown(client, "/search?q=watching&limit=100")
+    assert f"/entities/{CANDIDATE}" in page.links
 
 
 async def test_a_page_of_a_specification_is_also_json(client: AsgiClient) -> None:

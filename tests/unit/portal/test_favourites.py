@@ -11,7 +11,7 @@ import pytest_asyncio
 from tests.support.asgi import AsgiClient, Response
 from tests.support.people import CSRF, CUSTOMER, PEOPLE, PROVIDER, as_person
 from tests.support.portal import Elements
-from tests.support.site import OFFERING, REPLICA, Site, open_site
+from tests.support.site import CATEGORY, OFFERING, REPLICA, Site, open_site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,6 +52,23 @@ async def test_favourites_are_kept_for_the_person_and_leave_with_them(client: As
     assert "You have no favourites yet" in (await shown(client, "/favourites", PROVIDER)).text
     await sent(client, "/favourites/remove", OFFERING)
     assert "You have no favourites yet" in (await shown(client, "/favourites", CUSTOMER)).text
+
+
+async def test_the_star_of_a_card_says_whether_it_is_a_favourite_and_strangers_have_none(
+    client: AsgiClient,
+) -> None:
+    await sent(client, "/favourites", OFFERING)
+    for path in ("/search?q=machine&limit=100", "/", f"/categories/{quote(CATEGORY, safe=':')}"):
+        page = await shown(client, path, CUSTOMER)
+        stars = {
+            attributes["value"]: (attributes["aria-pressed"], attributes["form"])
+            for tag, attributes in page.elements
+            if tag == "button" and attributes.get("class") == "star"
+        }
+        assert stars.pop(OFFERING, ("true", "unmarking")) == ("true", "unmarking")
+        assert set(stars.values()) == {("false", "marking")}
+    assert b"aria-pressed" not in (await client.get("/", headers={"accept": "text/html"})).body
+    await sent(client, "/favourites/remove", OFFERING)
 
 
 async def test_favourites_of_an_address_are_shown_with_the_others_and_can_be_kept(client: AsgiClient) -> None:

@@ -39,13 +39,13 @@ def newest_offerings(limit: int = NEWEST_MAX) -> SearchRequest:
     return SearchRequest(sort="newest", limit=limit, only_offerings=True)
 
 
-def home_page(page: SearchPage, origins: KnownOrigins) -> HomePage:
+def home_page(page: SearchPage, origins: KnownOrigins, favourites: tuple[str, ...] | None = None) -> HomePage:
     """The front page, from the newest offerings and their facets."""
     return HomePage(
         total=page.total,
         categories=_ways(page, "category"),
         marketplaces=_ways(page, "origin"),
-        newest=search_view(page, (), (), origins).hits,
+        newest=search_view(page, (), (), origins, favourites).hits,
     )
 
 

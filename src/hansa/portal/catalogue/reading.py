@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
 
-from hansa.business.operations.api_operations import ApiOperations
-from hansa.business.operations.read import ReadOperation
+from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
 from hansa.core.access import ANONYMOUS, Authenticate, Caller
 from hansa.core.errors import Code, Refused
 from hansa.core.http import headers_of
@@ -33,18 +31,22 @@ class CatalogueReads:
     Args:
         operations: Of all APIs.
         authenticate: Finds out who looks.
+        entity: An entity by its identifier, whoever may see it; to learn of which type it is.
     """
 
-    def __init__(self, operations: Iterable[ApiOperations], authenticate: Authenticate) -> None:
-        self._reads: dict[str, ReadOperation] = {}
-        self._paths: dict[str, str] = {}
+    def __init__(
+        self,
+        operations: Iterable[ApiOperations],
+        authenticate: Authenticate,
+        entity: Callable[[str], Awaitable[Entity | None]],
+    ) -> None:
+        self._operations: dict[str, ResourceOperations] = {}
         for api in operations:
-            for collection, one in api.by_collection.items():
-                if collection in SHOWN_COLLECTIONS:
-                    self._reads[collection] = one.read
-                    self._paths[collection] = f"{api.api.base_path.rstrip('/')}/{one.resource.name}"
-        assert self._reads.keys() == SHOWN_COLLECTIONS, "the catalogue has all of them"
+            self._operations |= api.by_collection
+        self._reads = {collection: one.read for collection, one in self._operations.items()}
+        assert self._reads.keys() >= SHOWN_COLLECTIONS, "the catalogue has all of them"
         self._authenticate = authenticate
+        self._entity = entity
 
     def caller(self, request: Request) -> Caller:
         """Who looks; whoever has a token or session that is over is a stranger, and sees what all see."""
@@ -55,7 +57,7 @@ class CatalogueReads:
 
     def address(self, entity: Entity) -> str:
         """The path of an entity in the TM Forum API."""
-        return f"{self._paths[entity.type]}/{quote(entity.id, safe=':')}"
+        return self._operations[entity.type].served.path_of(entity.id, entity.parent)
 
     async def one(self, caller: Caller, collection: str, entity_id: str) -> Entity:
         """An entity.
@@ -65,6 +67,22 @@ class CatalogueReads:
         """
         read = self._reads[collection]
         return await read.one(await read.scope(caller), entity_id)
+
+    async def anything(self, caller: Caller, entity_id: str) -> Entity:
+        """An entity of whatever type.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`; also when whoever looks may see none of its type.
+        """
+        known = await self._entity(entity_id)
+        read = self._reads.get(known.type) if known is not None else None
+        try:
+            if known is not None and read is not None:
+                return await read.one(await read.scope(caller, known.parent), entity_id)
+        except Refused as error:
+            if error.code not in {Code.NOT_FOUND, Code.UNAUTHENTICATED, Code.FORBIDDEN}:
+                raise
+        raise Refused(Code.NOT_FOUND, "There is nothing of this identifier here, or you may not see it.")
 
     async def some(self, caller: Caller, collection: str, ids: Iterable[str]) -> dict[str, Fields]:
         """Those of some entities that are here and that the caller may see."""

@@ -8,7 +8,8 @@
 /providers/{id}         who offers
 /categories             the tree; /categories/{id} one of them
 /specifications/{id}, /catalogues/{id}, /prices/{id}
-                        what offerings are made of (`hansa.portal.catalogue.details`)
+                        what offerings are made of; /entities/{id} of any type
+                        (`hansa.portal.catalogue.details`)
 /compare, /favourites   the offerings of `pick=`, side by side or as a list; `q=` finds another one to add
 /feed.atom              what is new
 /sitemap.xml, /robots.txt
@@ -160,7 +161,7 @@ class CataloguePages:
         """`GET /`."""
         try:
             newest = await self._searches.page(self._reads.caller(request), newest_offerings())
-            page = home_page(newest, self._origins)
+            page = home_page(newest, self._origins, await self._favourites_of(request))
         except Unavailable as error:
             page = HomePage(0, (), (), (), problem=error.message)
         return self._frame.negotiated(request, "home.html", page)
@@ -171,7 +172,9 @@ class CataloguePages:
         try:
             search = search_request(query, self._limits)
             result = await self._searches.page(self._reads.caller(request), search)
-            page: SearchView = search_view(result, pairs, picked, self._origins)
+            page: SearchView = search_view(
+                result, pairs, picked, self._origins, await self._favourites_of(request)
+            )
         except (Refused, Unavailable) as error:
             wait_s = round(error.retry_after_s) if isinstance(error, Unavailable) else None
             page, status = failed_search(pairs, picked, error.message, wait_s), error.http_status or 400
@@ -222,8 +225,12 @@ class CataloguePages:
 
     async def _is_favourite(self, request: Request, entity_id: str) -> bool | None:
         """Whether an offering is one of whoever looks; None: that is not known here."""
-        stored = await self._favourites.of(request) if self._favourites else None
+        stored = await self._favourites_of(request)
         return None if stored is None else entity_id in stored
+
+    async def _favourites_of(self, request: Request) -> tuple[str, ...] | None:
+        """The favourites of whoever looks; None: they are in URLs alone."""
+        return await self._favourites.of(request) if self._favourites else None
 
     async def provider(self, request: Request) -> Response:
         """`GET /providers/{id}`: also of organisations that are only referred to.
@@ -242,7 +249,7 @@ class CataloguePages:
                 raise
         offset = number("offset", request.query_params.getlist("offset") or None, 0, OFFSET_MAX)
         selection = FacetSelection("provider", (entity_id,))
-        hits, total = await self._few(caller, selection, offset, OFFERINGS_SHOWN)
+        hits, total = await self._few(request, selection, offset, OFFERINGS_SHOWN)
         if entity is None and not total:
             raise Refused(Code.NOT_FOUND, "No organisation of this identifier offers anything here.")
         if entity is None:
@@ -269,7 +276,7 @@ class CataloguePages:
         node = tree.by_id.get(entity_id)
         if node is None:
             raise Refused(Code.NOT_FOUND, "There is no category of this identifier.")
-        hits, total = await self._few(caller, FacetSelection("category", (entity_id,)))
+        hits, total = await self._few(request, FacetSelection("category", (entity_id,)))
         above = tree.by_id.get(tree.parents.get(entity_id, ""))
         page = CategoryPage(node, above, hits, total, search_in(entity_id))
         return self._frame.negotiated(request, "category.html", page)
@@ -281,7 +288,7 @@ class CataloguePages:
 
     async def favourites(self, request: Request) -> Response:
         """`GET /favourites`."""
-        stored = await self._favourites.of(request) if self._favourites else None
+        stored = await self._favourites_of(request)
         if stored is None:
             page = await self._picked(request, PICKED_MAX, FAVOURITES_PATH, "/compare")
         else:
@@ -321,13 +328,14 @@ class CataloguePages:
         return Response(f"{rules}Sitemap: {self._endpoint}/sitemap.xml\n", media_type="text/plain")
 
     async def _few(
-        self, caller: Caller, selection: FacetSelection, offset: int = 0, limit: int = FEW
+        self, request: Request, selection: FacetSelection, offset: int = 0, limit: int = FEW
     ) -> tuple[tuple[ShownHit, ...], int]:
         """Some offerings of a selection, and how many there are."""
         only = (FacetSelection("type", (OFFERING,)), selection)
         search = SearchRequest(selections=only, sort="newest", offset=offset, limit=limit)
-        result = await self._searches.page(caller, search)
-        return search_view(result, (), (), self._origins).hits, result.total
+        result = await self._searches.page(self._reads.caller(request), search)
+        favourites = await self._favourites_of(request)
+        return search_view(result, (), (), self._origins, favourites).hits, result.total
 
     async def _alike(self, caller: Caller, offering: Offering) -> tuple[Named, ...]:
         if not offering.categories:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -69,6 +69,8 @@ class ShownHit(msgspec.Struct, frozen=True):
     is_pickable: bool
     """Whether it can be compared."""
     is_picked: bool
+    is_favourite: bool | None = None
+    """Of whoever looks; None: that is not known here, or it is no offering."""
 
 
 class SearchView(msgspec.Struct, frozen=True):
@@ -110,8 +112,14 @@ def search_parts(query_string: bytes) -> tuple[bytes, Pairs, tuple[str, ...]]:
     return b"&".join(own), tuple(pair for pair in pairs if pair[0] not in OWN_PARAMETERS), picked
 
 
-def search_view(page: SearchPage, pairs: Pairs, picked: tuple[str, ...], origins: KnownOrigins) -> SearchView:
-    """The page of a search that was answered."""
+def search_view(
+    page: SearchPage,
+    pairs: Pairs,
+    picked: tuple[str, ...],
+    origins: KnownOrigins,
+    favourites: tuple[str, ...] | None = None,
+) -> SearchView:
+    """The page of a search that was answered; with the favourites of whoever looks, where they have some."""
     address = _Addresses(pairs, picked)
     following = page.offset + page.limit
     return SearchView(
@@ -119,7 +127,7 @@ def search_view(page: SearchPage, pairs: Pairs, picked: tuple[str, ...], origins
         total=page.total,
         is_approximate=page.is_approximate,
         first=page.offset + 1,
-        hits=tuple(_shown(hit, picked, origins) for hit in page.hits),
+        hits=tuple(_shown(hit, picked, origins, favourites) for hit in page.hits),
         panels=tuple(_panel(page, one.name, address) for one in page.facets if len(one.values) > 0),
         chips=tuple(_chips(page, pairs, address)),
         sort=page.sort,
@@ -204,11 +212,14 @@ def _name_of(part: bytes) -> str:
     return pair[0]
 
 
-def _shown(hit: Hit, picked: tuple[str, ...], origins: KnownOrigins) -> ShownHit:
+def _shown(
+    hit: Hit, picked: tuple[str, ...], origins: KnownOrigins, favourites: tuple[str, ...] | None
+) -> ShownHit:
     pages = PAGE_PATHS.get(hit.type)
     is_offering = pages == "offerings"
-    path = path_of(pages, hit.id) if pages else urlsplit(hit.href).path
-    return ShownHit(hit, path, origins.name(hit.origin), is_offering, hit.id in picked)
+    path = path_of(pages or "entities", hit.id)
+    is_favourite = hit.id in favourites if is_offering and favourites is not None else None
+    return ShownHit(hit, path, origins.name(hit.origin), is_offering, hit.id in picked, is_favourite)
 
 
 def _panel(page: SearchPage, name: FacetName, address: _Addresses) -> FacetPanel:

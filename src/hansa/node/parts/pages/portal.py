@@ -94,7 +94,7 @@ def portal(
     def answer(request: Request, error: HansaError) -> Response:
         return error_page(frame, request, error) if wants_page(request) else response_of(error)
 
-    reads = CatalogueReads(business.operations.values(), context.authenticate)
+    reads = CatalogueReads(business.operations.values(), context.authenticate, context.store.entity)
     origins = LedgerOrigins(*(settings.did, settings.name, context.store, bus, registry), context.clock)
     hosts = MemberOrigins(registry.known, settings.followed_members)
     pictures = Pictures(to_members, hosts.has_origin, context.clock)

@@ -3,6 +3,7 @@
 /specifications/{id}   of a product, a service or a resource
 /catalogues/{id}       of products, services or resources
 /prices/{id}
+/entities/{id}         of any type; leads to the page that the type has of its own
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from starlette.routing import BaseRoute, Route
 from hansa.business.search.results import FacetSelection, Named
 from hansa.core.access import Caller
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.portal.catalogue.details.anything import entity_page
 from hansa.portal.catalogue.details.pages import (
     catalogue_page,
     price_page,
     specification_page,
 )
-from hansa.portal.catalogue.fields import named, references_in
+from hansa.portal.catalogue.fields import named, path_of, references_in
 from hansa.portal.catalogue.offering.prices import component_references
 from hansa.portal.catalogue.origins import KnownOrigins
 from hansa.portal.catalogue.reading import (
@@ -36,8 +38,9 @@ from hansa.portal.catalogue.reading import (
     CatalogueReads,
     fields_of,
 )
-from hansa.portal.catalogue.search_page import ShownHit
+from hansa.portal.catalogue.search_page import PAGE_PATHS, ShownHit
 from hansa.portal.frame import Frame
+from hansa.portal.frame.people import see
 from hansa.store import Entity, Filter, Query
 
 USERS_MAX: Final = 50
@@ -45,7 +48,7 @@ SELECTED_MAX: Final = 40
 """Categories of a catalogue by which its offerings are searched."""
 
 Handler = Callable[[Request], Awaitable[Response]]
-Few = Callable[[Caller, FacetSelection], Awaitable[tuple[tuple[ShownHit, ...], int]]]
+Few = Callable[[Request, FacetSelection], Awaitable[tuple[tuple[ShownHit, ...], int]]]
 
 
 class DetailPages:
@@ -70,6 +73,7 @@ class DetailPages:
             Route("/specifications/{id}", handler(self.specification)),
             Route("/catalogues/{id}", handler(self.catalogue)),
             Route("/prices/{id}", handler(self.price)),
+            Route("/entities/{id}", handler(self.anything)),
         ]
 
     async def specification(self, request: Request) -> Response:
@@ -105,7 +109,7 @@ class DetailPages:
         total = 0
         if ids:
             with suppress(Unavailable):  # the page is about the catalogue, and its categories lead on
-                hits, total = await self._few(caller, FacetSelection("category", ids))
+                hits, total = await self._few(request, FacetSelection("category", ids))
         search = f"/search?{urlencode([('type', OFFERING), *(('category', each) for each in ids)])}"
         provenance = await self._origins.provenance(entity)
         page = catalogue_page(fields, hits, total, search, provenance, self._reads.address(entity))
@@ -127,6 +131,24 @@ class DetailPages:
             *(await self._origins.provenance(entity), self._reads.address(entity)),
         )
         return self._frame.negotiated(request, "catalogue/price.html", page)
+
+    async def anything(self, request: Request) -> Response:
+        """`GET /entities/{id}`.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
+        caller = self._reads.caller(request)
+        entity = await self._reads.anything(caller, request.path_params["id"])
+        pages = PAGE_PATHS.get(entity.type)
+        if pages is not None:
+            return see(path_of(pages, entity.id))
+        page = entity_page(
+            *(entity.type, fields_of(entity)),
+            *(await self._origins.provenance(entity), self._reads.address(entity)),
+            is_public=entity.public,
+        )
+        return self._frame.negotiated(request, "catalogue/entity.html", page)
 
     async def _one(self, caller: Caller, collections: Iterable[str], entity_id: str, what: str) -> Entity:
         for collection in collections:
