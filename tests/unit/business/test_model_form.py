@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from hansa.business.models import Models, load
@@ -128,6 +131,32 @@ def test_type_and_exact_status_decide_what_is_public(
     type_name: str, status: str | None, is_public: bool
 ) -> None:
     assert load().is_public(type_name, status) is is_public
+
+
+def test_models_that_are_shared_cannot_be_changed() -> None:
+    models = load()
+    assert models is load()
+    api, resource = models.served("AdjustProductStock")
+    task, lifecycle = resource.task, models.lifecycle(resource)
+    assert task is not None
+    assert lifecycle is not None
+    extended = msgspec.structs.replace(api, extensions={"ProductStock": {}})
+    mappings: list[Any] = [
+        *(api.types, api.types["ProductStock"].attributes, api.enumerations, api.lists),
+        *(extended.extensions, resource.stamped_in_state, task.items, task.effects[0].sets),
+        *(lifecycle.next, models.private_attributes, models.references.closure),
+    ]
+    for mapping in mappings:
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            mapping["new"] = ()
+
+
+def test_models_with_few_routes_leave_the_others_as_they_are() -> None:
+    models = load()
+    few = models.with_routes_of({"TMF620"})
+    assert [api.id for api in few.apis] == ["TMF620"]
+    assert few.types == models.types
+    assert len(models.apis) == 69
 
 
 def test_a_new_type_is_private_unless_it_is_marked() -> None:

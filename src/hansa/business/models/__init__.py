@@ -1,4 +1,4 @@
-"""Compact models of the TM Forum Open APIs: one file per API, read once when a marketplace starts.
+"""Compact models of the TM Forum Open APIs: one file per API, read once by a process.
 
 `form` describes the files and reads them into `records`. What all APIs share: `lifecycles`, the state
 machines; `references`, the entities to which references can refer; `event_names`, the events of each
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -47,8 +48,9 @@ MODEL_NAME: Final = re.compile(r"tmf\d+\.toml")
 """File names of models; `states.toml` and `references.toml` are shared by all of them."""
 
 
+@cache
 def load() -> Models:
-    """The models of all APIs that this version serves.
+    """The models of all APIs that this version serves, which all marketplaces of a process share.
 
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, when a model is not in the form.

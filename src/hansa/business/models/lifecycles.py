@@ -26,6 +26,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.business.models.fixed_structs import FixedStruct
 from hansa.core.errors import Code, Fatal
 from hansa.core.known_words import folded
 
@@ -46,7 +47,7 @@ class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name of the state machine that it follows."""
 
 
-class Lifecycle(msgspec.Struct, frozen=True):
+class Lifecycle(FixedStruct, frozen=True):
     """A state machine."""
 
     name: str

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal
+import copy
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Final, Literal, Self
 
 import msgspec
 
+from hansa.business.models.fixed_structs import FixedStruct
 from hansa.business.models.lifecycles import Lifecycle
 from hansa.business.models.references import References
 from hansa.core.errors import Code, Fatal, Refused
@@ -66,7 +69,7 @@ class Attribute(msgspec.Struct, frozen=True):
         return self.default if self.default is not None else self.initial
 
 
-class EntityType(msgspec.Struct, frozen=True):
+class EntityType(FixedStruct, frozen=True):
     """A type of JSON objects."""
 
     name: str
@@ -74,7 +77,7 @@ class EntityType(msgspec.Struct, frozen=True):
     extends: str | None = None
 
 
-class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Effect(FixedStruct, frozen=True, forbid_unknown_fields=True):
     """The effect of a task on the entities to which it refers."""
 
     about: str
@@ -88,7 +91,7 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
 
-class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Task(FixedStruct, frozen=True, forbid_unknown_fields=True):
     """What the entities of a task resource do when they are created (TMF630 Part 1, chapter 8)."""
 
     effects: tuple[Effect, ...] = ()
@@ -110,7 +113,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Collection in which references are patterns: each matches every entity with its attributes."""
 
 
-class Resource(msgspec.Struct, frozen=True):
+class Resource(FixedStruct, frozen=True):
     """A resource: what is served at one path of an API."""
 
     path: str
@@ -160,7 +163,7 @@ class Resource(msgspec.Struct, frozen=True):
         return self.status_attribute == LIFECYCLE_STATUS
 
 
-class Api(msgspec.Struct, frozen=True, eq=False):
+class Api(FixedStruct, frozen=True, eq=False):
     """One TM Forum Open API; equal to itself alone, so that what is made of it can be looked up by it."""
 
     id: str
@@ -239,7 +242,7 @@ class Models:
         Raises:
             Fatal: `Code.SETTINGS_INVALID`, when they contradict each other.
         """
-        self.apis = apis
+        self._apis = apis
         self._lifecycles = lifecycles or {}
         self._served: dict[str, tuple[Api, Resource]] = {}
         for api in apis:
@@ -248,28 +251,37 @@ class Models:
                 self._served[resource.collection] = (api, resource)
                 if resource.lifecycle is not None and lifecycles is not None:
                     _check_lifecycle(api, resource, lifecycles)
-        self.references = References(
+        self.references: Final = References(
             references, ((resource.type, name) for name, (_, resource) in self._served.items())
         )
         """The targets of references."""
-        self.catalogue_types = frozenset(
+        self.catalogue_types: Final = frozenset(
             name for name, (_, resource) in self._served.items() if resource.visibility == "catalogue"
         )
         """Collections whose entities may be public; every other one is private."""
-        self.types = frozenset(self._served)
+        self.types: Final = frozenset(self._served)
         """All collections that are served."""
-        self.private_attributes: Mapping[str, frozenset[str]] = {
-            name: private
+        private = {
+            name: frozenset(n for n, one in api.attributes_of(resource.type).items() if one.is_private)
             for name, (api, resource) in self._served.items()
-            if (
-                private := frozenset(
-                    n for n, one in api.attributes_of(resource.type).items() if one.is_private
-                )
-            )
         }
+        self.private_attributes: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+            {name: names for name, names in private.items() if names}
+        )
         """By collection, the attributes that are not public; only for collections that have any."""
-        self.type_names = frozenset(resource.type for _, resource in self._served.values())
+        self.type_names: Final = frozenset(resource.type for _, resource in self._served.values())
         """All types that are served."""
+
+    @property
+    def apis(self) -> tuple[Api, ...]:
+        """What is served."""
+        return self._apis
+
+    def with_routes_of(self, api_ids: Collection[str]) -> Self:
+        """Models by which few APIs are served, and all types are known."""
+        few = copy.copy(self)
+        vars(few)["_apis"] = tuple(api for api in self._apis if api.id in api_ids)
+        return few
 
     def served(self, type_name: str) -> tuple[Api, Resource]:
         """API and resource that serve a collection.

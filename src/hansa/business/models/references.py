@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from hansa.business.models.fixed_structs import FixedStruct
 from hansa.core.errors import Code, Fatal
 
 FILE_NAME: Final = "references.toml"
@@ -107,12 +108,12 @@ class References:
                 raise ValueError(f"{name} is neither a type that is served nor a group")
 
 
-class _ReferencesForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    group: dict[str, tuple[str, ...]] = {}
-    also: dict[str, tuple[str, ...]] = {}
-    attribute: dict[str, str] = {}
-    to: dict[str, tuple[str, ...]] = {}
-    closure: dict[str, tuple[str, ...]] = {}
+class _ReferencesForm(FixedStruct, frozen=True, forbid_unknown_fields=True):
+    group: Mapping[str, tuple[str, ...]] = {}
+    also: Mapping[str, tuple[str, ...]] = {}
+    attribute: Mapping[str, str] = {}
+    to: Mapping[str, tuple[str, ...]] = {}
+    closure: Mapping[str, tuple[str, ...]] = {}
 
 
 def references_text() -> str:
