@@ -6,7 +6,7 @@ context is the answer to `Accept: application/json`.
 
 Reading the translations of a language, and compiling the template that all pages extend, takes longer than
 other requests should wait: a thread does it when the first page in that language is requested
-(`PreparedPages`). The compiled templates are the same in all languages.
+(`PreparedPages`). The compiled templates are the same in all languages, and in all marketplaces of a process.
 
 A page loads style, script and pictures from this server alone, runs nothing that stands within it, turns no
 text into markup by script (Trusted Types), and cannot be framed.
@@ -15,8 +15,9 @@ text into markup by script (Trusted Types), and cannot be framed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from gettext import NullTranslations
+from types import CodeType
 from typing import Final
 
 import msgspec
@@ -95,7 +96,6 @@ class Frame:
         self._languages = languages if languages is not None else catalogues()
         self._people = people
         self._is_secure = is_secure
-        self._compiled = CompiledTemplates()
         self._environments: dict[str, Environment] = {}
         self._made = {code: MadeOnce(partial(self._environment, code)) for code in self._languages}
 
@@ -168,7 +168,7 @@ class Frame:
         """The templates in a language; but for the frame, each is compiled when it is first rendered."""
         environment = self._environments.get(language)
         if environment is None:
-            environment = environment_of(self._languages[language](), self._compiled)
+            environment = environment_of(self._languages[language]())
             environment.globals |= {
                 "asset": self.assets.address,
                 "brand": self.branding,
@@ -183,20 +183,27 @@ class Frame:
 
 
 class CompiledTemplates(BytecodeCache):
-    """Templates that have been compiled, for the environments of all languages."""
+    """Templates that have been compiled, by place and content, for the environments of all languages."""
 
     def __init__(self) -> None:
-        self._compiled: dict[str, bytes] = {}
+        self._compiled: dict[tuple[str, str], CodeType] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Give a template what it was compiled to, if it was."""
-        compiled = self._compiled.get(bucket.key)
+        compiled = self._compiled.get((bucket.key, bucket.checksum))
         if compiled is not None:
-            bucket.bytecode_from_string(compiled)
+            bucket.code = compiled
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Take what a template was compiled to; there are no more than files."""
-        self._compiled[bucket.key] = bucket.bytecode_to_string()
+        assert bucket.code is not None, "it was compiled just now"
+        self._compiled[bucket.key, bucket.checksum] = bucket.code
+
+
+@cache
+def compiled_templates() -> CompiledTemplates:
+    """What all marketplaces of a process have compiled."""
+    return CompiledTemplates()
 
 
 class PreparedPages:
@@ -218,7 +225,7 @@ class PreparedPages:
         await self._app(scope, receive, send)
 
 
-def environment_of(translations: NullTranslations, compiled: CompiledTemplates | None = None) -> Environment:
+def environment_of(translations: NullTranslations) -> Environment:
     """An environment of the portal's templates."""
     environment = Environment(
         loader=PackageLoader("hansa.portal"),
@@ -228,7 +235,7 @@ def environment_of(translations: NullTranslations, compiled: CompiledTemplates |
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
-        bytecode_cache=compiled,
+        bytecode_cache=compiled_templates(),
         finalize=shown,
     )
     environment.filters |= {**FORMATS, "markdown": markdown, "marked": marked, "data_block": data_block}
