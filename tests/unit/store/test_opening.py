@@ -13,7 +13,12 @@ from hansa.core.limits import Limits
 from hansa.store import Filter, Query
 from hansa.store.index.plan import CollectionPlan
 from hansa.store.sqlite.commit import checkpoints
-from hansa.store.sqlite.database.connection import PAGE_SIZE_BYTES
+from hansa.store.sqlite.database.connection import (
+    PAGE_SIZE_BYTES,
+    connect,
+    is_empty_and_ours,
+    open_for_writing,
+)
 from hansa.store.sqlite.database.schema import MIGRATIONS
 from hansa.store.sqlite.store import SqliteStore
 from tests.support.stored import damage
@@ -47,6 +52,32 @@ async def test_the_file_has_the_settings_that_were_chosen(tmp_path: Path) -> Non
             for name in ("page_size", "journal_mode", "synchronous", "foreign_keys")
         }
     assert settings == {"page_size": 4096, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+async def test_a_new_store_is_what_all_migrations_make(tmp_path: Path) -> None:
+    described = []
+    for name, migrations in (("new.db", MIGRATIONS), ("migrated.db", list(MIGRATIONS))):
+        connection = open_for_writing(tmp_path / name, "off", migrations)
+        schema = connection.execute(
+            "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
+        ).fetchall()
+        tables = [str(name) for kind, name, _ in schema if kind == "table"]
+        rows = [sorted(connection.execute(f"SELECT * FROM {one}")) for one in tables]  # noqa: S608 - a constant
+        marks = [connection.pragma(one) for one in ("user_version", "application_id", "page_size")]
+        described.append((schema, rows, marks))
+        connection.close()
+        assert "entity" in tables
+    assert described[0] == described[1]
+
+
+async def test_what_another_process_has_made_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    late = connect(tmp_path / "store.db", "writing")
+    async with opened(tmp_path / "store.db") as store:
+        await put(store, draft("a"))
+        with pytest.raises(apsw.BusyError):
+            is_empty_and_ours(late)
+    assert not is_empty_and_ours(late)
+    late.close()
 
 
 async def test_an_older_store_is_migrated(tmp_path: Path) -> None:

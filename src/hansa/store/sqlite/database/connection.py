@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -83,14 +84,54 @@ def _prepare(
     connection: apsw.Connection, path: Path, synchronous: Synchronous, migrations: Sequence[str]
 ) -> None:
     version = schema_version(connection, str(path), APPLICATION_ID, len(migrations), "a catalogue store")
+    connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
+    if version == 0 and migrations is MIGRATIONS and is_empty_and_ours(connection):
+        _copy(_empty_store(), connection)
+        version = len(migrations)
+    connection.execute("PRAGMA locking_mode = NORMAL")
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
     connection.execute("PRAGMA foreign_keys = ON")
+    _migrate(connection, version, migrations)
+    if version < len(migrations):  # a conversion can be larger than the log may be in the long run
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _migrate(connection: apsw.Connection, version: int, migrations: Sequence[str]) -> None:
     for number in range(version + 1, len(migrations) + 1):
         with connection:
             connection.execute(migrations[number - 1])
             connection.execute(f"PRAGMA user_version = {number}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    if version < len(migrations):  # a conversion can be larger than the log may be in the long run
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def is_empty_and_ours(connection: apsw.Connection) -> bool:
+    """Whether a database is still empty, now that no other process can write into it."""
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("COMMIT")
+    return bool(connection.pragma("user_version") == 0)
+
+
+@cache
+def _empty_store() -> bytes:
+    """The file of a store without entities: copied in one transaction, a new one waits for the disk once."""
+    connection = apsw.Connection(":memory:")
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
+        _migrate(connection, 0, MIGRATIONS)
+        connection.execute("VACUUM")
+        return connection.serialize("main")
+    finally:
+        connection.close()
+
+
+def _copy(database: bytes, connection: apsw.Connection) -> None:
+    """Make the database of a connection, which is empty, a copy of another one."""
+    source = apsw.Connection(":memory:")
+    try:
+        source.deserialize("main", database)
+        with connection.backup("main", source, "main") as backup:
+            backup.step()
+    finally:
+        source.close()
