@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from hansa.node.http.server import COLLECTION_THRESHOLDS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NETWORKED = ("league", "kits")
@@ -18,6 +21,16 @@ LEAGUE_RERUNS = int(os.environ.get("LEAGUE_RERUNS", "1"))
 # How long an example takes says more of the machine than of the product.
 settings.register_profile("unhurried", settings.default, deadline=None)
 settings.load_profile("unhurried")
+
+
+gc.disable()  # while tests are collected: they all stay
+
+
+def pytest_collection_finish() -> None:
+    """Collect cyclic garbage as `hansa serve` does: tests and modules are never looked at again."""
+    gc.freeze()
+    gc.set_threshold(*COLLECTION_THRESHOLDS)
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
