@@ -58,6 +58,15 @@ async def test_referrers_are_those_that_refer_after_any_writes(
     await check_referrers(writes)
 
 
+async def test_an_entity_that_refers_again_takes_nobody_out_of_the_block_that_begins_with_it() -> None:
+    first = [(1, "put", [0], False), (5, "put", [0], False)]
+    others = [(number, "put", list[int](), True) for number in (0, 2, 3, 4)]
+    again = [(1, "put", list[int](), False), (1, "put", [0], False)]
+    await check_referrers(
+        [*first, *others, *again, *((number, "put", list[int](), True) for number in (6, 7, 8))]
+    )
+
+
 @pytest.mark.parametrize("size_max_bytes", [0, 40])
 async def test_referrers_are_the_same_when_memory_has_no_room_for_the_tail(
     size_max_bytes: int, monkeypatch: pytest.MonkeyPatch

@@ -199,8 +199,14 @@ class ReferenceTail:
             self.add(*row)
 
     def add(self, collection: int, number: int, fingerprints: bytes) -> None:
-        """An entity of this marketplace is about to have some fingerprints."""
+        """An entity of this marketplace is about to have some fingerprints.
+
+        One before the tail has blocks, and is in no filling: the block that begins with it would be replaced
+        by one without its others.
+        """
         self._last = max(self._last, number)
+        if number <= self._after:
+            return
         self._size_bytes += len(fingerprints)
         if self._size_bytes > TAIL_SIZE_MAX_BYTES:
             self._rows, self._read, self._newest, self._size_bytes = [], 0, {}, 0
@@ -221,6 +227,7 @@ class ReferenceTail:
     def rows(self, end: int) -> list[Row]:
         """What the entities of the tail up to a number have, or had; where the tail is known."""
         assert self.is_known, "nothing is missing"
+        assert all(row[1] > self._after for row in self._rows), "what is before the tail has blocks"
         return [row for row in self._rows if row[1] <= end]
 
     def cut(self, after: int) -> None:
