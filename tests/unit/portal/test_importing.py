@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.portal.providers.editing.importing.pages import FORMULA, report_csv
-from hansa.portal.providers.editing.importing.planning import ReportRow
-from hansa.portal.providers.editing.importing.reading import read_table
+from hansa.portal.providers.editing.importing.planning import (
+    AT_ONCE,
+    AT_ONCE_MAX_BYTES,
+    ReportRow,
+    portions,
+)
+from hansa.portal.providers.editing.importing.reading import ImportRow, read_table
 from tests.support.asgi import Response
 from tests.support.business import open_business
 from tests.support.people import CSRF, PERSON_HEADER
@@ -238,3 +243,13 @@ async def test_a_form_that_cannot_be_read_is_refused(
 async def test_a_column_is_one_field_of_the_form(site: ProviderSite, fields: dict[str, str]) -> None:
     await send(site, PRICES.encode())
     assert (await site.post("acme", f"{PATH}/mapping", fields)).status == 400
+
+
+@given(sizes=st.lists(st.integers(0, 2 * AT_ONCE_MAX_BYTES), max_size=60))
+def test_few_rows_are_looked_at_in_one_turn_and_large_ones_by_themselves(sizes: list[int]) -> None:
+    rows = [ImportRow(line, cells=("x" * size,)) for line, size in enumerate(sizes, 1)]
+    turns = list(portions(rows))
+    assert [one for turn in turns for one in turn] == rows
+    for turn in turns:
+        assert 1 <= len(turn) <= AT_ONCE
+        assert len(turn) == 1 or sum(len(one.cells[0]) for one in turn) <= AT_ONCE_MAX_BYTES

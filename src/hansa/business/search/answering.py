@@ -390,8 +390,7 @@ class Search:
             ids.update(dict.fromkeys([provider[0]] if provider else ()))
             for attribute in ("category", "productOfferingPrice", "productSpecification"):
                 ids.update(dict.fromkeys(id for id, _ in references(fields, attribute)))
-        entities = await self._store.entities(tuple(ids))
-        return self._unindexed.maker.folded_of(entities.values())
+        return await self._unindexed.maker.folded_of(ids)
 
     def _hit(
         self, entity: Entity, fields: Mapping[str, Any], named: Mapping[str, Any], highlighter: Highlighter

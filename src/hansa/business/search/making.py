@@ -20,6 +20,8 @@ FOLDED_CACHED_MAX: Final = 4096
 """Entities of which what is folded is remembered."""
 ENTITIES_AT_ONCE: Final = 25
 """So many are in memory together, each with a megabyte at most."""
+FOLDED_AT_ONCE: Final = 50
+"""Likewise, of those that are folded into others; most are small."""
 FOLDED_MAX_BYTES: Final = 262_144
 """Of a larger entity, nothing is folded into others."""
 
@@ -79,39 +81,54 @@ class DocumentMaker:
             size_bytes, lambda: {one.id: document_of(one, fields[one.id], find) for one in present}
         )
         documents: dict[str, SearchDocument | None] = {each: made.get(each) for each in ids}
-        return Made(documents, tuple(self._digests(ids, entities, fields)))
+        return Made(documents, tuple(await self._digests(ids, entities, fields)))
 
     def _decoded(self, entities: Iterable[Entity]) -> dict[str, Fields]:
         return {one.id: decoded(self._parts.body(one.type, one.body)) for one in entities}
 
-    def _digests(
+    async def _digests(
         self, ids: Iterable[str], entities: Mapping[str, Entity], fields: Mapping[str, Fields]
-    ) -> Iterable[tuple[str, str]]:
-        for each in ids:
-            entity = entities.get(each)
-            if entity is None:
-                yield each, ""
-            elif entity.type in FOLDED_TYPES:
-                is_folded = entity.public and len(entity.body) <= FOLDED_MAX_BYTES
-                yield each, self._folded(entity, fields[each]).digest if is_folded else ""
+    ) -> list[tuple[str, str]]:
+        folded_in = await self._folded(entities.values(), fields)
+        return [
+            (each, folded_in[each].digest if each in folded_in else "")
+            for each in ids
+            if each not in entities or entities[each].type in FOLDED_TYPES
+        ]
 
-    def folded_of(self, entities: Iterable[Entity]) -> dict[str, Folded]:
+    async def folded_of(self, ids: Iterable[str]) -> dict[str, Folded]:
         """What is folded of entities into others, by identifier; nothing of what is not public, or large."""
-        return {
-            one.id: self._folded(one)
+        requested = tuple(ids)
+        result: dict[str, Folded] = {}
+        for start in range(0, len(requested), FOLDED_AT_ONCE):
+            entities = await self._store.entities(requested[start : start + FOLDED_AT_ONCE])
+            result |= await self._folded(entities.values(), {})
+        return result
+
+    async def _folded(self, entities: Iterable[Entity], fields: Mapping[str, Fields]) -> dict[str, Folded]:
+        """What is folded of those of some entities that are, by identifier.
+
+        Args:
+            entities: Not many.
+            fields: Of those that have been decoded.
+        """
+        chosen = [
+            one
             for one in entities
             if one.public and one.type in FOLDED_TYPES and len(one.body) <= FOLDED_MAX_BYTES
-        }
+        ]
+        known = {one.id: self.cache.get((one.id, one.revision)) for one in chosen}
+        unknown = [one for one in chosen if known[one.id] is None]
 
-    def _folded(self, entity: Entity, fields: Fields | None = None) -> Folded:
-        key = entity.id, entity.revision
-        known = self.cache.get(key)
-        if known is None:
-            if fields is None:
-                fields = decoded(self._parts.body(entity.type, entity.body))
-            known = folded(entity.type, fields)
-            self.cache.put(key, known)
-        return known
+        def fold() -> list[Folded]:
+            read = {**self._decoded(one for one in unknown if one.id not in fields), **fields}
+            return [folded(one.type, read[one.id]) for one in unknown]
+
+        made = await _beside(sum(len(one.body) for one in unknown), fold)
+        for one, new in zip(unknown, made, strict=True):
+            known[one.id] = new
+            self.cache.put((one.id, one.revision), new)
+        return {each: one for each, one in known.items() if one is not None}
 
     async def _find(self, entities: Sequence[Entity], fields: Mapping[str, Fields]) -> dict[str, Folded]:
         """What is folded into some entities: what they refer to, and what that refers to."""
@@ -124,8 +141,7 @@ class DocumentMaker:
             if not missing:
                 break
             requested |= missing
-            read = await self._store.entities(sorted(missing))
-            new = self.folded_of(read.values())
+            new = await self.folded_of(sorted(missing))
             find.update(new)
             missing = further_targets(new.values())
         return find

@@ -22,6 +22,7 @@ from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.portal.frame import Frame
 from hansa.portal.frame.frame import wants_json
+from hansa.portal.frame.page_response import PageResponse
 
 AGE_MAX_S: Final = 2.0
 PAGES_MAX_BYTES: Final = 16 * 1024 * 1024
@@ -102,6 +103,8 @@ class PageCache:
         self._making[key] = asyncio.Event()
         try:
             response = await make(request)
+            if isinstance(response, PageResponse):
+                await response.complete()
             if response.status_code == 200:
                 until_s = self._clock.monotonic() + AGE_MAX_S
                 made = CachedPage(bytes(response.body), tuple(response.raw_headers), version, until_s)

@@ -1,4 +1,8 @@
-"""Reads entities on behalf of whoever looks at a page: what a person may not see does not exist for them."""
+"""Reads entities on behalf of whoever looks at a page: what a person may not see does not exist for them.
+
+A page can be made of hundreds of entities, each as large as one may be. After each that is large others are
+let in, so that no page has all of its entities decoded in one turn of the event loop.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from hansa.business.operations.api_operations import ApiOperations, ResourceOper
 from hansa.core.access import ANONYMOUS, Authenticate, Caller
 from hansa.core.errors import Code, Refused
 from hansa.core.http import headers_of
+from hansa.core.yielding import Yielding
 from hansa.portal.catalogue.fields import ITEMS_MAX, Fields
 from hansa.store import Entity, Query
 
@@ -47,6 +52,7 @@ class CatalogueReads:
         assert self._reads.keys() >= SHOWN_COLLECTIONS, "the catalogue has all of them"
         self._authenticate = authenticate
         self._entity = entity
+        self._yielding = Yielding()
 
     def caller(self, request: Request) -> Caller:
         """Who looks; whoever has a token or session that is over is a stranger, and sees what all see."""
@@ -66,7 +72,9 @@ class CatalogueReads:
             Refused: `Code.NOT_FOUND`.
         """
         read = self._reads[collection]
-        return await read.one(await read.scope(caller), entity_id)
+        entity = await read.one(await read.scope(caller), entity_id)
+        await self._yielding.after(len(entity.body))
+        return entity
 
     async def anything(self, caller: Caller, entity_id: str) -> Entity:
         """An entity of whatever type.
@@ -78,7 +86,9 @@ class CatalogueReads:
         read = self._reads.get(known.type) if known is not None else None
         try:
             if known is not None and read is not None:
-                return await read.one(await read.scope(caller, known.parent), entity_id)
+                entity = await read.one(await read.scope(caller, known.parent), entity_id)
+                await self._yielding.after(len(entity.body))
+                return entity
         except Refused as error:
             if error.code not in {Code.NOT_FOUND, Code.UNAUTHENTICATED, Code.FORBIDDEN}:
                 raise
@@ -91,7 +101,9 @@ class CatalogueReads:
         fields: dict[str, Fields] = {}
         for entity_id in tuple(dict.fromkeys(ids))[:ITEMS_MAX]:
             try:
-                fields[entity_id] = fields_of(await read.one(scope, entity_id))
+                entity = await read.one(scope, entity_id)
+                fields[entity_id] = fields_of(entity)
+                await self._yielding.after(len(entity.body))
             except Refused as error:
                 if error.code is not Code.NOT_FOUND:
                     raise
@@ -105,11 +117,20 @@ class CatalogueReads:
         """
         read = self._reads[query.type]
         page = await read.page(await read.scope(caller), query)
-        return tuple(map(decoded_fields, page.bodies)), page.total
+        return await decoded_one_by_one(page.bodies, self._yielding), page.total
 
     async def revision(self, collection: str) -> int:
         """A number that changes whenever the entities of a collection may have."""
         return await self._reads[collection].revision()
+
+
+async def decoded_one_by_one(bodies: Iterable[bytes], yielding: Yielding) -> tuple[Fields, ...]:
+    """The attributes of stored bodies; others are let in between large ones."""
+    decoded: list[Fields] = []
+    for body in bodies:
+        decoded.append(decoded_fields(body))
+        await yielding.after(len(body))
+    return tuple(decoded)
 
 
 def fields_of(entity: Entity) -> Fields:

@@ -33,7 +33,13 @@ from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.limits import Limits
-from hansa.portal.catalogue.categories import CategoriesPage, CategoryPage, category_tree, search_in
+from hansa.portal.catalogue.categories import (
+    CategoriesPage,
+    CategoryPage,
+    category_tree,
+    lone_category,
+    search_in,
+)
 from hansa.portal.catalogue.comparison import COMPARED_MAX, ComparisonPage, comparison_page, picks
 from hansa.portal.catalogue.details.routes import DetailPages
 from hansa.portal.catalogue.favourites import FAVOURITES_PATH, Favourites
@@ -152,8 +158,8 @@ class CataloguePages:
             Route("/compare", handler(self.compare)),
             Route("/favourites", handler(self.favourites)),
             *(self._favourites.routes() if self._favourites else ()),
-            Route("/feed.atom", self.feed),
-            Route("/sitemap.xml", self.sitemap),
+            Route("/feed.atom", handler(self.feed)),
+            Route("/sitemap.xml", handler(self.sitemap)),
             Route("/robots.txt", self.robots),
         ]
 
@@ -275,7 +281,7 @@ class CataloguePages:
         tree = await category_tree(self._reads, caller)
         node = tree.by_id.get(entity_id)
         if node is None:
-            raise Refused(Code.NOT_FOUND, "There is no category of this identifier.")
+            node = await lone_category(self._reads, caller, entity_id)
         hits, total = await self._few(request, FacetSelection("category", (entity_id,)))
         above = tree.by_id.get(tree.parents.get(entity_id, ""))
         page = CategoryPage(node, above, hits, total, search_in(entity_id))

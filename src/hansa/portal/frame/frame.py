@@ -4,9 +4,10 @@ Everything that a page shows is in its context, a frozen struct that the templat
 escaped wherever they stand; a name that a context does not have is an error, not an empty text. The same
 context is the answer to `Accept: application/json`.
 
-Reading the translations of a language, and compiling the template that all pages extend, takes longer than
-other requests should wait: a thread does it when the first page in that language is requested
-(`PreparedPages`). The compiled templates are the same in all languages, and in all marketplaces of a process.
+Reading the translations of a language, and compiling templates, takes longer than other requests should
+wait. A thread does it: for the template that all pages extend when the first page in a language is requested
+(`PreparedPages`), for any other when it is first rendered. The compiled templates are the same in all
+languages, and in all marketplaces of a process.
 
 A page loads style, script and pictures from this server alone, runs nothing that stands within it, turns no
 text into markup by script (Trusted Types), and cannot be framed.
@@ -29,12 +30,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hansa import __version__
 from hansa.core.http import NO_STORE
-from hansa.core.thread_work import MadeOnce
+from hansa.core.thread_work import SMALL_MAX_BYTES, LargeWork, MadeOnce
 from hansa.portal.frame.assets import Assets
 from hansa.portal.frame.branding import Branding
 from hansa.portal.frame.formats import FORMATS
 from hansa.portal.frame.languages import NAMES, Catalogues, catalogues
 from hansa.portal.frame.links import is_web_address
+from hansa.portal.frame.page_response import PageResponse, weight_of
 from hansa.portal.frame.people import People
 from hansa.portal.frame.reader import (
     LANGUAGE_COOKIE,
@@ -52,6 +54,8 @@ JSON: Final = "application/json"
 HTML: Final = "text/html"
 FRAME_TEMPLATES: Final = ("base.html", "parts.html")
 """What other templates extend, or take parts from."""
+COMPILING_WEIGHT: Final = SMALL_MAX_BYTES
+"""Of a page whose template has not been compiled: that takes up to 90 ms."""
 
 
 class PagePolicy(msgspec.Struct, frozen=True):
@@ -96,6 +100,9 @@ class Frame:
         self._languages = languages if languages is not None else catalogues()
         self._people = people
         self._is_secure = is_secure
+        self.large_work: Final = LargeWork()
+        self._rendered: set[str] = set()
+        """Templates that are compiled, with those that they take parts from; there are no more than files."""
         self._environments: dict[str, Environment] = {}
         self._made = {code: MadeOnce(partial(self._environment, code)) for code in self._languages}
 
@@ -115,11 +122,17 @@ class Frame:
         headers: Mapping[str, str] | None = None,
         policy: PagePolicy = PLAIN,
     ) -> Response:
-        """A page as a response."""
+        """A page as a response; much of it is made when it is sent (`page_response`)."""
         reader = self.reader(request)
         own = caching_headers(reader)
         more = {**page_headers(policy), "Content-Language": reader.language, **own, **(headers or {})}
-        return Response(self.render(template, page, reader), status, media_type=HTML, headers=more)
+        make, weight = partial(self.render, template, page, reader), weight_of(page)
+        if template not in self._rendered:
+            weight += COMPILING_WEIGHT
+        if weight <= SMALL_MAX_BYTES:
+            return Response(make(), status, media_type=HTML, headers=more)
+        is_stranger = reader.account is None
+        return PageResponse(make, weight, self.large_work, status, more, is_stranger=is_stranger)
 
     def reader(self, request: Request) -> PageReader:
         """Who sends a request, and how pages are shown to them."""
@@ -138,7 +151,9 @@ class Frame:
     def render(self, template: str, page: msgspec.Struct, reader: PageReader) -> bytes:
         """The markup of a page."""
         shown = self._environment(reader.language).get_template(template)
-        return shown.render(page=page, reader=reader).encode("utf-8", "replace")
+        markup = shown.render(page=page, reader=reader).encode("utf-8", "replace")
+        self._rendered.add(template)
+        return markup
 
     async def preferences(self, request: Request) -> Response:
         """`GET /preferences`: puts a choice of language and theme into cookies, and leads back."""

@@ -25,6 +25,8 @@ from markupsafe import Markup
 from hansa.business.search.results import MarkedText
 
 MARKDOWN_MAX_CHARS: Final = 20_000
+MARKDOWN_MAX_LINES: Final = 1000
+"""Each can become a row of a table, thirty times as long as it was."""
 HEADING_SHIFT: Final = 2
 """The title of a page is its first heading; those of a description begin below the second."""
 ELEMENTS: Final = {
@@ -48,8 +50,10 @@ def shown(value: Any) -> Any:
 
 
 def markdown(text: str) -> Markup:
-    """A description as markup; what is beyond `MARKDOWN_MAX_CHARS` is left out."""
-    cut = text[:MARKDOWN_MAX_CHARS] + (" …" if len(text) > MARKDOWN_MAX_CHARS else "")
+    """A description as markup; what is beyond `MARKDOWN_MAX_CHARS` or `MARKDOWN_MAX_LINES` is left out."""
+    lines = text[:MARKDOWN_MAX_CHARS].split("\n", MARKDOWN_MAX_LINES)
+    cut = "\n".join(lines[:MARKDOWN_MAX_LINES])
+    cut += " …" if len(cut) < len(text) else ""
     tokens = _PARSER.parse(cut)
     for token in tokens:
         _shift(token)

@@ -40,7 +40,7 @@ class LedgerTransaction(msgspec.Struct, frozen=True):
 
 
 class TransactionReader:
-    """Turns bytes into transactions under the rule set of a state.
+    """Yielding bytes into transactions under the rule set of a state.
 
     Args:
         rulesets: By their names.

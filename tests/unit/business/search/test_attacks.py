@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import string
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 
 from hansa.business.search.analysis import words_of
 from hansa.business.search.answering import Search
+from hansa.business.search.making import FOLDED_AT_ONCE
 from hansa.business.search.query_text import WORDS_MAX, parse
 from hansa.business.search.results import SearchRequest
 from hansa.core.access import ANONYMOUS
 from hansa.core.clock import SystemClock
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.store import ListCaller
+from hansa.store import Entity, ListCaller
 from hansa.store.records import INTERNAL
 from hansa.store.search.records import IndexAnswer, IndexQuery, Overlay, Term
 from hansa.store.sqlite.search.expressions import expression
@@ -409,3 +411,30 @@ async def test_an_index_whose_damage_a_search_notices_is_made_anew_and_followed_
         assert (await second.page("quokka")).total == 301
         assert await second.index.count() == 301
     await business.store.close()
+
+
+async def test_what_is_folded_into_others_is_read_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An offering names fifty prices; each may have a megabyte, and twenty-five are indexed together."""
+    async with open_searched(tmp_path) as searched:
+        prices = [
+            {"@type": "ProductOfferingPrice", "id": f"urn:price:{n}", "name": f"p{n}"} for n in range(100)
+        ]
+        await searched.put(*prices)
+        await searched.put(
+            offering("urn:one", "one", productOfferingPrice=[{"id": one["id"]} for one in prices[:50]]),
+            offering("urn:two", "two", productOfferingPrice=[{"id": one["id"]} for one in prices[50:]]),
+        )
+        store = searched.business.store
+        read: list[int] = []
+        entities = store.entities
+
+        async def counted(ids: Sequence[str]) -> dict[str, Entity]:
+            read.append(len(ids))
+            return await entities(ids)
+
+        monkeypatch.setattr(store, "entities", counted)
+        assert set(await searched.ids()) >= {"urn:one", "urn:two"}
+        assert max(read) <= FOLDED_AT_ONCE
+        assert sum(read) > FOLDED_AT_ONCE

@@ -20,9 +20,10 @@ from hansa.core.certificates.elsi import elsi_did
 from hansa.core.clock import epoch_s
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.members import Member, country_of
+from hansa.core.yielding import Yielding
 from hansa.portal.catalogue.fields import Fields
 from hansa.portal.catalogue.origins import KnownOrigins
-from hansa.portal.catalogue.reading import CatalogueReads, decoded_fields
+from hansa.portal.catalogue.reading import CatalogueReads, decoded_fields, decoded_one_by_one
 from hansa.portal.frame import Frame
 from hansa.portal.frame.acts import Acts
 from hansa.portal.frame.people import People
@@ -80,6 +81,7 @@ class OperatedEntities:
 
     def __init__(self, operations: Iterable[ApiOperations], context: Context) -> None:
         self._context = context
+        self._yielding = Yielding()
         self._operations: dict[str, ResourceOperations] = {
             collection: one
             for api in operations
@@ -96,6 +98,7 @@ class OperatedEntities:
         """See `EditedEntities`."""
         operations = await self._of(id)
         entity = await check_may_change(operations, self._context, caller, id)
+        await self._yielding.after(len(entity.body))
         return StoredVersion(entity.id, entity.type, decoded_fields(entity.body), entity.hashlink)
 
     async def readable(self, caller: Caller, collection: str, id: str) -> Fields:
@@ -113,7 +116,7 @@ class OperatedEntities:
             filters = (AnyOf(tuple(Filter(path, names) for path in _OWNER)),)
         query = Query(collection, filters, (SortKey(("name",)),), limit=OFFERED_MAX)
         page = await operations.read.page(await operations.read.scope(caller), query)
-        return tuple(map(decoded_fields, page.bodies))
+        return await decoded_one_by_one(page.bodies, self._yielding)
 
     async def dry_create(self, caller: Caller, collection: str, fields: dict[str, Any]) -> None:
         """See `EditedEntities`."""
@@ -241,15 +244,22 @@ class StoredFiles:
         self._clock = context.clock
         self._entropy = context.entropy
         self._limits = context.limits
+        self._yielding = Yielding()
 
     async def of(self, caller: Caller) -> ImportFile | None:
         """See `ImportFiles`."""
         row = await files.file_of(self._store, _subject(caller))
         if row is None or row.saved_s < epoch_s(self._clock) - self._limits.import_file_lifetime_s:
             return None
-        columns, rows = msgspec.json.decode(row.content, type=tuple[tuple[str, ...], tuple[ImportRow, ...]])
+        columns, encoded = msgspec.json.decode(
+            row.content, type=tuple[tuple[str, ...], tuple[msgspec.Raw, ...]]
+        )
+        rows: list[ImportRow] = []
+        for one in encoded:
+            rows.append(msgspec.json.decode(one, type=ImportRow))
+            await self._yielding.after(len(memoryview(one)))
         return ImportFile(
-            *(row.id, row.name, row.kind, row.state, columns, rows),
+            *(row.id, row.name, row.kind, row.state, columns, tuple(rows)),
             msgspec.json.decode(row.mapping, type=tuple[str, ...]),
             msgspec.json.decode(row.report, type=tuple[ReportRow, ...]),
         )

@@ -21,6 +21,7 @@ from hansa.business.visibility import PublicParts
 from hansa.core.access import Action, Caller
 from hansa.core.errors import Code, Refused
 from hansa.core.work import Checkpoint
+from hansa.core.yielding import Yielding
 from hansa.identity.rights.parties import parties_of
 from hansa.node.parts.pages.offers.launching import LAUNCHED, LaunchConditions, status_attribute
 from hansa.node.parts.pages.offers.ownership import entities_of, names_organization, refusal_of
@@ -98,6 +99,7 @@ class StoredOwnCatalogue:
         self._name = name
         self._aliases = context.aliases
         self._launching = LaunchConditions(context, policy, ClosureNeeds(context.models))
+        self._yielding = Yielding()
         self._parties = {
             kind: access_target(*context.models.served(kind)).party_attributes for kind in self._operations
         }
@@ -208,6 +210,7 @@ class StoredOwnCatalogue:
         aliases = await self._aliases.of(caller.organization)
         fields = msgspec.json.decode(entity.body)
         owners = parties_of(fields, self._parties[entity.type], caller.organization, aliases).owners
+        await self._yielding.after(len(entity.body))
         return caller.organization in owners
 
     async def _named(self, caller: Caller) -> Condition:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -24,6 +24,7 @@ from hansa.portal.providers.editing.interfaces import EditedEntities
 
 Outcome = Literal["create", "change", "created", "changed", "refused"]
 AT_ONCE: Final = 20
+AT_ONCE_MAX_BYTES: Final = 32_768
 REASON_MAX_CHARS: Final = 1000
 SEVERAL: Final = frozenset({"category", "prices"})
 _PARTS: Final = re.compile(r"[;|\n]")
@@ -102,10 +103,8 @@ class RowWriter:
         self, rows: Sequence[ImportRow], one: Callable[[ImportRow], Awaitable[ReportRow]]
     ) -> tuple[ReportRow, ...]:
         report: list[ReportRow] = []
-        for start in range(0, len(rows), AT_ONCE):
-            report += await asyncio.gather(
-                *(self._outcome(row, one) for row in rows[start : start + AT_ONCE])
-            )
+        for some in portions(rows):
+            report += await asyncio.gather(*(self._outcome(row, one) for row in some))
             await self._clock.sleep(0)
         return tuple(report)
 
@@ -184,6 +183,21 @@ class RowWriter:
         if made.missing:
             raise Refused(Code.INVALID, f"{', '.join(made.missing)}: has to be filled in.")
         return made.fields
+
+
+def portions(rows: Sequence[ImportRow]) -> Iterator[Sequence[ImportRow]]:
+    """The rows that are looked at in one turn of the event loop: a few, or one that is large."""
+    portion: list[ImportRow] = []
+    size_bytes = 0
+    for row in rows:
+        row_bytes = len(msgspec.json.encode(row))
+        if portion and (len(portion) == AT_ONCE or size_bytes + row_bytes > AT_ONCE_MAX_BYTES):
+            yield portion
+            portion, size_bytes = [], 0
+        portion.append(row)
+        size_bytes += row_bytes
+    if portion:
+        yield portion
 
 
 def _patch(fields: Fields) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""What somebody writes into an entity makes no page that has everybody else wait, and none that fails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansa.core.thread_work import SMALL_MAX_BYTES
+from hansa.portal.catalogue.categories import CATEGORIES_MAX, DEPTH_MAX, CategoryNode, tree_of
+from hansa.portal.frame.page_response import weight_of
+from hansa.portal.frame.texts import MARKDOWN_MAX_CHARS, MARKDOWN_MAX_LINES, markdown
+from tests.support.asgi import AsgiClient
+from tests.support.site import OFFERING, Site, open_site
+
+ON_THE_LOOP = pytest.mark.asyncio(loop_scope="module")
+HTML = {"accept": "text/html"}
+SLOW = {
+    "brackets": "[",
+    "emphasis": "*a **b _c ",
+    "pictures": "![[](",
+    "links": "[a](",
+    "addresses": "<http://a.b>",
+    "tables": "a|b\n-|-\n|\n",
+}
+"""Markdown that takes long."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site() -> AsyncIterator[Site]:
+    opened = await open_site()
+    yield opened
+    await opened.business.store.close()
+
+
+def launched(type_name: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"@type": type_name, "id": name, "name": name, "lifecycleStatus": "Launched", **more}
+
+
+async def made_in_threads(site: Site, path: str) -> int:
+    """How many pages a thread has made for a request."""
+    before = site.frame.large_work.in_threads
+    answer = await AsgiClient(site.application()).get(path, headers=HTML)
+    assert answer.status == 200, answer.body[:300]
+    assert int(answer.headers["content-length"]) == len(answer.body)
+    return site.frame.large_work.in_threads - before
+
+
+@ON_THE_LOOP
+@pytest.mark.parametrize("what", SLOW)
+async def test_a_description_that_is_slow_to_read_is_read_by_a_thread(site: Site, what: str) -> None:
+    text = (SLOW[what] * 20_000)[:20_000]
+    await site.add(launched("ProductOffering", f"urn:slow:{what}", description=text))
+    for turn in range(2):  # compiling its template is another reason, once
+        assert await made_in_threads(site, f"/offerings/urn:slow:{what}?{turn}") == 1
+
+
+@ON_THE_LOOP
+async def test_a_page_of_much_is_made_by_a_thread(site: Site) -> None:
+    prices = [launched("ProductOfferingPrice", f"urn:price:{n}", description="x" * 900) for n in range(200)]
+    for price in prices:
+        await site.add(price)
+    await site.add(
+        launched("ProductOffering", "urn:dear", productOfferingPrice=[{"id": one["id"]} for one in prices])
+    )
+    for turn in range(2):
+        assert await made_in_threads(site, f"/offerings/urn:dear?{turn}") == 1
+
+
+@ON_THE_LOOP
+async def test_a_usual_page_is_made_in_place_once_its_template_is_compiled(site: Site) -> None:
+    await made_in_threads(site, f"/offerings/{OFFERING}?1")
+    assert await made_in_threads(site, f"/offerings/{OFFERING}?2") == 0
+    await made_in_threads(site, "/search?q=cloud")
+    assert await made_in_threads(site, "/search?q=clouds") == 0
+
+
+class Shown(msgspec.Struct, frozen=True):
+    text: str
+
+
+@given(text=st.text(st.sampled_from('a"\\\n\u202e'), max_size=50).map(lambda one: one * 60))
+def test_no_character_makes_a_long_text_light(text: str) -> None:
+    is_long = len(text) > SMALL_MAX_BYTES // 16
+    assert not is_long or weight_of(Shown(text)) > SMALL_MAX_BYTES
+
+
+@given(text=st.text(st.sampled_from("a|\n-"), max_size=200).map(lambda one: one * 100))
+def test_a_description_has_so_many_lines_and_characters(text: str) -> None:
+    shown = str(markdown(text))
+    assert shown.count("<tr>") <= MARKDOWN_MAX_LINES
+    assert (len(text) <= MARKDOWN_MAX_CHARS and text.count("\n") < MARKDOWN_MAX_LINES) or "…" in shown
+
+
+# -- categories ------------------------------------------------------------------------------------------------
+
+
+@ON_THE_LOOP
+async def test_categories_that_are_all_below_each_other_are_shown(site: Site) -> None:
+    count = CATEGORIES_MAX + 100
+    for n in range(count):
+        above = {"parentId": f"urn:deep:{n - 1:04}"} if n else {}
+        child = {"subCategory": [{"id": f"urn:deep:{n + 1:04}", "name": "below"}]}
+        await site.add(launched("Category", f"urn:deep:{n:04}", **above, **child))
+    client = AsgiClient(site.application())
+    assert (await client.get("/categories", headers=HTML)).status == 200
+    assert (await client.get("/categories", headers={"accept": "application/json"})).status == 200
+    last = await client.get(f"/categories/urn:deep:{count - 1:04}", headers=HTML)
+    assert last.status == 200, "a category that is not among the first has a page too"
+    assert f"urn:deep:{count:04}" in last.body.decode()
+    assert (await client.get("/categories/urn:deep:none", headers=HTML)).status == 404
+
+
+@given(parents=st.lists(st.integers(0, 39), max_size=40))
+def test_every_category_is_in_the_tree_once_and_no_tree_is_deep(parents: list[int]) -> None:
+    categories = [{"id": f"c{n}", "name": f"c{n}", "parentId": f"c{up}"} for n, up in enumerate(parents)]
+    tree = tree_of(categories, len(categories))
+    shown = [one for root in tree.roots for one in below(root, 1)]
+    assert sorted(one.id for one, _ in shown) == sorted(one["id"] for one in categories)
+    assert all(level <= DEPTH_MAX for _, level in shown)
+
+
+def below(node: CategoryNode, level: int) -> Iterator[tuple[CategoryNode, int]]:
+    yield node, level
+    for child in node.below:
+        yield from below(child, level + 1)
