@@ -9,8 +9,9 @@ refusals says so (`warn`); these can be listed (`hansa.business.rules.dangling`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -35,6 +36,16 @@ REFERRERS_READ_MAX_BYTES: Final = 16_777_216
 """The same, where their bodies have more bytes together."""
 
 
+@lru_cache(2)
+def referring_collections(models: Models) -> Mapping[str, tuple[str, ...]]:
+    """By collection, the collections whose entities can refer to its entities."""
+    referring: dict[str, set[str]] = {name: set() for name in models.types}
+    for path in reference_index_paths(models):
+        for collection in models.types if path.collections is None else path.collections:
+            referring[collection].add(path.collection)
+    return MappingProxyType({name: tuple(sorted(names)) for name, names in referring.items()})
+
+
 class DeletionRules:
     """Checks deletions."""
 
@@ -42,12 +53,7 @@ class DeletionRules:
         self._models = models
         self._references = references
         self._policy = policy
-        referring: dict[str, set[str]] = {name: set() for name in models.types}
-        for path in reference_index_paths(models):
-            for collection in models.types if path.collections is None else path.collections:
-                referring[collection].add(path.collection)
-        self._referring = {name: tuple(sorted(names)) for name, names in referring.items()}
-        """By collection, the collections whose entities can refer to its entities."""
+        self._referring = referring_collections(models)
 
     async def check(self, tx: Transaction, entity: Entity) -> None:
         """Check that no entity that matters refers to an entity.

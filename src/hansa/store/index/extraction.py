@@ -20,6 +20,7 @@ totals are counted of.
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,8 @@ from hansa.store.index.plan import DEFAULT_PLAN, TYPE_PATH, CollectionPlan, Inde
 
 NUMBERS_REMEMBERED_MAX: Final = 1024
 """Tuples of collections, of which there is one for each collection that others refer to."""
+COLLECTIONS_REMEMBERED_MAX: Final = 1024
+"""Some times as many as the APIs have."""
 FINGERPRINT_CACHED_MAX_CHARS: Final = 256
 """A text that is longer is no identifier of ours, and would take room."""
 
@@ -86,7 +89,7 @@ class CollectionIndex:
             "parent": attribute_number(collection, _PARENT),
         }
 
-    @property
+    @cached_property
     def description(self) -> str:
         """Of what the index was made; the same text means the same index."""
         return msgspec.json.encode((self.status, sorted(self.numbers), sorted(self.references))).decode()
@@ -120,6 +123,10 @@ class CollectionIndex:
         return IndexedFields(status, name, updated, index, fingerprints, tuple(postings))
 
 
+collection_index: Final = lru_cache(COLLECTIONS_REMEMBERED_MAX)(CollectionIndex)
+"""The same one for all stores of a process: it says nothing but what its plan says."""
+
+
 class Indexes:
     """The indexes of all collections."""
 
@@ -132,7 +139,7 @@ class Indexes:
         """The indexes of a collection."""
         made = self._made.get(collection)
         if made is None:
-            made = self._made[collection] = CollectionIndex(
+            made = self._made[collection] = collection_index(
                 collection, self._plan.get(collection, DEFAULT_PLAN)
             )
         return made
