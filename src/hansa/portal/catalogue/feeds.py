@@ -8,6 +8,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import msgspec
 
+from hansa.portal.frame.formats import moment_of
+
 ATOM: Final = "http://www.w3.org/2005/Atom"
 SITEMAP: Final = "http://www.sitemaps.org/schemas/sitemap/0.9"
 ATOM_MEDIA_TYPE: Final = "application/atom+xml"
@@ -24,6 +26,7 @@ class FeedEntry(msgspec.Struct, frozen=True):
     title: str
     address: str
     updated: str
+    """As the entity says it."""
     summary: str
     author: str
 
@@ -34,14 +37,14 @@ def atom_feed(title: str, address: str, entries: Iterable[FeedEntry]) -> bytes:
     feed = Element("feed", xmlns=ATOM)
     SubElement(feed, "id").text = f"{address}/feed.atom"
     SubElement(feed, "title").text = _xml_text(title)
-    SubElement(feed, "updated").text = shown[0].updated if shown else UNKNOWN_TIME
+    SubElement(feed, "updated").text = _time_text(shown[0].updated) if shown else UNKNOWN_TIME
     SubElement(feed, "link", rel="self", href=f"{address}/feed.atom")
     SubElement(feed, "link", rel="alternate", type="text/html", href=f"{address}/")
     for one in shown:
         entry = SubElement(feed, "entry")
         SubElement(entry, "id").text = one.address
         SubElement(entry, "title").text = _xml_text(one.title)
-        SubElement(entry, "updated").text = one.updated
+        SubElement(entry, "updated").text = _time_text(one.updated)
         SubElement(entry, "link", rel="alternate", type="text/html", href=one.address)
         SubElement(SubElement(entry, "author"), "name").text = _xml_text(one.author)
         SubElement(entry, "summary").text = _xml_text(one.summary)
@@ -59,6 +62,12 @@ def sitemap(addresses: Iterable[str]) -> bytes:
 def _document(root: Element) -> bytes:
     content: bytes = tostring(root, encoding="utf-8")
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + content
+
+
+def _time_text(text: str) -> str:
+    """A time as Atom has it; of what is none, one that is known not to be."""
+    when = moment_of(text)
+    return UNKNOWN_TIME if when is None else when.isoformat()
 
 
 def _xml_text(text: str) -> str:

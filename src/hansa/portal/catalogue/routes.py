@@ -46,7 +46,6 @@ from hansa.portal.catalogue.favourites import FAVOURITES_PATH, Favourites
 from hansa.portal.catalogue.feeds import (
     ATOM_MEDIA_TYPE,
     SITEMAP_MAX,
-    UNKNOWN_TIME,
     XML_MEDIA_TYPE,
     FeedEntry,
     atom_feed,
@@ -310,7 +309,7 @@ class CataloguePages:
                 hit.id,
                 hit.name.text,
                 self._endpoint + path_of("offerings", hit.id),
-                hit.updated or UNKNOWN_TIME,
+                hit.updated or "",
                 hit.description.text if hit.description else "",
                 hit.provider.name if hit.provider else self._origins.name(hit.origin),
             )

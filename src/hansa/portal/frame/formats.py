@@ -15,8 +15,10 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 LOCALES_CACHED_MAX: Final = 64
-EXPONENT_MAX: Final = 30
+EXPONENT_MAX: Final = 20
 """Of ten, in a number that is shown with all its digits."""
+DIGITS_MAX: Final = 28
+"""Of such a number; with more, arithmetic rounds it or refuses it."""
 
 
 def _locale(context: Context) -> Locale:
@@ -93,18 +95,19 @@ def decimal_of(value: Any) -> Decimal | None:
         amount = Decimal(str(value))
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and abs(amount.adjusted()) <= EXPONENT_MAX else None
+    if not amount.is_finite() or len(amount.as_tuple().digits) > DIGITS_MAX:
+        return None
+    exponents = amount.adjusted(), int(amount.as_tuple().exponent)
+    return amount if all(abs(one) <= EXPONENT_MAX for one in exponents) else None
 
 
 def moment_of(value: datetime | str) -> datetime | None:
-    """A date-time of an entity (RFC 3339); None for what is none."""
-    if isinstance(value, datetime):
-        return value
+    """A date-time of an entity (RFC 3339), in UTC; None for what is none, or has no year there."""
     try:
-        when = datetime.fromisoformat(value)
-    except ValueError:
+        when = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        return when.astimezone(UTC) if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 
 
 FORMATS: Final[Mapping[str, Callable[..., str]]] = {
