@@ -15,7 +15,7 @@ from hansa.store import EntityDraft
 from hansa.store.tables.editing import drafts
 from hansa.store.tables.editing.drafts import FormDraftRow
 from tests.support.business import Business
-from tests.support.provider_site import form_routes
+from tests.support.provider_site import form_routes, running_jobs
 from tests.support.rights import RightsBusiness, party
 
 SUBJECT = "urn:subject:ada"
@@ -40,7 +40,9 @@ EDITING_SCREENS: Final = {
 
 def editing_pages(frame: Frame, people: People, business: Business) -> list[BaseRoute]:
     """Their routes."""
-    return form_routes(frame, people, RightsBusiness(business, {}, lambda *_: None))
+    return form_routes(
+        frame, people, RightsBusiness(business, {}, lambda *_: None), running_jobs(business.clock)
+    )
 
 
 async def add_drafts(business: Business) -> None:

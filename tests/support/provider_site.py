@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any, Final
@@ -12,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.core.access import Caller
 from hansa.core.canonical import canonical_json, hashlink
+from hansa.core.clock import Clock
 from hansa.core.members import Member
 from hansa.node.http.application import rest_application
 from hansa.node.parts.pages.acts import StoredActs
@@ -21,6 +23,7 @@ from hansa.portal.catalogue.reading import CatalogueReads
 from hansa.portal.frame.assets import ASSETS_PATH
 from hansa.portal.frame.languages import Catalogues
 from hansa.portal.frame.people import People, Person
+from hansa.portal.providers.editing.importing.page_jobs import PageJobs
 from hansa.store import EntityDraft
 from tests.support.asgi import AsgiClient, Response
 from tests.support.business import DID, Business, open_business
@@ -50,16 +53,26 @@ PEOPLE: Final[Mapping[str, tuple[Person, Caller]]] = {
     "boss": (Person("Otto", "", "", False, True, CSRF), CALLERS["operator"]),
 }
 ACCEPT: Final = "text/html"
+_RUNNING: Final[set[asyncio.Task[None]]] = set()
 
 
-def form_routes(frame: Frame, people: People, rights: RightsBusiness) -> list[BaseRoute]:
+def form_routes(frame: Frame, people: People, rights: RightsBusiness, jobs: PageJobs) -> list[BaseRoute]:
     """The pages of the forms, on a store of a marketplace of this league."""
     context, operations = rights.context, tuple(rights.app.operations.values())
     reads = CatalogueReads(operations, context.authenticate, context.store.entity)
     return editing_routes(
         *(frame, people, context, operations, reads, RecordedOrigins(), StoredActs(context.store)),
-        *(lambda: LEAGUE, DID),
+        *(lambda: LEAGUE, DID, jobs),
     )
+
+
+def running_jobs(clock: Clock) -> PageJobs:
+    """Jobs that are carried out until the loop ends."""
+    jobs = PageJobs(clock)
+    task = asyncio.get_running_loop().create_task(jobs.run())
+    _RUNNING.add(task)
+    task.add_done_callback(_RUNNING.discard)
+    return jobs
 
 
 class ProviderSite:
@@ -72,12 +85,14 @@ class ProviderSite:
         self.store = business.store
         self.people = RecordedPeople(dict(PEOPLE), everybody)
         self.frame = Frame(Branding("Lübeck Market"), languages, self.people)
+        self.clock = business.clock
+        self.jobs = running_jobs(business.clock)
         self.client = AsgiClient(self.application())
 
     def application(self) -> Starlette:
         """The pages of the forms, with their files."""
         frame = self.frame
-        routes = form_routes(frame, self.people, self.rights)
+        routes = form_routes(frame, self.people, self.rights, self.jobs)
         files = [Route(ASSETS_PATH, frame.assets.serve), Route("/preferences", frame.preferences)]
         return rest_application([*routes, *files], lambda request, error: error_page(frame, request, error))
 

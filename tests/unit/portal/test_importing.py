@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
+from hansa.node.parts.pages.editing import OperatedEntities
+from hansa.portal.providers.editing.importing.page_jobs import SETTLED_WITHIN_S
 from hansa.portal.providers.editing.importing.pages import FORMULA, report_csv
 from hansa.portal.providers.editing.importing.planning import (
     AT_ONCE,
@@ -21,6 +26,7 @@ from hansa.portal.providers.editing.importing.planning import (
 from hansa.portal.providers.editing.importing.reading import ImportRow, read_table
 from tests.support.asgi import Response
 from tests.support.business import open_business
+from tests.support.conditions import until
 from tests.support.people import CSRF, PERSON_HEADER
 from tests.support.provider_site import ProviderSite, SentForm, open_provider_site
 from tests.support.rights import ACME, BOLT, party
@@ -253,3 +259,77 @@ def test_few_rows_are_looked_at_in_one_turn_and_large_ones_by_themselves(sizes: 
     for turn in turns:
         assert 1 <= len(turn) <= AT_ONCE
         assert len(turn) == 1 or sum(len(one.cells[0]) for one in turn) <= AT_ONCE_MAX_BYTES
+
+
+class HeldWrites:
+    """Holds creates back until they are released."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.released = asyncio.Event()
+        create = OperatedEntities.create
+
+        async def held(own: OperatedEntities, *args: Any) -> str:
+            await self.released.wait()
+            return await create(own, *args)
+
+        monkeypatch.setattr(OperatedEntities, "create", held)
+
+
+async def held_import(site: ProviderSite, rows: int) -> None:
+    """An import whose writes do not end, until its request has waited long enough."""
+    lines = [json.dumps({"@type": "ProductSpecification", "name": f"Crane {n}"}) for n in range(rows)]
+    await send(site, "\n".join(lines).encode())
+    answer = asyncio.create_task(confirmed(site))
+    clock = site.clock
+    assert isinstance(clock, ManualClock)
+    await until(lambda: clock.sleepers)
+    await clock.advance(SETTLED_WITHIN_S)
+    await answer
+
+
+async def test_what_takes_long_goes_on_beside_the_request_and_is_reported_afterwards(
+    site: ProviderSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = HeldWrites(monkeypatch)
+    await held_import(site, 30)
+    shown = await page(site)
+    assert shown["state"] == "writing"
+    assert shown["progress"] == {"done": 0, "total": 30, "is_waiting": False, "problem": ""}
+    html = (await site.get("acme", PATH)).body.decode()
+    assert "You can leave this page" in html
+    assert "Write these rows" not in html
+    assert (await send(site, PRICES.encode())).status == 429
+    await site.post("acme", f"{PATH}/discard", {})
+    assert (await page(site))["state"] == "writing"
+    assert (await site.get("colleague", PATH, JSON)).json()["state"] == "none"
+    held.released.set()
+    await until(lambda: not site.jobs.is_busy("import a"))
+    done = await page(site)
+    assert (done["state"], done["good"], done["progress"]) == ("done", 30, None)
+
+
+async def test_a_write_that_was_interrupted_is_done_again_and_nothing_twice(
+    site: ProviderSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        calls = 0
+        create = OperatedEntities.create
+
+        async def failing(own: OperatedEntities, *args: Any) -> str:
+            nonlocal calls
+            calls += 1
+            if calls > 25:
+                raise asyncio.CancelledError
+            return await create(own, *args)
+
+        patch.setattr(OperatedEntities, "create", failing)
+        lines = [json.dumps({"@type": "ProductSpecification", "name": f"Crane {n}"}) for n in range(30)]
+        await send(site, "\n".join(lines).encode())
+        await confirmed(site)
+    interrupted = await page(site)
+    assert interrupted["state"] == "writing"
+    assert "was interrupted" in (await site.get("acme", PATH)).body.decode()
+    assert 0 < await count(site) < 30
+    await confirmed(site)
+    assert (await page(site))["good"] == 30
+    assert await count(site) == 30

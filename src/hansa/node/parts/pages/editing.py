@@ -30,6 +30,7 @@ from hansa.portal.frame.people import People
 from hansa.portal.providers.editing.choosing import OfferedChoices
 from hansa.portal.providers.editing.forms.kinds import BY_COLLECTION
 from hansa.portal.providers.editing.forms.values import Values
+from hansa.portal.providers.editing.importing.page_jobs import PageJobs
 from hansa.portal.providers.editing.importing.pages import ImportFile, ImportPages
 from hansa.portal.providers.editing.importing.planning import ReportRow
 from hansa.portal.providers.editing.importing.reading import ImportRow
@@ -58,6 +59,7 @@ def editing_routes(
     acts: Acts,
     members: Callable[[], Iterable[Member]],
     did: str,
+    jobs: PageJobs,
 ) -> list[BaseRoute]:
     """The pages on which providers write what they offer."""
     entities, drafts_of_people = OperatedEntities(operations, context), StoredDrafts(context)
@@ -66,7 +68,8 @@ def editing_routes(
     pages = EditingPages(frame, people, entities, drafts_of_people, choices, acts)
     visibility = VisibilityPages(frame, people, entities, LeagueMarketplaces(context, members, did), acts)
     imports = ImportPages(
-        *(frame, people, entities, StoredFiles(context), choices, acts, context.clock, context.limits)
+        *(frame, people, entities, StoredFiles(context), choices, acts, jobs),
+        *(context.clock, context.limits),
     )
     return [*preview.routes(), *pages.routes(), *visibility.routes(), *imports.routes()]
 

@@ -41,6 +41,7 @@ from hansa.portal.frame.acts import Acts
 from hansa.portal.frame.branding import Logo
 from hansa.portal.frame.frame import PreparedPages, wants_page
 from hansa.portal.frame.people import People
+from hansa.portal.providers.editing.importing.page_jobs import PageJobs
 from hansa.pubsub.ledger_reads import StrangersReads
 from hansa.replication.registry import MemberRegistry
 
@@ -59,6 +60,8 @@ class Portal(msgspec.Struct, frozen=True):
     """Knows where entities come from."""
     routes: tuple[BaseRoute, ...]
     caches: tuple[HasFigures, ...]
+    jobs: PageJobs
+    """What pages have begun; runs in the background."""
     answer: ErrorAnswer
     """Reports errors: as a page to whoever requests pages."""
 
@@ -108,10 +111,11 @@ def portal(
     routes = PortalRoutes(frame, context.models, settings.endpoint, overview, described)
     accounts = AccountPages(frame, people)
     acts = StoredActs(context.store)
+    jobs = PageJobs(context.clock)
     operators = operator_pages(frame, people, acts, operated)
     operations = tuple(business.operations.values())
     editing = editing_routes(
-        *(frame, people, context, operations, reads, origins, acts, registry.known, settings.did)
+        *(frame, people, context, operations, reads, origins, acts, registry.known, settings.did, jobs)
     )
     offers = offer_pages(
         *(frame, people, acts, context, business, replication.policy, replication.peers),
@@ -129,7 +133,7 @@ def portal(
         catalogue.alike_cache,
         *offers.caches,
     )
-    return Portal(frame, acts, origins, pages, caches, answer)
+    return Portal(frame, acts, origins, pages, caches, jobs, answer)
 
 
 def branding(settings: Settings) -> Branding:

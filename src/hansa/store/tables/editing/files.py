@@ -12,8 +12,9 @@ from hansa.store.sql import Readable, upsert
 
 EXPIRED_AT_ONCE_MAX: Final = 5
 
-ImportState = Literal["mapping", "checked", "done"]
-"""Columns wait for their fields; a report says what would be done; it was done."""
+ImportState = Literal["mapping", "checked", "writing", "done"]
+"""Columns wait for their fields; a report says what would be done; it is being done, or was
+interrupted; it was done."""
 
 
 class ImportFileRow(msgspec.Struct, frozen=True):

@@ -6,7 +6,8 @@
 /provider/import/discard     removes file and report
 /provider/import/report.csv  the report as a file
 
-A person has one file at a time: another one takes its place.
+A person has one file at a time: another one takes its place. Its rows are checked and written beside the
+requests (`hansa.portal.providers.editing.importing.page_jobs`); the page shows how far that is, and has the report afterwards.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.core.access import Caller
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, Refused
+from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.http import NO_STORE
 from hansa.core.limits import Limits
 from hansa.portal.catalogue.fields import NO_FIELDS
@@ -33,6 +34,7 @@ from hansa.portal.frame.acts import Act, Acts, carry_out
 from hansa.portal.frame.people import LOGIN_PAGES, FormFields, People, Person, Role, Visit, page_for, see
 from hansa.portal.providers.editing.choosing import OfferedChoices
 from hansa.portal.providers.editing.forms.kinds import kind_named
+from hansa.portal.providers.editing.importing.page_jobs import RETRY_AFTER_S, Advance, PageJobs, PageProgress
 from hansa.portal.providers.editing.importing.planning import COLUMN_FIELDS, ReportRow, RowWriter
 from hansa.portal.providers.editing.importing.reading import ImportRow, read_table
 from hansa.portal.providers.editing.importing.uploads import uploaded
@@ -54,7 +56,7 @@ class ImportFile(msgspec.Struct, frozen=True):
     name: str
     kind: str
     """Of the form that its rows are for."""
-    state: Literal["mapping", "checked", "done"]
+    state: Literal["mapping", "checked", "writing", "done"]
     columns: tuple[str, ...]
     rows: tuple[ImportRow, ...]
     fields: tuple[str, ...] = ()
@@ -91,7 +93,8 @@ class MappedColumn(msgspec.Struct, frozen=True):
 class ImportPage(msgspec.Struct, frozen=True):
     """For the template `editing/import.html`."""
 
-    state: Literal["none", "mapping", "checked", "done"]
+    state: Literal["none", "mapping", "checked", "writing", "done"]
+    """`writing` without progress: that was interrupted, and goes on when it is confirmed again."""
     file: str
     """Its identifier."""
     name: str
@@ -107,6 +110,8 @@ class ImportPage(msgspec.Struct, frozen=True):
     refused: int
     size_max_bytes: int
     rows_max: int
+    progress: PageProgress | None
+    """Of what is being checked or written, or has failed."""
     person: Person
 
 
@@ -120,6 +125,7 @@ class ImportPages:
         files: Those that are being imported.
         choices: What an offering can refer to.
         acts: Records what is done.
+        jobs: Carries out what takes long.
         clock: Lets others in.
         limits: `import_…`.
     """
@@ -132,6 +138,7 @@ class ImportPages:
         files: ImportFiles,
         choices: OfferedChoices,
         acts: Acts,
+        jobs: PageJobs,
         clock: Clock,
         limits: Limits,
     ) -> None:
@@ -141,6 +148,7 @@ class ImportPages:
         self._files = files
         self._choices = choices
         self._acts = acts
+        self._jobs = jobs
         self._clock = clock
         self._limits = limits
 
@@ -175,6 +183,7 @@ class ImportPages:
             refused=len(refused),
             size_max_bytes=self._limits.import_file_max_bytes,
             rows_max=self._limits.import_rows_max,
+            progress=self._jobs.of(_key(visit.caller)),
             person=visit.person,
         )
         return self._frame.negotiated(visit.request, "editing/import.html", page)
@@ -184,7 +193,8 @@ class ImportPages:
 
         Raises:
             Refused: As of `page_for` and `uploaded`; `Code.NOT_FOUND`, of a form that there is not.
-            Unavailable: `Code.OVERLOADED`, when too many import at the same time.
+            Unavailable: `Code.OVERLOADED`, when too many import at the same time, or the last file of this
+                person is not done yet.
         """
         person = self._people.person(request)
         if person is None:
@@ -197,6 +207,8 @@ class ImportPages:
         self._people.check_form(request, form.fields.get("csrf", ""))
         kind, caller = kind_named(form.fields.get("kind", "")), self._people.caller(request)
         await self._entities.check_may_create(caller, kind.collection)
+        if self._jobs.is_busy(_key(caller)):
+            raise Unavailable(Code.OVERLOADED, f"Your last file is not done yet: {PATH}.", RETRY_AFTER_S)
         table = await asyncio.to_thread(read_table, form.content, self._limits)
         file = ImportFile("", form.name, kind.name, "mapping", table.columns, table.rows)
         file = await self._files.save(caller, file)
@@ -215,7 +227,7 @@ class ImportPages:
         chosen = [field for field in fields if field]
         if not set(chosen) <= set(COLUMN_FIELDS[file.kind]) or len(chosen) != len(set(chosen)):
             raise Refused(Code.INVALID, "Each column is another field, or none.")
-        if file.state != "done":
+        if file.state in {"mapping", "checked"} and not self._jobs.is_busy(_key(visit.caller)):
             await self._check(visit, msgspec.structs.replace(file, fields=fields))
         return see(PATH)
 
@@ -226,21 +238,28 @@ class ImportPages:
             Refused: `Code.NOT_FOUND`, without a file.
         """
         file = await self._file(visit)
-        if file.state != "checked" or visit.form.one("file") != file.id:
+        is_busy = self._jobs.is_busy(_key(visit.caller))
+        if file.state not in {"checked", "writing"} or visit.form.one("file") != file.id or is_busy:
             return see(PATH)
         writer = await self._writer(visit, file)
         refused = {one.line for one in file.report if one.outcome == "refused"}
         rows = [one for one in file.rows if one.line not in refused]
         before = [one for one in file.report if one.outcome == "refused"]
         act = Act("entities-import", file.id)
-        made = await carry_out(self._acts, visit.caller, act, lambda: writer.carried_out(rows))
-        report = tuple(sorted((*before, *made), key=lambda one: one.line))
-        await self._files.save(visit.caller, msgspec.structs.replace(file, state="done", report=report))
+        begun = await self._files.save(visit.caller, msgspec.structs.replace(file, state="writing"))
+
+        async def work(advance: Advance) -> None:
+            made = await carry_out(self._acts, visit.caller, act, lambda: writer.carried_out(rows, advance))
+            report = tuple(sorted((*before, *made), key=lambda one: one.line))
+            await self._files.save(visit.caller, msgspec.structs.replace(begun, state="done", report=report))
+
+        await self._jobs.begin(_key(visit.caller), len(rows), work)
         return see(PATH)
 
     async def discard(self, visit: Visit) -> Response:
-        """`POST /provider/import/discard`."""
-        await self._files.discard(visit.caller)
+        """`POST /provider/import/discard`; what is going on is not ended by it."""
+        if not self._jobs.is_busy(_key(visit.caller)):
+            await self._files.discard(visit.caller)
         return see(PATH)
 
     async def report(self, visit: Visit) -> Response:
@@ -254,8 +273,15 @@ class ImportPages:
         return Response(report_csv(file.report), media_type="text/csv", headers=headers)
 
     async def _check(self, visit: Visit, file: ImportFile) -> None:
-        report = await (await self._writer(visit, file)).checked(file.rows)
-        await self._files.save(visit.caller, msgspec.structs.replace(file, state="checked", report=report))
+        writer = await self._writer(visit, file)
+
+        async def work(advance: Advance) -> None:
+            report = await writer.checked(file.rows, advance)
+            await self._files.save(
+                visit.caller, msgspec.structs.replace(file, state="checked", report=report)
+            )
+
+        await self._jobs.begin(_key(visit.caller), len(file.rows), work)
 
     async def _writer(self, visit: Visit, file: ImportFile) -> RowWriter:
         kind = kind_named(file.kind)
@@ -281,6 +307,10 @@ def report_csv(report: Sequence[ReportRow]) -> str:
         cells = (str(one.line), one.name, one.outcome, one.reason, one.id)
         writer.writerow(f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells)
     return lines.getvalue()
+
+
+def _key(caller: Caller) -> str:
+    return f"import {caller.subject}"
 
 
 def _columns(file: ImportFile) -> tuple[MappedColumn, ...]:

@@ -19,6 +19,7 @@ from hansa.core.errors import Code, HansaError, Refused
 from hansa.portal.catalogue.fields import Fields, text_in
 from hansa.portal.providers.editing.forms.building import built, new_entity
 from hansa.portal.providers.editing.forms.kinds import KINDS, FormKind
+from hansa.portal.providers.editing.importing.page_jobs import Advance
 from hansa.portal.providers.editing.importing.reading import ImportRow
 from hansa.portal.providers.editing.interfaces import EditedEntities
 
@@ -91,20 +92,24 @@ class RowWriter:
         self._key = key
         self._clock = clock
 
-    async def checked(self, rows: Sequence[ImportRow]) -> tuple[ReportRow, ...]:
+    async def checked(self, rows: Sequence[ImportRow], advance: Advance) -> tuple[ReportRow, ...]:
         """What the rows would come to."""
-        return await self._all(rows, self._check)
+        return await self._all(rows, self._check, advance)
 
-    async def carried_out(self, rows: Sequence[ImportRow]) -> tuple[ReportRow, ...]:
+    async def carried_out(self, rows: Sequence[ImportRow], advance: Advance) -> tuple[ReportRow, ...]:
         """What the rows come to: each that is not refused is written."""
-        return await self._all(rows, self._write)
+        return await self._all(rows, self._write, advance)
 
     async def _all(
-        self, rows: Sequence[ImportRow], one: Callable[[ImportRow], Awaitable[ReportRow]]
+        self,
+        rows: Sequence[ImportRow],
+        one: Callable[[ImportRow], Awaitable[ReportRow]],
+        advance: Advance,
     ) -> tuple[ReportRow, ...]:
         report: list[ReportRow] = []
         for some in portions(rows):
             report += await asyncio.gather(*(self._outcome(row, one) for row in some))
+            advance(len(some))
             await self._clock.sleep(0)
         return tuple(report)
 
