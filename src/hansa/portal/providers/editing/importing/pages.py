@@ -7,7 +7,7 @@
 /provider/import/report.csv  the report as a file
 
 A person has one file at a time: another one takes its place. Its rows are checked and written beside the
-requests (`hansa.portal.providers.editing.importing.page_jobs`); the page shows how far that is, and has the report afterwards.
+requests (`page_jobs`); the page shows how far that is, and has the report afterwards.
 """
 
 from __future__ import annotations
