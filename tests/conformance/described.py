@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 import requests
@@ -47,8 +48,14 @@ def bytes_of(_: SerializationContext, value: Any) -> bytes:
 
 def described(api: Api) -> dict[str, Any]:
     """The document of an API."""
-    found: dict[str, Any] = json.loads(openapi_document(api, ENDPOINT))
+    found: dict[str, Any] = json.loads(document_of(api))
     return found
+
+
+@cache
+def document_of(api: Api) -> bytes:
+    """The document of an API, made once: what tests change in it is their own."""
+    return openapi_document(api, ENDPOINT)
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from functools import cache
 from typing import Final
 
 import pytest
@@ -29,14 +30,22 @@ LANDMARKS: Final = {"header": 1, "main": 1, "footer": 1}
 OVERVIEW: Final = Overview("lubeck", "did:x:0", "1", (("Category", 2, 3),), (), 7, 9)
 
 
+@cache
 def client() -> AsgiClient:
+    """A client of one portal, which makes each page once."""
     return portal_client(OVERVIEW)
 
 
 async def elements(path: str) -> list[tuple[str, dict[str, str | None]]]:
     page = await client().get(path)
     assert page.status == 200
-    return Elements(page.body).elements
+    return elements_of(page.body)
+
+
+@cache
+def elements_of(page: bytes) -> list[tuple[str, dict[str, str | None]]]:
+    """What a page has; the large ones are read once for all tests."""
+    return Elements(page).elements
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -81,7 +90,7 @@ async def test_identifiers_are_unique_and_every_link_within_the_page_leads_somew
 @pytest.mark.parametrize("path", PAGES)
 async def test_nothing_is_inline_since_the_policy_allows_nothing_inline(path: str) -> None:
     answer = await client().get(path)
-    found = Elements(answer.body).elements
+    found = elements_of(answer.body)
     assert not [one for _, one in found if "style" in one or any(name.startswith("on") for name in one)]
     assert "style" not in {tag for tag, _ in found}
     assert all(str(one.get("src")).startswith("/static/") for tag, one in found if tag == "script")
@@ -93,7 +102,7 @@ async def test_nothing_is_inline_since_the_policy_allows_nothing_inline(path: st
 @pytest.mark.parametrize("path", PAGES)
 async def test_everything_that_a_page_loads_is_there_and_stays_as_it_is(path: str) -> None:
     http = client()
-    found = Elements((await http.get(path)).body).elements
+    found = elements_of((await http.get(path)).body)
     loaded = [str(one["href"]) for tag, one in found if tag == "link"]
     loaded += [str(one["src"]) for tag, one in found if tag in {"script", "img"}]
     for address in loaded:

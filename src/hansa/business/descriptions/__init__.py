@@ -35,7 +35,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -49,6 +51,8 @@ LIKE: Final = "_as"
 """Key of the name of a type whose texts a type shares."""
 CATALOGUE: Final = "catalogue"
 """Name of the state machine whose public states are those of every catalogue."""
+FILES_REMEMBERED_MAX: Final = 4
+"""The two that every API needs, and its own: one API is described after the other."""
 DEFAULT_EXAMPLES: Final[Mapping[str, str]] = {
     "date-time": "2026-01-31T12:00:00Z",
     "uri": "https://market.example/about",
@@ -198,7 +202,9 @@ def _value(kind: str, text: str) -> Any:
     return text
 
 
+@lru_cache(FILES_REMEMBERED_MAX)
 def texts_of(name: str) -> Table:
     """All texts of one file, by type and attribute; none when there is no such file."""
     path = files(__name__).joinpath(f"{name}.toml")
-    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    tables = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return MappingProxyType({type_name: MappingProxyType(texts) for type_name, texts in tables.items()})
