@@ -23,7 +23,7 @@ from tests.unit.node.test_every_route import rest_routes
 
 PAGES: Final = re.compile(
     r"/(docs.*|favicon[.].*|about|preferences|static/.*|offerings/.*|providers/.*|categories.*|compare|favourites.*"
-    r"|account|provider(/.*)?|operator(/.*)?|specifications/.*|catalogues/.*|prices/.*"
+    r"|account|provider(/.*)?|operator(/.*)?|specifications/.*|catalogues/.*|prices/.*|entities/.*"
     r"|feed[.]atom|robots[.]txt|sitemap.*|login.*|oid4vp/.*|oidc/.*|[.]well-known/openid-conf.*)?"
 )
 """Paths for people, and those of protocols that OpenID describes."""
