@@ -7,6 +7,7 @@ others finish.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import structlog
@@ -66,9 +67,9 @@ class BusinessApp:
         cache = ResponseCache(context.limits.caches.responses)
         self.caches: Final[tuple[HasFigures, ...]] = (cache.cache, cache.requests, self.compressor.cache)
         """For their figures."""
-        for operations in self.operations.values():
-            for path, route in api_routes(operations, context, cache, job_files).items():
-                self._routing.add(path, route)
+        for one in self.operations.values():
+            make = partial(api_routes, one, context, cache, job_files)
+            self._routing.add_below(one.api.base_path.rstrip("/"), make)
 
     def handles(self, path: str) -> bool:
         """Whether a path lies under the base path of an API."""

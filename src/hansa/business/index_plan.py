@@ -11,6 +11,8 @@ has it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from hansa.business.models import Api, Models, Resource
@@ -32,6 +34,11 @@ def index_plan(models: Models, setting: Sequence[str] = ()) -> IndexPlan:
     Raises:
         Fatal: `Code.SETTINGS_INVALID`, naming what no type has.
     """
+    return _index_plan(models, tuple(setting))
+
+
+@lru_cache(4)
+def _index_plan(models: Models, setting: tuple[str, ...]) -> IndexPlan:
     references = reference_paths(models)
     requested = {text: _parse_entry(text) for text in setting}
     used: set[str] = set()
@@ -56,7 +63,7 @@ def index_plan(models: Models, setting: Sequence[str] = ()) -> IndexPlan:
             Code.SETTINGS_INVALID,
             f"indexed_attributes: {text!r} is no attribute path of a type, as ProductOffering.version or externalId.",
         )
-    return plan
+    return MappingProxyType(plan)
 
 
 def _parse_entry(text: str) -> tuple[str | None, tuple[str, ...]]:

@@ -167,7 +167,10 @@ async def test_no_method_of_any_route_ignores_a_parameter(business: Business, tm
     files = JobFiles(tmp_path, business.models, business.clock, business.limits)
     app = BusinessApp(business.context, files)
     operator = AsgiClient(app).with_headers(authorization="Bearer operator")
+    for api in business.models.apis:
+        assert (await operator.get(api.base_path)).status == 200
     routes = {**app._routing._routes, **app._routing._sub_routes}
+    assert not app._routing._pending
     for path, route in routes.items():
         address = path.replace(PARENT_MARK, "x")
         of_items = {} if path.endswith(".json") else route.item

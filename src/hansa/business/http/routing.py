@@ -1,7 +1,8 @@
 """Which handler answers which method at which path.
 
 A route is looked up by path, as it is or without its last segment: two dictionary look-ups whatever the
-number of APIs; paths of sub-resources without the identifier of the parent.
+number of APIs; paths of sub-resources without the identifier of the parent. The routes of an API are made at
+the first request for one of them.
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ class RoutingTable:
         self._routes: dict[str, Route] = {}
         self._sub_routes: dict[str, Route] = {}
         self._entry_points: dict[str, Route] = {}
+        self._pending: dict[str, Callable[[], Mapping[str, Route]]] = {}
+
+    def add_below(self, base: str, make: Callable[[], Mapping[str, Route]]) -> None:
+        """Add the routes below a base path, which has no slash at its end, at the first request for one."""
+        self._pending[base] = make
 
     def add(self, path: str, new_route: Route) -> None:
         """Add a route; `{…}` in its path stands for the identifier of a parent.
@@ -107,4 +113,19 @@ class RoutingTable:
         entry_point = self._entry_points.get(path.removesuffix("/"))
         if entry_point is not None:
             return Match(entry_point, None, "")
+        if self._has_made(path):
+            return self.match(path)
         raise Refused(Code.NOT_FOUND, "No API serves this path.")
+
+    def _has_made(self, path: str) -> bool:
+        """Whether the routes of an API have been made just now, since a path is below its base path."""
+        end = 0
+        while end >= 0:
+            end = path.find("/", end + 1)
+            base = path if end < 0 else path[:end]
+            if base in self._pending:
+                for name, made in self._pending[base]().items():
+                    self.add(name, made)
+                del self._pending[base]
+                return True
+        return False

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Final
+
 import msgspec
 
 from hansa.business.context import Context
@@ -15,6 +19,7 @@ from hansa.business.operations.update import UpdateOperation
 from hansa.business.served_resource import ServedResource
 from hansa.business.validation.inferred import InferredValues
 from hansa.business.validation.validator import Validator
+from hansa.core.lazy_mapping import LazyMapping
 
 
 class ResourceOperations(msgspec.Struct, frozen=True):
@@ -35,29 +40,36 @@ class ResourceOperations(msgspec.Struct, frozen=True):
 
 
 class ApiOperations:
-    """The operations of all resources of one API; shared by all callers, so that creates form batches."""
+    """The operations of all resources of one API; shared by all callers, so that creates form batches.
+
+    Those of a resource are made when they are needed first: no marketplace uses all of the APIs.
+    """
 
     def __init__(self, api: Api, context: Context) -> None:
         self.api = api
-        policies = context.policies
+        self._context = context
+        self._resources = {resource.collection: resource for resource in api.resources}
+        self.by_collection: Final[Mapping[str, ResourceOperations]] = LazyMapping(self._resources, self._made)
+        self._updates = LazyMapping(self._resources, lambda collection: self[collection].update)
+
+    @cached_property
+    def _validator(self) -> Validator:
+        policies, context = self._context.policies, self._context
         inferred = None
         if policies.missing_attributes == "complete":
-            inferred = InferredValues(api, context.models, context.clock, context.endpoint)
-        validator = Validator(api, policies.unknown_attributes, inferred)
-        self.by_collection = {
-            resource.collection: _resource_operations(
-                ServedResource(api, resource, validator, context), context
+            inferred = InferredValues(self.api, context.models, context.clock, context.endpoint)
+        return Validator(self.api, policies.unknown_attributes, inferred)
+
+    def _made(self, collection: str) -> ResourceOperations:
+        context, resource = self._context, self._resources[collection]
+        one = _resource_operations(ServedResource(self.api, resource, self._validator, context), context)
+        if resource.task is not None:
+            one.create.tasks = Tasks(
+                *(resource, one.served.attributes, self._updates),
+                *(context.store, context.clock, context.limits),
+                forwards=context.forwarder is not None,
             )
-            for resource in api.resources
-        }
-        updates = {collection: one.update for collection, one in self.by_collection.items()}
-        for one in self.by_collection.values():
-            if one.resource.task is not None:
-                one.create.tasks = Tasks(
-                    *(one.resource, one.served.attributes, updates),
-                    *(context.store, context.clock, context.limits),
-                    forwards=context.forwarder is not None,
-                )
+        return one
 
     def __getitem__(self, collection: str) -> ResourceOperations:
         """The operations of the resource whose entities are in that collection."""

@@ -12,10 +12,11 @@ from typing import Any, Final
 import msgspec
 from starlette.requests import Request
 
-from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
+from hansa.business.operations.api_operations import ApiOperations
 from hansa.core.access import ANONYMOUS, Authenticate, Caller
 from hansa.core.errors import Code, Refused
 from hansa.core.http import headers_of
+from hansa.core.lazy_mapping import LazyMapping
 from hansa.core.yielding import Yielding
 from hansa.portal.catalogue.fields import ITEMS_MAX, Fields
 from hansa.store import Entity, Query
@@ -45,10 +46,9 @@ class CatalogueReads:
         authenticate: Authenticate,
         entity: Callable[[str], Awaitable[Entity | None]],
     ) -> None:
-        self._operations: dict[str, ResourceOperations] = {}
-        for api in operations:
-            self._operations |= api.by_collection
-        self._reads = {collection: one.read for collection, one in self._operations.items()}
+        apis = {collection: api for api in operations for collection in api.by_collection}
+        self._operations = LazyMapping(apis, lambda collection: apis[collection][collection])
+        self._reads = LazyMapping(apis, lambda collection: self._operations[collection].read)
         assert self._reads.keys() >= SHOWN_COLLECTIONS, "the catalogue has all of them"
         self._authenticate = authenticate
         self._entity = entity

@@ -86,9 +86,9 @@ class OperatedEntities:
         self._context = context
         self._yielding = Yielding()
         self._operations: dict[str, ResourceOperations] = {
-            collection: one
+            collection: api[collection]
             for api in operations
-            for collection, one in api.by_collection.items()
+            for collection in api.by_collection
             if collection in BY_COLLECTION
         }
         assert self._operations.keys() == BY_COLLECTION.keys(), "every form has its operations"

@@ -87,9 +87,9 @@ class StoredOwnCatalogue:
     ) -> None:
         kinds: Sequence[str] = KINDS
         self._operations: Mapping[str, ResourceOperations] = {
-            collection: one
+            collection: api[collection]
             for api in operations
-            for collection, one in api.by_collection.items()
+            for collection in api.by_collection
             if collection in kinds
         }
         self._context = context
