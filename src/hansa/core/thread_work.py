@@ -10,11 +10,13 @@ fraction of a millisecond.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar, cast
 
 from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.measured_work import add_work
 
 SMALL_MAX_BYTES: Final = 16_384
 """Of a value that is worked on in place; at ten microseconds for each of its nodes, at most some ten
@@ -126,7 +128,7 @@ class LargeWork:
         """How many values have been worked on in a thread."""
 
     async def run(self, size_bytes: int, work: Callable[[], T], *, is_stranger: bool = False) -> T:
-        """What `work` returns, or raises.
+        """What `work` returns, or raises. Whoever needs it is charged for it (`hansa.core.measured_work`).
 
         Args:
             size_bytes: Of the value, as JSON.
@@ -147,8 +149,19 @@ class LargeWork:
             threads = self._threads[is_stranger] = ThreadPoolExecutor(1, thread_name_prefix="hansa-large")
         self._waiting[is_stranger] += 1
         self.in_threads += 1
+        used_s = 0.0
+
+        def measured() -> T:
+            nonlocal used_s
+            started_s = time.thread_time()
+            try:
+                return work()
+            finally:
+                used_s = time.thread_time() - started_s
+
         try:
-            return await run_refusable(threads, work)
+            return await run_refusable(threads, measured)
         finally:
+            add_work(used_s)
             self._waiting[is_stranger] -= 1
             assert self._waiting[is_stranger] >= 0, "every value is counted once"

@@ -33,6 +33,7 @@ NAME_LENGTH_MAX_CHARS: Final = 253
 PORT_MAX: Final = 65_535
 IPV6_NETWORK_BITS: Final = 64
 """One customer of a provider has so many bits of an address for itself."""
+IPV6_SITE_BITS: Final = 48
 
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _ADDRESS: Final = re.compile(
@@ -190,3 +191,18 @@ def network_of(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.IPv6Network((parsed, IPV6_NETWORK_BITS), strict=False).network_address)
+
+
+def area_of(address: str) -> str:
+    """What somebody may have for themselves alone: an IPv4 address, or of IPv6 what a site has (RFC 6177).
+
+    Where something is full that all callers share, those of the area that has most of it give way. So nobody
+    takes what others have by coming from many networks of their own.
+    """
+    network = network_of(address)
+    if ":" not in network:
+        return network
+    try:
+        return str(ipaddress.IPv6Network((network, IPV6_SITE_BITS), strict=False).network_address)
+    except ValueError:
+        return network

@@ -12,7 +12,8 @@ from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
 from hansa.core.measured_work import MeasuredWork, add_work
-from hansa.core.web_addresses import network_of
+from hansa.core.web_addresses import area_of, network_of
+from hansa.node.http import callers
 from hansa.node.http.callers import Account, CallerKind, Callers
 from hansa.node.http.connection.request_head import read_fields
 from hansa.node.http.connection.starts import BEGUN_AT_FIRST, BEGUN_MAX, QUERY_WEIGHT, RequestStarts
@@ -88,6 +89,26 @@ def test_a_caller_is_a_subject_a_member_or_an_address(
 def test_a_network_is_one_caller() -> None:
     assert network_of("2001:db8:1:2:3::4") == network_of("2001:db8:1:2:ffff::5%eth0") == "2001:db8:1:2::"
     assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
+
+
+def test_what_a_site_has_is_one_area() -> None:
+    assert area_of("2001:db8:1:2:3::4") == area_of("2001:db8:1:ffff::5%eth0") == "2001:db8:1::"
+    assert area_of("192.0.2.1") == area_of("::ffff:192.0.2.1") == "192.0.2.1"
+    assert area_of("nowhere") == "nowhere"
+    assert area_of("no::where") == "no::where"
+
+
+def test_a_site_that_takes_all_accounts_shares_one_and_nobody_else_does(
+    time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callers, "ACCOUNTS_MAX", 5)
+    for number in range(50):
+        time.account(address=f"2001:db8:1:{number:x}::1")
+    assert time.account(address="2001:db8:1:ffff::1").name == "2001:db8:1::"
+    assert time.account(address="192.0.2.7").name == "192.0.2.7"
+    for number in range(50):
+        time.account(address=f"198.51.100.{number}")
+    assert len(time.callers.accounts()) <= 11
 
 
 def test_most_reads_cost_nothing(time: Time) -> None:

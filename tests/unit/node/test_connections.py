@@ -362,6 +362,31 @@ async def test_many_addresses_do_not_take_all_connections() -> None:
     assert await is_served(good, server)
 
 
+async def test_many_networks_of_one_site_end_no_connection_of_anybody_else() -> None:
+    server = Server(Limits(connections_max=40, connections_per_address_max=20))
+    good = [server.connect(OTHER) for _ in range(3)]
+    assert all([await is_served(one, server) for one in good])
+    for number in range(400):
+        server.connect(f"2001:db8:1:{number:x}::1")
+    await server.settle()
+    assert server.connections.count <= 40
+    assert all([await is_served(one, server) for one in good]), "each address of the others has fewer"
+
+
+async def test_networks_of_a_site_share_the_room_for_what_they_do_not_read() -> None:
+    server = Server(Limits(unsent_max_bytes=10_000_000))
+    server.answer = b"x" * 1_000_000
+    good = [server.connect(OTHER, does_read=False) for _ in range(2)]
+    for one in good:
+        one.send(get())
+    await server.settle()
+    for number in range(50):
+        server.connect(f"2001:db8:1:{number:x}::1", does_read=False).send(get())
+        await server.settle()
+    assert server.connections.unsent_bytes <= 10_000_000
+    assert not any(one.has_ended for one in good)
+
+
 async def test_a_connection_that_waits_for_its_client_ends_before_one_that_is_served() -> None:
     server = Server(Limits(connections_per_address_max=3))
     busy, slow, idle = server.connect(), server.connect(), server.connect()

@@ -9,6 +9,10 @@ presented a credential that holds; the browser in which the login began has to c
 what a wallet presented does not hold, or the code was wrong too often; the login is over. A login that is not
 over when its time is up is *expired*.
 
+When there is no room for another login, those that are over give way, then the oldest that waits for its
+wallet of the area (`hansa.core.web_addresses.area_of`) with the most logins: a flood makes room for others,
+and never takes theirs.
+
 A login has two requests, each with a nonce, a state and a key of its own: one for a wallet on the same
 device, one for a wallet on another, so that it is known which way the browser has to take. The first that is
 answered counts. A restart forgets all logins: whoever was logging in reads that it has to be begun again.
@@ -27,6 +31,7 @@ from hansa.core.clock import Clock
 from hansa.core.errors import Code, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
+from hansa.core.web_addresses import area_of
 from hansa.identity.bindings import secret_digest
 from hansa.identity.presentations.encryption import ResponseKey
 from hansa.identity.principal import Principal
@@ -81,6 +86,8 @@ class Login(msgspec.Struct):
     """Digest of the secret in the cookie of the browser that began it."""
     address: str
     """Of that browser."""
+    area: str
+    """In which that address is."""
     return_to: str
     """Where it goes on afterwards."""
     requests: tuple[WalletRequest, ...]
@@ -139,6 +146,8 @@ class Logins:
         """Names of those that are over, which give way to new ones."""
         self._of_address: dict[str, int] = {}
         """How many are not over."""
+        self._of_area: dict[str, dict[str, None]] = {}
+        """Names of those that are not over, the oldest first."""
         self._size_bytes = 0
 
     def __len__(self) -> int:
@@ -153,8 +162,8 @@ class Logins:
         self._sweep()
         if self._of_address.get(address, 0) >= self._limits.logins_per_address_max:
             raise _full("Too many logins of yours are under way.", self._limits)
-        size = LOGIN_SIZE_BYTES + len(return_to)
-        self._make_room(size)
+        size, area = LOGIN_SIZE_BYTES + len(return_to), area_of(address)
+        self._make_room(size, area)
         secret = self._random()
         requests = tuple(
             WalletRequest(self._random(), device, self._random(), self._random())
@@ -164,6 +173,7 @@ class Logins:
             id=self._random(),
             binding=secret_digest(secret),
             address=address,
+            area=area,
             return_to=return_to,
             requests=requests,
             confirmation=self._random(),
@@ -173,6 +183,7 @@ class Logins:
         self._logins[login.id] = login
         self._requests |= {one.id: (login, one) for one in requests}
         self._of_address[address] = self._of_address.get(address, 0) + 1
+        self._of_area.setdefault(area, {})[login.id] = None
         self._size_bytes += size
         return BegunLogin(login.id, secret, requests[0].id, requests[1].id)
 
@@ -215,7 +226,7 @@ class Logins:
         more = len(msgspec.json.encode(principal))
         self._logins.pop(login.id)  # to the end of the order
         try:
-            self._make_room(more)
+            self._make_room(more, login.area, login)
         finally:
             self._logins[login.id] = login
         login.size_bytes += more
@@ -236,6 +247,10 @@ class Logins:
         login.state, login.problem, login.principal, login.code = state, problem, None, ""
         self._forget_requests(login)
         self._over[login.id] = None
+        same = self._of_area[login.area]
+        del same[login.id]
+        if not same:
+            del self._of_area[login.area]
         count = self._of_address[login.address] - 1
         if count:
             self._of_address[login.address] = count
@@ -256,12 +271,38 @@ class Logins:
                 return
             self._remove(login)
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, size: int, area: str, own: Login | None = None) -> None:
+        """Have room for so many bytes more.
+
+        Args:
+            size: Of them.
+            area: Of whoever needs the room.
+            own: The login that needs it; None: a new one does.
+        """
         limits = self._limits
         while len(self._logins) >= limits.logins_max or self._size_bytes + size > limits.logins_max_bytes:
-            if not self._over:
+            name = next(iter(self._over), None) or self._giving_way(area, own)
+            if name is None:
                 raise _full("Too many logins are under way.", limits)
-            self._remove(self._logins[next(iter(self._over))])
+            self._remove(self._logins[name])
+
+    def _giving_way(self, area: str, own: Login | None) -> str | None:
+        """The login that gives way to one of an area; None: no other has clearly more than that area."""
+        most = max(self._of_area.values(), key=len, default={})
+        others = len(self._of_area.get(area, {})) - (own is not None)
+        if len(most) <= others + 1:
+            return None
+        waiting = (LoginState.WAITING, LoginState.FETCHED)
+        return next(
+            (
+                name
+                for name in most
+                if (own is None or name != own.id)
+                and not self._logins[name].is_taken
+                and self._logins[name].state in waiting
+            ),
+            None,
+        )
 
     def _remove(self, login: Login) -> None:
         self.end(login, LoginState.EXPIRED)

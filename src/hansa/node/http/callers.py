@@ -28,7 +28,7 @@ from hansa.core.access import OPERATOR, Authenticate
 from hansa.core.cache import Cache
 from hansa.core.errors import HansaError
 from hansa.core.limits import Limits
-from hansa.core.web_addresses import network_of
+from hansa.core.web_addresses import area_of, network_of
 from hansa.node.http.connection.request_head import NO_FIELDS, Fields
 
 WORK_FREE_S: Final = 0.001
@@ -286,7 +286,9 @@ class Callers:
         account = self._accounts.get((kind, name))
         if account is None:
             if len(self._accounts) >= ACCOUNTS_MAX and kind is CallerKind.STRANGER:
-                name = ""  # all further addresses share one
+                name = area_of(name)  # whose addresses share one from now on
+                if len(self._accounts) >= 2 * ACCOUNTS_MAX:
+                    name = ""  # all further ones do
                 account = self._accounts.get((kind, name))
             if account is None:
                 account = self._new(kind, name)

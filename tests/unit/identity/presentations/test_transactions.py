@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from itertools import count
 
 from hypothesis import settings
@@ -103,6 +104,7 @@ class LoginMachine(RuleBasedStateMachine):
     def counted(self) -> None:
         logins = self.logins
         under_way = [one for one in logins._logins.values() if one.state not in OVER]
+        assert {name for names in logins._of_area.values() for name in names} == {one.id for one in under_way}
         assert sum(logins._of_address.values()) == len(under_way)
         assert set(logins._over) == {one.id for one in logins._logins.values() if one.state in OVER}
         open_requests = [one for one in under_way if one.state is not LoginState.ANSWERED]
@@ -118,3 +120,27 @@ class LoginMachine(RuleBasedStateMachine):
 
 LoginMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestLogins = LoginMachine.TestCase
+
+
+async def test_a_flood_from_many_networks_of_one_site_takes_nobodys_login() -> None:
+    clock, numbers = ManualClock(), count(1)
+    limits = Limits(logins_max=50, logins_max_bytes=50 * LOGIN_SIZE_BYTES + 20_000)
+    logins = Logins(clock, lambda size: next(numbers).to_bytes(size), limits)
+    waiting, answered = (logins.begin(f"192.0.2.{n}", "/") for n in (1, 2))
+
+    def flood(return_to: str) -> None:
+        for number in range(300):
+            with contextlib.suppress(Unavailable):
+                logins.begin(f"2001:db8:1:{number:x}::", return_to)
+
+    flood("/" + "x" * 1000)
+    late = logins.begin("198.51.100.7", "/")
+    for begun in (waiting, answered, late):
+        known = logins.request(begun.same_device)
+        assert known is not None, "it is under way"
+        if begun is not waiting:
+            known[0].is_taken = True
+            logins.answer(*known, SOMEBODY)
+    flood("/")
+    assert all(logins.login(one.id) is not None for one in (waiting, answered, late))
+    assert len(logins) <= limits.logins_max

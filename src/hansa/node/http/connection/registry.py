@@ -1,8 +1,10 @@
 """All connections: how many there are, how long each may take for what, and how many bytes they hold.
 
-*Number.* An address holds so many connections at most, and all addresses together so many. One more is
-always taken: it ends another one, of the same address or of the address that holds most, which is idle, or
-else sends or reads slowly. Connections of the operator and of members are not ended for others.
+*Number.* An address (of IPv6, a customer's network) holds so many connections at most, and all addresses
+together so many. One more is always taken: it ends another one, of the same address or of the area
+(`hansa.core.web_addresses.area_of`) that holds most, which is idle, or else sends or reads slowly. So many
+addresses of one attacker end no connection of anybody else. Connections of the operator and of members are
+not ended for others.
 
 *Time.* One round a second looks at every connection, in place of a timer for each. A head has a time to
 arrive; a body has a time too, which grows with what has arrived, so that there is a least rate; and so has a
@@ -10,7 +12,7 @@ response that the client does not take.
 
 *Bytes.* What is received and cannot be used yet (half-read bodies, incomplete heads, requests sent ahead of a
 response) and what is not sent yet is added up, of all connections and by caller. Over the ceiling of unsent
-bytes, the oldest connections of the address that holds most end; over the ceiling of received bytes, the
+bytes, the oldest connections of the area that holds most end; over the ceiling of received bytes, the
 request that needs more is refused.
 """
 
@@ -21,6 +23,7 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from hansa.core.limits import Limits
+from hansa.core.web_addresses import area_of, network_of
 from hansa.node.http.callers import Account, CallerKind
 from hansa.node.http.traffic import Refusal, Traffic
 
@@ -31,7 +34,7 @@ KEEP_ALIVE_S: Final = 75.0
 UPLOAD_SHARE_MAX: Final = 0.25
 """Of the room for half-read bodies, for one caller."""
 UNSENT_SHARE_MAX: Final = 0.5
-"""Of the room for unsent bytes, for one address."""
+"""Of the room for unsent bytes, for one area."""
 EVICTIONS_AT_ONCE: Final = 16
 CANDIDATES_MAX: Final = 64
 """So many connections of an address are looked at to find one that can end."""
@@ -113,9 +116,10 @@ class Connections:
         self.unsent_bytes = 0
         """That clients have not read, beyond what a connection may always hold."""
         self._by_address: dict[str, dict[Connection, None]] = {}
+        self._by_area: dict[str, dict[Connection, None]] = {}
         self._count = 0
         self._unsent: dict[Connection, Unsent] = {}
-        self._unsent_by_address: dict[str, int] = {}
+        self._unsent_by_area: dict[str, int] = {}
         """Bytes of those of its connections that may be ended for them."""
         self._swept_at_s = now_s
 
@@ -128,23 +132,29 @@ class Connections:
 
     def add(self, connection: Connection) -> None:
         """Take a new connection, which may end another."""
-        same = self._by_address.setdefault(connection.address, {})
+        address, area = network_of(connection.address), area_of(connection.address)
+        same = self._by_address.get(address, {})
         if len(same) >= self.limits.connections_per_address_max and not connection.is_trusted_proxy:
             self._evict(same, Refusal.CONNECTIONS_OF_ADDRESS, 1)
         elif self._count >= self.limits.connections_max:
-            most = max(self._by_address.values(), key=len)
+            most = max(self._by_area.values(), key=len)
             self._evict(most, Refusal.CONNECTIONS, min(EVICTIONS_AT_ONCE, max(1, len(most) // 2)))
-        self._by_address.setdefault(connection.address, {})[connection] = None
+        self._by_address.setdefault(address, {})[connection] = None
+        self._by_area.setdefault(area, {})[connection] = None
         self._count += 1
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is over, unless it has been removed before."""
-        same = self._by_address.get(connection.address)
-        if same is None or connection not in same:
-            return
-        del same[connection]
-        if not same:
-            del self._by_address[connection.address]
+        for groups, name in (
+            (self._by_address, network_of(connection.address)),
+            (self._by_area, area_of(connection.address)),
+        ):
+            same = groups.get(name)
+            if same is None or connection not in same:
+                return
+            del same[connection]
+            if not same:
+                del groups[name]
         self._count -= 1
         assert self._count >= 0, "every connection is counted once"
         self.end_unsent(connection)
@@ -216,7 +226,7 @@ class Connections:
         if not size_bytes:
             self.end_unsent(connection)
             return False
-        self._add_unsent(connection.address, unsent, size_bytes - unsent.now_bytes)
+        self._add_unsent(area_of(connection.address), unsent, size_bytes - unsent.now_bytes)
         unsent.now_bytes = size_bytes
         sent_s = max(0, unsent.then_bytes - size_bytes) / self.limits.send_rate_min_bytes_per_s
         return self.now_s - unsent.since_s > self.limits.send_grace_s + sent_s
@@ -235,42 +245,42 @@ class Connections:
         self.end_unsent(connection)
         is_evictable = connection.account.kind < CallerKind.MEMBER
         self._unsent[connection] = unsent = Unsent(size_bytes, self.now_s, is_evictable=is_evictable)
-        self._add_unsent(connection.address, unsent, size_bytes)
+        area = area_of(connection.address)
+        self._add_unsent(area, unsent, size_bytes)
         share_bytes = self.limits.unsent_max_bytes * UNSENT_SHARE_MAX
-        if self._unsent_by_address.get(connection.address, 0) > share_bytes:
-            self._end_oldest_unsent(connection.address, share_bytes)
+        if self._unsent_by_area.get(area, 0) > share_bytes:
+            self._end_oldest_unsent(area, share_bytes)
         excess_bytes = self.unsent_bytes - self.limits.unsent_max_bytes
-        while excess_bytes > 0 and self._unsent_by_address:
-            address, most_bytes = max(self._unsent_by_address.items(), key=lambda item: item[1])
-            self._end_oldest_unsent(address, most_bytes - excess_bytes)
+        while excess_bytes > 0 and self._unsent_by_area:
+            area, most_bytes = max(self._unsent_by_area.items(), key=lambda item: item[1])
+            self._end_oldest_unsent(area, most_bytes - excess_bytes)
             excess_bytes = self.unsent_bytes - self.limits.unsent_max_bytes
 
     def end_unsent(self, connection: Connection) -> None:
         """It has taken enough, or is over."""
         unsent = self._unsent.pop(connection, None)
         if unsent is not None:
-            self._add_unsent(connection.address, unsent, -unsent.now_bytes)
+            self._add_unsent(area_of(connection.address), unsent, -unsent.now_bytes)
 
-    def _add_unsent(self, address: str, unsent: Unsent, difference_bytes: int) -> None:
+    def _add_unsent(self, area: str, unsent: Unsent, difference_bytes: int) -> None:
         self.unsent_bytes += difference_bytes
         assert self.unsent_bytes >= 0, "what was added is subtracted once"
         if not unsent.is_evictable:
             return
-        by_address = self._unsent_by_address
-        total_bytes = by_address.pop(address, 0) + difference_bytes
+        total_bytes = self._unsent_by_area.pop(area, 0) + difference_bytes
         assert total_bytes >= 0, "what was added is subtracted once"
         if total_bytes:
-            by_address[address] = total_bytes
+            self._unsent_by_area[area] = total_bytes
 
-    def _end_oldest_unsent(self, address: str, room_bytes: float) -> None:
-        """End connections of an address that do not take their responses, until so much is left, or none."""
+    def _end_oldest_unsent(self, area: str, room_bytes: float) -> None:
+        """End connections of an area that do not take their responses, until so much is left, or none."""
         victims = sorted(
             (unsent.since_s, -unsent.now_bytes, id(one), one)
             for one, unsent in self._unsent.items()
-            if one.address == address and unsent.is_evictable
+            if area_of(one.address) == area and unsent.is_evictable
         )
         for *_, victim in victims:
-            if self._unsent_by_address.get(address, 0) <= room_bytes:
+            if self._unsent_by_area.get(area, 0) <= room_bytes:
                 return
             self._drop(victim, Refusal.UNSENT_BYTES)
 
