@@ -1,4 +1,4 @@
-"""Responses to writes that are made in one turn of the event loop are written together, once each."""
+"""Responses that are made in one turn of the event loop are written together, once each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hansa.node.http.fast_path import EXTENSION
 from tests.support.connections import Client, Server
 
 POST = b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
+GET = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Committing(Server):
@@ -41,23 +42,26 @@ async def server() -> Committing:
     return Committing()
 
 
-async def posted(server: Committing, count: int) -> list[Client]:
+async def posted(server: Committing, count: int, request: bytes = POST) -> list[Client]:
     clients = [server.connect() for _ in range(count)]
     for number, client in enumerate(clients):
-        client.send(POST % number)
+        client.send(request % number)
     await server.settle()
     return clients
 
 
-async def test_responses_of_one_turn_are_written_after_all_of_them_are_made(server: Committing) -> None:
-    clients = await posted(server, 5)
+@pytest.mark.parametrize("request_", [GET, POST], ids=["GET", "POST"])
+async def test_responses_of_one_turn_are_written_after_all_of_them_are_made(
+    server: Committing, request_: bytes
+) -> None:
+    clients = await posted(server, 5, request_)
     await server.commit()
     assert [client.answered for client in clients] == [b""] * 5
     await server.settle()
     assert [client.statuses for client in clients] == [[201]] * 5
     assert [client.answered[-2:] for client in clients] == [b"/%d" % n for n in range(5)]
     (client, *_) = clients
-    client.send(POST % 7)
+    client.send(request_ % 7)
     await server.settle()
     await server.commit()
     await server.settle()

@@ -70,8 +70,9 @@ class DefaultHeaders:
 class Outbox:
     """Responses that are written together, at the end of a turn of the event loop.
 
-    Those of a commit are made in one turn. Written one by one, each would wake its reader, who has it read
-    before the next is there, and sleeps again; that takes longer than the writing.
+    Those of a commit are made in one turn, and so are those of the requests that have arrived together. Written
+    one by one, each would wake its reader, who has it read before the next is there, and sleeps again; that
+    takes longer than the writing.
     """
 
     def __init__(self) -> None:
@@ -104,7 +105,7 @@ def _end(cycle: RequestCycle, parts: Iterable[bytes], on_response: Callable[[], 
 
 def write_response(
     cycle: RequestCycle,
-    outbox: Outbox | None,
+    outbox: Outbox,
     default: DefaultHeaders,
     status: int,
     headers: Headers,
@@ -137,8 +138,6 @@ def write_response(
         body = b""
     if len(body) > JOINED_MAX_BYTES:
         _end(cycle, (head, body), cycle.on_response)
-    elif outbox is None:
-        _end(cycle, (head + body,), cycle.on_response)
     else:
         outbox.put(cycle, head + body)
     return True

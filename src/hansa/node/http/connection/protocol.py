@@ -387,9 +387,10 @@ class HttpConnection(BaseConnection):
         cycle = self.cycle
         assert cycle is not None, "a response follows a request"
         assert cycle.scope is scope, "one request is under way at a time"
-        default = self.config.default_headers
-        outbox = None if scope["method"] in READS else self.config.outbox
-        return write_response(cycle, outbox, default, status, headers, shared, body, with_body=with_body)
+        config = self.config
+        return write_response(
+            cycle, config.outbox, config.default_headers, status, headers, shared, body, with_body=with_body
+        )
 
     def _on_response(self) -> None:
         """A response is complete."""
