@@ -33,6 +33,7 @@ EDITING_SCREENS: Final = {
     "preview-of-draft": "/provider/drafts/draft-of-offering/preview",
     "conflict-of-draft": "/provider/drafts/draft-of-changed/conflict",
     "visibility": f"/provider/entities/{EDITED}/visibility?audience=chosen&country=LV&country=NO",
+    "visibility-of-several": f"/provider/visibility?pick={EDITED}&pick=none&audience=chosen&country=LV",
     "import": "/provider/import",
     "discard-draft": "/provider/drafts/draft-of-offering/discard",
 }

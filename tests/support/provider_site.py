@@ -63,7 +63,7 @@ def form_routes(frame: Frame, people: People, rights: RightsBusiness, jobs: Page
     return editing_routes(
         *(frame, people, context, operations, reads, RecordedOrigins(), StoredActs(context.store)),
         *(lambda: LEAGUE, DID, jobs),
-    )
+    ).routes
 
 
 def running_jobs(clock: Clock) -> PageJobs:

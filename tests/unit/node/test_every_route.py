@@ -62,7 +62,11 @@ OF_PROVIDERS = {"/provider/catalogue/apply", "/provider/orders/{id}"}
 """Take forms of people who are logged in: tried in `tests/unit/portal/test_offers.py`."""
 OF_EDITING = {
     *("/provider/new/{kind}", "/provider/entities/{id}/edit", "/provider/entities/{id}/visibility"),
-    *("/provider/import", *(f"/provider/import/{what}" for what in ("discard", "mapping", "write"))),
+    *(
+        "/provider/visibility",
+        "/provider/import",
+        *(f"/provider/import/{what}" for what in ("discard", "mapping", "write")),
+    ),
     *(f"/provider/drafts/{{id}}/{what}" for what in ("conflict", "discard", "{step}")),
 }
 """Likewise, in `tests/unit/portal/test_editing_drafts.py`."""

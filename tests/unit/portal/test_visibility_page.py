@@ -75,3 +75,62 @@ async def test_a_choice_that_is_none_is_refused(site: ProviderSite, query: str) 
 async def test_nobody_else_decides_who_sees_it(site: ProviderSite, who: str | None, status: int) -> None:
     assert (await site.post(who, PATH, {"audience": "here"})).status == status
     assert (await site.get(who, PATH)).status == (303 if who is None else status)
+
+
+MANY = "/provider/visibility"
+
+
+async def test_several_are_set_at_once_with_what_they_need_after_one_confirmation(site: ProviderSite) -> None:
+    await site.put("urn:x:4", {"name": "Rain"})
+    asked = f"{MANY}?pick=urn:x:1&pick=urn:x:4&pick=urn:x:none&audience=chosen&member={RIGA}&needed=yes"
+    page = (await site.get("acme", asked, JSON)).json()
+    assert [one["name"] for one in page["entities"]] == ["Cloud", "Rain"]
+    assert (page["unknown"], page["needed"]) == (["urn:x:none"], 1)
+    assert "visibleTo" not in await site.entity("urn:x:1")
+    form = {"audience": "chosen", "member": RIGA, "needed": "yes"}
+    items = [f"{one['version']} {one['id']}" for one in page["entities"]]
+    response = await site.post("acme", MANY, {**form, "item": items})
+    outcome = (await site.get("acme", response.headers["location"], JSON)).json()
+    assert [one["code"] for one in outcome["items"]] == ["", "", ""]
+    for id in ("urn:x:1", "urn:x:2", "urn:x:4"):
+        assert (await site.entity(id))["visibleTo"] == [RIGA]
+    assert "visibleTo" not in await site.entity("urn:x:3")
+    assert (await site.get("bolt", response.headers["location"], JSON)).json()["items"] == []
+
+
+async def test_of_several_the_one_that_changed_meanwhile_stays_and_the_others_do_not(
+    site: ProviderSite,
+) -> None:
+    page = (await site.get("acme", f"{MANY}?pick=urn:x:1&pick=urn:x:2", JSON)).json()
+    items = [f"hl:of-before {page['entities'][0]['id']}", f"{page['entities'][1]['version']} urn:x:2"]
+    response = await site.post("acme", MANY, {"audience": "here", "item": items})
+    outcome = (await site.get("acme", response.headers["location"], JSON)).json()
+    assert [one["code"] for one in outcome["items"]] == ["precondition-failed", ""]
+    assert "visibleTo" not in await site.entity("urn:x:1")
+    assert (await site.entity("urn:x:2"))["visibleTo"] == ["here"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"audience": "chosen", "item": ["v urn:x:1"]}, 400),
+        ({"audience": "here"}, 400),
+        ({"audience": "here", "item": ["v urn:x:1"] * 2}, 303),
+        ({"audience": "here", "item": [f"v urn:x:{n}" for n in range(101)]}, 400),
+        ({"audience": "here", "item": ["v urn:x:1"], "csrf": "of another"}, 403),
+    ],
+)
+async def test_a_form_for_several_that_does_not_hold_changes_nothing(
+    site: ProviderSite, fields: dict[str, str | list[str]], status: int
+) -> None:
+    assert (await site.post("acme", MANY, fields)).status == status
+    assert "visibleTo" not in await site.entity("urn:x:1")
+
+
+async def test_what_is_somebody_elses_is_not_set_among_several(site: ProviderSite) -> None:
+    page = (await site.get("bolt", f"{MANY}?pick=urn:x:1&pick=urn:x:3&audience=here", JSON)).json()
+    assert page["unknown"] == ["urn:x:1"]
+    response = await site.post("bolt", MANY, {"audience": "here", "item": ["v urn:x:1"]})
+    outcome = (await site.get("bolt", response.headers["location"], JSON)).json()
+    assert outcome["items"][0]["code"] in {"not-found", "forbidden"}
+    assert "visibleTo" not in await site.entity("urn:x:1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from starlette.routing import BaseRoute
@@ -16,6 +16,7 @@ from hansa.business.operations.writes import Preconditions, WriteResult
 from hansa.business.patches import MERGE_PATCH
 from hansa.core.access import Caller
 from hansa.core.base64url import to_base64url
+from hansa.core.cache import HasFigures
 from hansa.core.certificates.elsi import elsi_did
 from hansa.core.clock import epoch_s
 from hansa.core.errors import Code, Refused, Unavailable
@@ -37,6 +38,7 @@ from hansa.portal.providers.editing.importing.reading import ImportRow
 from hansa.portal.providers.editing.interfaces import FormDraft, StoredVersion
 from hansa.portal.providers.editing.preview import PreviewPages
 from hansa.portal.providers.editing.visibility import KnownMarketplace, Obstacles, VisibilityPages
+from hansa.portal.providers.editing.visibility_of_many import VisibilityOfMany
 from hansa.portal.providers.editing.wizard import EditingPages
 from hansa.store import AnyOf, Condition, Filter, Query, SortKey
 from hansa.store.tables.editing import drafts, files
@@ -47,6 +49,13 @@ OFFERED_MAX: Final = 200
 DRAFT_ID_SIZE_BYTES: Final = 16
 RETRY_AFTER_S: Final = 60.0
 _OWNER: Final = (("relatedParty", "id"), ("relatedParty", "name"))
+
+
+class EditingParts(NamedTuple):
+    """What the wiring needs of them."""
+
+    routes: list[BaseRoute]
+    caches: tuple[HasFigures, ...]
 
 
 def editing_routes(
@@ -60,18 +69,24 @@ def editing_routes(
     members: Callable[[], Iterable[Member]],
     did: str,
     jobs: PageJobs,
-) -> list[BaseRoute]:
+) -> EditingParts:
     """The pages on which providers write what they offer."""
     entities, drafts_of_people = OperatedEntities(operations, context), StoredDrafts(context)
     choices = OfferedChoices(reads, entities)
     preview = PreviewPages(frame, people, reads, origins, drafts_of_people, choices)
     pages = EditingPages(frame, people, entities, drafts_of_people, choices, acts)
-    visibility = VisibilityPages(frame, people, entities, LeagueMarketplaces(context, members, did), acts)
+    marketplaces = LeagueMarketplaces(context, members, did)
+    visibility = VisibilityPages(frame, people, entities, marketplaces, acts)
+    of_many = VisibilityOfMany(frame, people, entities, marketplaces, visibility, context.entropy)
     imports = ImportPages(
         *(frame, people, entities, StoredFiles(context), choices, acts, jobs),
         *(context.clock, context.limits),
     )
-    return [*preview.routes(), *pages.routes(), *visibility.routes(), *imports.routes()]
+    routes = [
+        *(*preview.routes(), *pages.routes(), *visibility.routes(), *of_many.routes()),
+        *imports.routes(),
+    ]
+    return EditingParts(routes, (of_many.cache,))
 
 
 class OperatedEntities:

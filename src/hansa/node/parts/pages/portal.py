@@ -119,11 +119,11 @@ def portal(
     )
     offers = offer_pages(
         *(frame, people, acts, context, business, replication.policy, replication.peers),
-        *(bus, origins.name, editing),
+        *(bus, origins.name, editing.routes),
     )
     pages = (
         *(*catalogue.routes(), *accounts.routes(), *routes.routes(), *searching.routes(catalogue.search)),
-        *(*operators, *offers.routes, *editing),
+        *(*operators, *offers.routes, *editing.routes),
     )
     caches: tuple[HasFigures, ...] = (
         routes.cache,
@@ -132,6 +132,7 @@ def portal(
         catalogue.cache,
         catalogue.alike_cache,
         *offers.caches,
+        *editing.caches,
     )
     return Portal(frame, acts, origins, pages, caches, jobs, answer)
 

@@ -146,7 +146,7 @@ class VisibilityPages:
         current = read_visibility(stored.fields.get(ATTRIBUTE)) or FOR_NOBODY
         chosen = current
         if is_proposed := "audience" in query:
-            chosen = _chosen(query["audience"], query.getlist("member"), query.getlist("country"))
+            chosen = chosen_audience(query["audience"], query.getlist("member"), query.getlist("country"))
         others = self._marketplaces.others()
         status = text_in(stored.fields, "lifecycleStatus")
         page = VisibilityPage(
@@ -162,9 +162,9 @@ class VisibilityPages:
             is_proposed=is_proposed and chosen.audience != "nobody",
             is_empty=is_proposed and chosen.audience == "nobody",
             is_public_here=chosen.is_public_here,
-            seen=tuple(_seen_at(one, chosen) for one in others),
+            seen=tuple(seen_at(one, chosen) for one in others),
             obstacles=await self._marketplaces.obstacles(stored.id),
-            needed=len(await self._needed(visit.caller, stored.fields)),
+            needed=len(await self.needed(visit.caller, stored.fields)),
             with_needed="needed" in query,
             opened=stored.version,
             is_set="set" in query,
@@ -174,21 +174,26 @@ class VisibilityPages:
 
     async def _set(self, visit: Visit, stored: StoredVersion) -> Response:
         form = visit.form
-        chosen = _chosen(form.one("audience"), form.all("member"), form.all("country"))
+        chosen = chosen_audience(form.one("audience"), form.all("member"), form.all("country"))
         if chosen.audience == "nobody":
             raise Refused(Code.INVALID, "Choose everyone, this marketplace, or at least one marketplace.")
-        patch: dict[str, Any] = {ATTRIBUTE: _value(chosen)}
-        await self._changed(visit.caller, stored.id, patch, form.one("opened"))
+        patch: dict[str, Any] = {ATTRIBUTE: visibility_value(chosen)}
+        await self.changed(visit.caller, stored.id, patch, form.one("opened"))
         if form.one("needed"):
-            for one in await self._needed(visit.caller, stored.fields):
-                await self._changed(visit.caller, one.id, patch, one.version)
+            for one in await self.needed(visit.caller, stored.fields):
+                await self.changed(visit.caller, one.id, patch, one.version)
         return see(entity_path(stored.id, "/visibility?set=1"))
 
-    async def _changed(self, caller: Caller, id: str, patch: dict[str, Any], version: str) -> None:
+    async def changed(self, caller: Caller, id: str, patch: dict[str, Any], version: str) -> None:
+        """Set what others see of an entity, with a record of who does.
+
+        Raises:
+            Refused: As of `EditedEntities.change`.
+        """
         act = Act("entity-visibility", id)
         await carry_out(self._acts, caller, act, lambda: self._entities.change(caller, id, patch, version))
 
-    async def _needed(self, caller: Caller, fields: Fields) -> tuple[StoredVersion, ...]:
+    async def needed(self, caller: Caller, fields: Fields) -> tuple[StoredVersion, ...]:
         """What an offering needs, as far as the caller may change it."""
         references = (fields_in(fields, "productSpecification"), *items_in(fields, "productOfferingPrice"))
         needed = []
@@ -200,7 +205,7 @@ class VisibilityPages:
         return tuple(needed)
 
 
-def _chosen(audience: str, members: Iterable[str], countries: Iterable[str]) -> Visibility:
+def chosen_audience(audience: str, members: Iterable[str], countries: Iterable[str]) -> Visibility:
     """What was chosen; of nothing that can be set: nobody."""
     if audience in {EVERYONE, HERE}:
         return read_visibility([audience]) or FOR_NOBODY
@@ -209,13 +214,15 @@ def _chosen(audience: str, members: Iterable[str], countries: Iterable[str]) -> 
     return (read_visibility(entries) or FOR_NOBODY) if audience == "chosen" else FOR_NOBODY
 
 
-def _value(chosen: Visibility) -> list[str]:
+def visibility_value(chosen: Visibility) -> list[str]:
+    """A choice as the attribute has it."""
     if chosen.audience in {"everyone", "here"}:
         return [chosen.audience]
     return [*sorted(chosen.members), *(f"country:{one}" for one in sorted(chosen.countries))]
 
 
-def _seen_at(member: KnownMarketplace, chosen: Visibility) -> SeenAt:
+def seen_at(member: KnownMarketplace, chosen: Visibility) -> SeenAt:
+    """Whether a marketplace sees what is for whoever was chosen."""
     why: Why = "not-chosen"
     if chosen.audience == "everyone":
         why = "everyone"

@@ -51,6 +51,8 @@ class OwnCataloguePage(msgspec.Struct, frozen=True):
     """Of the first page of this list; empty: this is it."""
     next_path: str
     """Of the next page; empty: there is none."""
+    has_visibility: bool = False
+    """Whether who sees them can be set for several at once."""
 
 
 def own_query(parameters: tuple[tuple[str, str], ...]) -> OwnQuery:
@@ -86,7 +88,7 @@ def list_path(kind: Kind, stage: Stage | None = None, text: str = "", after: str
     return f"{CATALOGUE_PATH}?{urlencode({name: value for name, value in named.items() if value})}"
 
 
-def catalogue_page(requested: OwnQuery, result: OwnPage) -> OwnCataloguePage:
+def catalogue_page(requested: OwnQuery, result: OwnPage, *, has_visibility: bool = False) -> OwnCataloguePage:
     """The page of a part of the list."""
     kind, stage, text = requested.kind, requested.stage, requested.text
     allowed = {action for one in result.entities for action in one.actions}
@@ -101,4 +103,5 @@ def catalogue_page(requested: OwnQuery, result: OwnPage) -> OwnCataloguePage:
         tuple(one for one in CHANGE_ACTIONS if one in allowed),
         list_path(kind, stage, text) if requested.after else "",
         list_path(kind, stage, text, result.next_after) if result.next_after else "",
+        has_visibility,
     )

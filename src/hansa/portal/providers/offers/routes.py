@@ -123,7 +123,8 @@ class OfferPages:
         """`GET /provider/catalogue`."""
         requested = own_query(tuple(visit.request.query_params.multi_items()))
         result = await self._catalogue.page(visit.caller, requested)
-        page = catalogue_page(requested, result)
+        links = self._links.of(requested.kind, "x") if self._links.of is not None else EntityLinks()
+        page = catalogue_page(requested, result, has_visibility=bool(links.visibility))
         return self._frame.negotiated(visit.request, "providers/catalogue.html", page)
 
     async def confirm(self, visit: Visit) -> Response:
