@@ -141,24 +141,24 @@ class VisibilityOfMany:
         """
         query = visit.request.query_params
         entities, unknown = await self._picked(visit.caller, picked(tuple(query.getlist("pick"))))
-        is_asked = "audience" in query
+        is_requested = "audience" in query
         chosen = chosen_audience(
             query.get("audience", "everyone"), query.getlist("member"), query.getlist("country")
         )
         others = self._marketplaces.others()
-        is_proposed = is_asked and chosen.audience != "nobody" and bool(entities)
+        is_proposed = is_requested and chosen.audience != "nobody" and bool(entities)
         page = PickedVisibilityPage(
             entities=tuple(
                 PickedEntity(one.id, text_in(one.fields, "name") or one.id, one.version) for one in entities
             ),
             unknown=unknown,
-            audience=("chosen" if chosen.audience == "nobody" else chosen.audience) if is_asked else None,
+            audience=("chosen" if chosen.audience == "nobody" else chosen.audience) if is_requested else None,
             members=tuple(sorted(chosen.members)),
             countries=tuple(sorted(chosen.countries)),
             marketplaces=others,
             known_countries=tuple(sorted({*(one.country for one in others), *chosen.countries} - {""})),
             is_proposed=is_proposed,
-            is_empty=is_asked and chosen.audience == "nobody",
+            is_empty=is_requested and chosen.audience == "nobody",
             is_public_here=chosen.is_public_here,
             seen=tuple(seen_at(one, chosen) for one in others) if is_proposed else (),
             needed=len(await self._needed(visit.caller, entities)),
