@@ -392,6 +392,7 @@ class Marketplace:
         served = self.store, reporter, ledger, traffic, hub, tuple(caches)
         own = OwnRoutes(*served, self.store.commit_times, self.identity.authenticate, described)
         oidc = self.identity.routes(pages.frame, wallets.credentials)
+        self.tasks.add("credentials of sessions", self.identity.status_watch(wallets.credentials).run)
         basis = settings, self.store, self.identity
         onboarding = onboarding_of(*basis, business.operations, context.clock)
         oidc += *onboarding_routes(*basis, pages.frame, onboarding, trial.issuer), *trial.routes

@@ -2,7 +2,8 @@
 
 `interface` says what a session is, and what logins, pages and forms need of it; `browser_sessions` has them,
 `cookies` and `forms` are what a browser shows. `authenticate` makes a session the caller of a request, and
-`return_paths` says where a browser may be sent after a login.
+`return_paths` says where a browser may be sent after a login. `status_watch` ends the sessions of credentials
+that were revoked.
 """
 
 from hansa.identity.sessions.authenticate import SessionAuthenticate
@@ -11,6 +12,7 @@ from hansa.identity.sessions.cookies import SessionCookie
 from hansa.identity.sessions.forms import CSRF_HEADER, PURPOSE, Forms
 from hansa.identity.sessions.interface import Headers, LoggedIn, OnLogin, Session, Sessions
 from hansa.identity.sessions.return_paths import RETURN_PATH_MAX_CHARS, local_path
+from hansa.identity.sessions.status_watch import StatusWatch
 
 __all__ = [
     "CSRF_HEADER",
@@ -25,5 +27,6 @@ __all__ = [
     "SessionAuthenticate",
     "SessionCookie",
     "Sessions",
+    "StatusWatch",
     "local_path",
 ]

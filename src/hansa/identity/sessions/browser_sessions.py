@@ -2,6 +2,8 @@
 
     login ──▶ begun ── used ──▶ … ── logout, removal, idle for too long, lifetime, credential ──▶ over
 
+A credential ends with its time, or when it is revoked or suspended (`status_watch`).
+
 A login makes an identifier of 256 random bits that nobody knew before, whatever the browser had, so a session
 that somebody else planted in a browser gains nothing by its login. The store has a digest of the identifier.
 A session ends with its lifetime, with the credential, or when it was not used for a while, whichever comes
@@ -24,6 +26,7 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.identity.bindings import secret_digest
+from hansa.identity.credentials.status.references import HeldStatus
 from hansa.identity.endings import Endings
 from hansa.identity.principal import Principal
 from hansa.identity.sessions.cookies import IDENTIFIER_SIZE_BYTES, SessionCookie
@@ -140,6 +143,16 @@ class BrowserSessions:
         names = tuple(self._names_of.get(subject, ()))
         await self._end(names)
         return len(names)
+
+    async def end_all_with(self, status: HeldStatus) -> None:
+        """End all sessions of a credential, at once; it is known by where its status is.
+
+        Raises:
+            Unavailable: The store cannot be written; they are over in this process all the same.
+        """
+        await self._end(
+            [name for name, one in self._sessions.items() if one.principal.credential_status == status]
+        )
 
     def form_token(self, session: Session, /) -> str:
         """See `Sessions`."""

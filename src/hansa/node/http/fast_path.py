@@ -70,9 +70,9 @@ class DefaultHeaders:
 class Outbox:
     """Responses that are written together, at the end of a turn of the event loop.
 
-    Those of a commit are made in one turn, and so are those of the requests that have arrived together. Written
-    one by one, each would wake its reader, who has it read before the next is there, and sleeps again; that
-    takes longer than the writing.
+    Those of a commit are made in one turn, and so are those of the requests that have arrived together.
+    Written one by one, each would wake its reader, who has it read before the next is there, and sleeps
+    again; that takes longer than the writing.
     """
 
     def __init__(self) -> None:

@@ -40,7 +40,14 @@ from hansa.identity.provider.tokens.families import TokenFamilies
 from hansa.identity.provider.tokens.id_tokens import IdTokens
 from hansa.identity.provider.tokens.proofs import NONCE_PURPOSE, Proofs
 from hansa.identity.provider.tokens.signing_keys import SigningKeys, prepare_signing_keys
-from hansa.identity.sessions import PURPOSE, BrowserSessions, Forms, SessionAuthenticate, SessionCookie
+from hansa.identity.sessions import (
+    PURPOSE,
+    BrowserSessions,
+    Forms,
+    SessionAuthenticate,
+    SessionCookie,
+    StatusWatch,
+)
 from hansa.identity.statements import PSEUDONYM_PURPOSE, StatementCheck, StatementSigner
 from hansa.identity.verifying_keys import VerifyingKeys
 from hansa.node.folder import CLIENTS, PROVIDER_KEYS, TOKEN_KEY, member_secret
@@ -128,6 +135,10 @@ class IdentityParts:
     def tasks(self) -> Tasks:
         """What runs in the background."""
         return (("sessions", self.sessions.run),)
+
+    def status_watch(self, credentials: CredentialVerifier) -> StatusWatch:
+        """What ends the sessions of credentials that are revoked."""
+        return StatusWatch(self.sessions, credentials.check_status, self._clock)
 
     def routes(self, frame: Frame, credentials: CredentialVerifier | None = None) -> list[BaseRoute]:
         """The OpenID Provider, and who is kept out.
