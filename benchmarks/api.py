@@ -8,6 +8,7 @@ the result. Reading is measured first, because creating makes the store larger.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Sequence
 from http.client import HTTPConnection
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from benchmarks.figures import median
+from benchmarks.figures import median, milliseconds
 from benchmarks.load import Job, Result, delete, get, patch, post
 from benchmarks.marketplace import fill
 from benchmarks.offerings import PATH, Seeded, filters, identifier, offering
@@ -39,6 +40,8 @@ BESIDE_WRITERS: Final = (
 )
 PATCHES_OF_EACH: Final = 4
 """Different patches of an offering, which follow each other: each one changes something."""
+CONFIRMED_WRITES: Final = 50
+CONFIRMED_WRITE_BYTES: Final = 4096
 DELETED_IN_ROUND: Final = 1000
 """Offerings that are deleted in a round, at most."""
 
@@ -165,8 +168,11 @@ async def measure(plan: Plan, folder: Path) -> list[Table]:
                     tuple(rows),
                 )
             )
-    note = f"The load generator alone makes {ceiling:,.0f} requests/s; a figure near that is a bound, not a result."
-    tables[-1] = msgspec.structs.replace(tables[-1], notes=(note,))
+    notes = (
+        f"The load generator alone makes {ceiling:,.0f} requests/s; a figure near that is a bound, not a result.",
+        f"This disk confirms a write in {milliseconds(confirmed_write_s(folder))}: what is durable waits for it.",
+    )
+    tables[-1] = msgspec.structs.replace(tables[-1], notes=notes)
     return [*tables, Table("Disk", tuple(disk))]
 
 
@@ -241,6 +247,18 @@ async def ceiling_of(load: LoadGenerator, plan: Plan, log: Path) -> float:
     async with started("benchmarks.fixed", "raw", str(port), port=port, log=log):
         result = await load.run(Job(port, (get("/"),), plan.connections, plan.round_s))
     return result.rate
+
+
+def confirmed_write_s(folder: Path) -> float:
+    """How long a small write takes until the disk has confirmed it; the median, in seconds."""
+    clock, durations_s = SystemClock(), []
+    with (folder / "confirmed").open("wb", buffering=0) as file:
+        for _ in range(CONFIRMED_WRITES):
+            began_s = clock.monotonic()
+            file.write(bytes(CONFIRMED_WRITE_BYTES))
+            os.fsync(file.fileno())
+            durations_s.append(clock.monotonic() - began_s)
+    return median(durations_s)
 
 
 def disk_row(seeded: Seeded) -> Row:
