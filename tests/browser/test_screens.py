@@ -84,6 +84,8 @@ SCREENS = {
     "replication": "/operator/replication",
     **OPERATING,
     "proposals": "/operator/proposals",
+    "proposals-of-upgrades": "/operator/proposals?kind=upgrade",
+    "proposals-of-policies": "/operator/proposals?kind=policy",
     "events": "/operator/events",
     "event": "/operator/events/1234",
     "validators": "/operator/validators",

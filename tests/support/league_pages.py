@@ -305,7 +305,15 @@ class RecordedProposals:
 
     async def choices(self) -> FormChoices:
         members = ((OWN, "lubeck"), (RIGA, "riga"))
-        return FormChoices(members, (("event_ahead_max_s", 300),), own_power=10, own_did=OWN)
+        return FormChoices(
+            *(members, (("event_ahead_max_s", 300),)),
+            own_power=10,
+            own_did=OWN,
+            anchors=(("0f" * 32, "Trust CA"),),
+            rulesets=("hansa-ledger/3", "hansa-ledger/4"),
+            ruleset="hansa-ledger/4",
+            height=812,
+        )
 
     async def effect(self, desired: DesiredChange) -> ProposedEffect:
         if self.problem:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, HansaError, Refused
@@ -14,6 +15,7 @@ from hansa.node.parts.pages.league.proposals import LeagueProposals
 from hansa.portal.operators.league.proposals import DesiredChange, ProposalKind
 from hansa.pubsub.memory import MemoryBus, MemoryLedger
 from tests.contract.origins import NOW, Origin
+from tests.support.certificates import authority
 
 
 class Scene:
@@ -74,6 +76,37 @@ async def test_an_issuer_is_put_and_removed_by_json(scene: Scene) -> None:
     assert (await scene.pages.effect(desired)).effect.change == "issuer.remove"
 
 
+async def test_a_table_of_policies_is_proposed_from_the_one_that_there_is(scene: Scene) -> None:
+    assert (await scene.pages.choices()).policy == "[]"
+    rows = '[{"action": "refuse", "types": ["Category"], "labels": [], "reason": ""}]'
+    desired = DesiredChange("policy", text=rows)
+    assert (await scene.pages.effect(desired)).effect.change == "policy.set"
+    await scene.pages.vote(await scene.pages.propose(desired), "yes")
+    assert '"Category"' in (await scene.pages.choices()).policy
+    none = await scene.pages.effect(DesiredChange("policy", text="[]"))
+    assert none.effect.change == "policy.set"
+
+
+async def test_an_upgrade_is_planned_for_rules_that_the_release_knows(scene: Scene) -> None:
+    choices = await scene.pages.choices()
+    assert choices.ruleset in choices.rulesets
+    desired = DesiredChange("upgrade", number=str(choices.height + 1000), ruleset=choices.rulesets[-1])
+    proposed = await scene.pages.effect(desired)
+    assert proposed.effect.change == "upgrade.plan"
+    assert f"From block {choices.height + 1000} on" in proposed.effect.text
+
+
+async def test_an_authority_is_accepted_by_its_certificate_and_can_be_chosen_to_be_accepted_no_more(
+    scene: Scene,
+) -> None:
+    pem = authority().certificate.public_bytes(Encoding.PEM).decode()
+    desired = DesiredChange("anchor", text=f"pasted from a letter\n{pem}")
+    await scene.pages.vote(await scene.pages.propose(desired), "yes")
+    ((fingerprint, _),) = (await scene.pages.choices()).anchors
+    removed = await scene.pages.effect(DesiredChange("anchor-remove", anchor=fingerprint, keys="revoke"))
+    assert removed.effect.change == "anchor.remove"
+
+
 @pytest.mark.parametrize(
     ("kind", "number", "change", "new"),
     [
@@ -109,6 +142,16 @@ async def test_each_kind_about_a_member_changes_what_it_names(
         DesiredChange("issuer", text='{"change": "member.put"}'),
         DesiredChange("issuer", text='{"change": ["issuer.put"]}'),
         DesiredChange("issuer", text='{"did": "x"}'),
+        DesiredChange("anchor", text="no certificate"),
+        DesiredChange("anchor-remove", anchor="ff"),
+        DesiredChange("certificate", member="did:web:nobody", text="k"),
+        DesiredChange("policy", text="{]"),
+        DesiredChange("policy", text="[7]"),
+        DesiredChange("policy", text='{"rows": 7}'),
+        DesiredChange("policy", text='[{"action": "perhaps"}]'),
+        DesiredChange("upgrade", number="soon", ruleset="hansa-ledger/4"),
+        DesiredChange("upgrade", number="100", ruleset="the newest"),
+        DesiredChange("upgrade", number="100", ruleset="hansa-ledger/4", engine="new"),
     ],
     ids=lambda desired: f"{desired.kind}-{len(desired.text)}-{len(desired.number)}-{desired.parameter[:9]}",
 )

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.league_pages import EFFECT, OWN, PROPOSAL, RIGA, LeagueSite
 from tests.support.people import OPERATOR, as_person
+from tests.support.portal import Elements
 
 HOSTILE = "</bdi><script>alert(1)</script>"
 PATH = f"/operator/proposals/{PROPOSAL.hash}"
@@ -55,9 +56,35 @@ async def test_what_cannot_be_proposed_says_why_and_leaves_the_form_as_it_was(si
 
 
 @pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("suspend", {"member", "number"}),
+        ("anchor-remove", {"anchor", "keys"}),
+        ("certificate", {"member", "text"}),
+        ("policy", {"text"}),
+        ("upgrade", {"ruleset", "engine", "number"}),
+    ],
+)
+async def test_the_form_of_a_kind_has_its_fields_and_no_others(
+    site: LeagueSite, kind: str, fields: set[str]
+) -> None:
+    answer = await site.client.get(
+        f"/operator/proposals?kind={kind}", headers={"accept": "text/html", **as_person(OPERATOR)}
+    )
+    named = {
+        attributes["name"]
+        for tag, attributes in Elements(answer.body).elements
+        if tag in {"input", "select", "textarea"} and attributes.get("name")
+    }
+    assert named - {"q", "csrf", "kind", "note", "days", "return_to", "lang", "theme"} == fields
+
+
+@pytest.mark.parametrize(
     "fields",
     [
-        {"kind": "upgrade"},
+        {"kind": "downgrade"},
+        {"kind": "anchor-remove", "keys": "burn"},
+        {"kind": "upgrade", "engine": "v" * 300},
         {},
         {"kind": "admit", "days": "400"},
         {"kind": "admit", "note": "two\nlines"},

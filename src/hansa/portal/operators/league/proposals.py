@@ -1,6 +1,6 @@
 """What the members decide: proposals, what each would change, votes, and proposals of one's own.
 
-/operator/proposals           all of them; the form of a new one
+/operator/proposals           all of them; the form of a new one, of the kind `kind`
 /operator/proposals/new       POST shows what a proposal would change, and makes it when that is confirmed
 /operator/proposals/{name}    one of them, by its hash; POST votes on it
 
@@ -30,10 +30,23 @@ NAME_MAX_CHARS: Final = 128
 NOTE_MAX_CHARS: Final = 200
 DAYS: Final = ("1", "7", "14", "30")
 
-ProposalKind = Literal["admit", "suspend", "activate", "remove", "power", "param", "issuer"]
+ProposalKind = Literal[
+    "activate",
+    "admit",
+    "anchor",
+    "anchor-remove",
+    "certificate",
+    "issuer",
+    "param",
+    "policy",
+    "power",
+    "remove",
+    "suspend",
+    "upgrade",
+]
 KINDS: Final[tuple[ProposalKind, ...]] = (
     *("admit", "suspend", "activate", "remove"),
-    *("power", "param", "issuer"),
+    *("power", "param", "issuer", "anchor", "anchor-remove", "certificate", "policy", "upgrade"),
 )
 
 
@@ -89,7 +102,15 @@ class DesiredChange(msgspec.Struct, frozen=True):
     number: str = ""
     """Voting power, value of the parameter, or hours of a suspension; empty: until a vote ends it."""
     text: str = ""
-    """Candidacy or card of a candidate; an issuer, or what removes one, as JSON."""
+    """Candidacy or card of a candidate; an issuer, or what removes one, as JSON; a certificate; the identifier
+    of a certified key; the rows of the table of policies."""
+    anchor: str = ""
+    """Fingerprint of the one that is removed."""
+    keys: str = "keep"
+    """What becomes of the keys that its certificates certify: `keep` or `revoke`."""
+    ruleset: str = ""
+    engine: str = ""
+    """The oldest version of the engine; empty: any."""
     note: str = ""
     days: str = "7"
     """For how long it is open."""
@@ -105,6 +126,16 @@ class FormChoices(msgspec.Struct, frozen=True):
     own_power: int
     """With which this marketplace votes."""
     own_did: str
+    anchors: tuple[tuple[str, str], ...] = ()
+    """Fingerprints and names of the authorities that certify seals."""
+    rulesets: tuple[str, ...] = ()
+    """That this release knows."""
+    ruleset: str = ""
+    """By which the league judges now."""
+    height: int = 0
+    """Of the ledger now."""
+    policy: str = "[]"
+    """The rows of the table of distribution policies now, as JSON."""
 
 
 class ProposedEffect(msgspec.Struct, frozen=True):
@@ -147,6 +178,7 @@ class ProposalsPage(OperatorPage, frozen=True, kw_only=True):
     total: int
     choices: FormChoices
     desired: DesiredChange
+    kinds: tuple[ProposalKind, ...]
     problem: str
     """Why what was sent cannot be proposed; empty: nothing was."""
     proposed: ProposedEffect | None
@@ -186,7 +218,8 @@ class ProposalsPages:
 
     async def all(self, visit: Visit) -> Response:
         """`GET /operator/proposals`."""
-        return await self._listed(visit, DesiredChange("admit"))
+        kind = visit.request.query_params.get("kind", KINDS[0])
+        return await self._listed(visit, DesiredChange(next((one for one in KINDS if one == kind), KINDS[0])))
 
     async def one(self, visit: Visit) -> Response:
         """`GET /operator/proposals/{name}`."""
@@ -245,6 +278,7 @@ class ProposalsPages:
             total=len(proposals),
             choices=await self._proposals.choices(),
             desired=desired,
+            kinds=KINDS,
             problem=problem,
             proposed=proposed,
         )
@@ -269,6 +303,12 @@ def _desired(form: FormFields) -> DesiredChange:
     if len(note) > NOTE_MAX_CHARS or not note.isprintable():
         raise Refused(Code.INVALID, f"A note is one line of {NOTE_MAX_CHARS} characters at most.")
     member, parameter, number = (form.one(name).strip() for name in ("member", "parameter", "number"))
-    if any(len(one) > 256 for one in (member, parameter, number)):
+    anchor, ruleset, engine = (form.one(name).strip() for name in ("anchor", "ruleset", "engine"))
+    if any(len(one) > 256 for one in (member, parameter, number, anchor, ruleset, engine)):
         raise Refused(Code.INVALID, "A field is too long.")
-    return DesiredChange(kind, member, parameter, number, text, note, days)
+    keys = form.one("keys") or "keep"
+    if keys not in {"keep", "revoke"}:
+        raise Refused(Code.INVALID, "keys is keep or revoke.")
+    return DesiredChange(
+        *(kind, member, parameter, number, text, anchor, keys, ruleset, engine), note=note, days=days
+    )

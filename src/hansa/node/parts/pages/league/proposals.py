@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
 
-from hansa.core.bounded_json import UNREADABLE
-from hansa.core.canonical import canonical_json
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused
-from hansa.core.governance.changes import (
-    CHANGE_FORMS,
-    MemberPut,
-    MemberStatusChange,
-    ParamSet,
-    Suspension,
-    ValidatorPower,
-    VotedStatus,
-)
 from hansa.core.governance.forms import LeagueChange
-from hansa.core.governance.possession import verify_candidacy
 from hansa.core.governance.proposals import NOTE_LENGTH_MAX_CHARS, proposal_hash
 from hansa.core.governance.signer import GovernanceSigner
 from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner
-from hansa.core.members import POWER_MAX
+from hansa.core.trust.certificates import ANCHORS, TRUST_ANCHOR
+from hansa.core.trust.policies import DISTRIBUTION, POLICIES, POLICY_TABLE
 from hansa.node.ledger_access.kinds import NodeBus
+from hansa.node.parts.pages.league.proposed_changes import change_of
 from hansa.portal.operators.league.proposals import (
     ChangeEffect,
     DesiredChange,
     FormChoices,
     LeagueProposal,
-    ProposalKind,
     ProposedEffect,
 )
 from hansa.pubsub.league.reports import needed_power, voting_power
@@ -43,15 +30,9 @@ from hansa.pubsub.league.texts import describe
 from hansa.pubsub.league.writing import base_of, expiry
 from hansa.pubsub.ledger.commitments.governance import LEAGUE
 from hansa.pubsub.ledger.results import RuleBroken
+from hansa.pubsub.ledger.rules.rulesets import RULESETS
 
 DAY_S: Final = 86_400
-HOUR_S: Final = 3600
-HOURS_MAX: Final = 366 * 24
-NUMBER_MAX: Final = 2**53 - 1
-STATUSES: Final[Mapping[ProposalKind, VotedStatus]] = MappingProxyType(
-    {"suspend": "suspended", "activate": "active", "remove": "removed"}
-)
-"""Of a member, that a vote on one of these kinds gives it."""
 
 
 class LeagueProposals:
@@ -92,6 +73,11 @@ class LeagueProposals:
             parameters=tuple((name, value) for name, value in parameters if isinstance(value, int)),
             own_power=0 if me is None else voting_power(me, state),
             own_did=self._did,
+            anchors=tuple((key, TRUST_ANCHOR.read(one).name) for key, one in state.records(ANCHORS).items()),
+            rulesets=tuple(RULESETS),
+            ruleset=state.ruleset,
+            height=state.height,
+            policy=_table(state),
         )
 
     async def effect(self, desired: DesiredChange) -> ProposedEffect:
@@ -153,72 +139,9 @@ def _league_id(state: LeagueState) -> str:
     return LEAGUE.read(record).id
 
 
-def change_of(desired: DesiredChange, state: LeagueState, league: str) -> LeagueChange:
-    """The change that a form describes.
-
-    Raises:
-        Refused: `Code.INVALID`, saying what is wrong.
-    """
-    if desired.kind == "admit":
-        return _admission(desired, league)
-    if desired.kind == "param":
-        return _parameter(desired, state)
-    if desired.kind == "issuer":
-        return _issuer(desired.text)
-    if state.member(desired.member) is None:
-        raise Refused(Code.INVALID, "Choose a member of the league.")
-    if desired.kind == "power":
-        return ValidatorPower(desired.member, _number(desired.number, "Voting power", POWER_MAX))
-    if desired.kind == "suspend" and desired.number:
-        hours = _number(desired.number, "The number of hours", HOURS_MAX)
-        return Suspension(desired.member, max(hours, 1) * HOUR_S)
-    return MemberStatusChange(desired.member, STATUSES[desired.kind])
-
-
-def _admission(desired: DesiredChange, league: str) -> LeagueChange:
-    text = desired.text
-    if text.startswith("{"):
-        text = str(_json(text).get("candidacy", ""))
-    try:
-        verify_candidacy(text, league)
-    except Refused as error:
-        raise Refused(
-            Code.INVALID, f"What is pasted is no candidacy for this league: {error.message}"
-        ) from error
-    return MemberPut(text, _number(desired.number or "0", "Voting power", POWER_MAX))
-
-
-def _parameter(desired: DesiredChange, state: LeagueState) -> LeagueChange:
-    if desired.parameter not in {one.name for one in msgspec.structs.fields(type(state.params))}:
-        raise Refused(Code.INVALID, "Choose a parameter of the league.")
-    return ParamSet(desired.parameter, _number(desired.number, "The value", NUMBER_MAX))
-
-
-def _issuer(text: str) -> LeagueChange:
-    content = _json(text)
-    if "change" not in content:
-        content = {"change": "issuer.put", "issuer": content}
-    kind = content["change"]
-    if kind not in ("issuer.put", "issuer.remove"):
-        raise Refused(Code.INVALID, "change is issuer.put or issuer.remove.")
-    try:
-        made: LeagueChange = CHANGE_FORMS[kind].read(canonical_json(content))
-    except Refused as error:
-        raise Refused(Code.INVALID, f"What is pasted is not {kind} in its form: {error.message}") from error
-    return made
-
-
-def _json(text: str) -> dict[str, Any]:
-    try:
-        content = msgspec.json.decode(text)
-    except UNREADABLE as error:
-        raise Refused(Code.INVALID, "What is pasted is no JSON.") from error
-    if not isinstance(content, dict):
-        raise Refused(Code.INVALID, "What is pasted is no JSON object.")
-    return content
-
-
-def _number(text: str, what: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 16 or int(text) > most:
-        raise Refused(Code.INVALID, f"{what} is a whole number from 0 to {most}.")
-    return int(text)
+def _table(state: LeagueState) -> str:
+    """The table of distribution policies as it is, as JSON that can be changed and proposed."""
+    body = state.record(POLICIES, DISTRIBUTION)
+    if body is None:
+        return "[]"
+    return msgspec.json.format(msgspec.json.encode(POLICY_TABLE.read(body).rows), indent=2).decode()
