@@ -102,8 +102,8 @@ class DesiredChange(msgspec.Struct, frozen=True):
     number: str = ""
     """Voting power, value of the parameter, or hours of a suspension; empty: until a vote ends it."""
     text: str = ""
-    """Candidacy or card of a candidate; an issuer, or what removes one, as JSON; a certificate; the identifier
-    of a certified key; the rows of the table of policies."""
+    """Candidacy or card of a candidate; an issuer, or what removes one, as JSON; a certificate;
+    the identifier of a certified key; the rows of the table of policies."""
     anchor: str = ""
     """Fingerprint of the one that is removed."""
     keys: str = "keep"
