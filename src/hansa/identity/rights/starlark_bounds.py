@@ -10,6 +10,8 @@ memory at once. Such instructions are refused when the file is loaded:
     a.join(b), a.replace(b, c), a.format(b), a.extend(b)
                                      unless all but b (of `extend`: b) are constants
     lambda, and functions that call themselves, also by way of others
+    range, getattr and these methods under another name
+                                     since nobody could tell what is called
 
 What is left takes time and memory that are a small multiple of the size of an entity, which is bounded as
 well (`ENTITY_MAX_BYTES`). Starlark is read as Python here, of which its syntax is a part.
@@ -31,6 +33,7 @@ _OPERATORS: Final[Mapping[type[ast.operator], str]] = {
     ast.Mod: "%",
     ast.Pow: "**",
 }
+_BOUNDED_METHODS: Final = frozenset({"join", "format", "replace", "extend"})
 _LOOPS: Final = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -45,9 +48,12 @@ def unbounded(text: str) -> str | None:
     for name, function in functions.items():
         if _reaches(name, function, functions):
             return f"line {function.lineno}: {name} calls itself"
+    called = {id(one.func) for one in ast.walk(tree) if isinstance(one, ast.Call)}
     in_loop = {id(below) for loop in _loops(tree, functions) for below in ast.walk(loop)}
     for node in ast.walk(tree):
         problem = _problem(node, is_repeated=id(node) in in_loop)
+        if problem is None and id(node) not in called:
+            problem = _alias(node)
         if problem is not None:
             return f"line {getattr(node, 'lineno', 1)}: {problem}"
     return None
@@ -63,14 +69,35 @@ def _problem(node: ast.AST, *, is_repeated: bool) -> str | None:
             return None if _is_short(left) or _is_short(right) else "+ in a loop takes a short constant"
         case ast.AugAssign(op=ast.Add(), value=value) if is_repeated:
             return None if _is_short(value) else "+= in a loop takes a short constant"
+        case ast.Call():
+            return _call(node)
+    return None
+
+
+def _call(node: ast.Call) -> str | None:
+    match node:
         case ast.Call(func=ast.Name(id="range"), args=args):
             if all(map(_is_small, args)):
                 return None
             return f"range takes constants up to {RANGE_MAX:,}"
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str() as name), *_]):
+            return f"{name} is called by its own name" if name in _BOUNDED_METHODS else None
+        case ast.Call(func=ast.Name(id="getattr")):
+            return "getattr takes a constant name"
         case ast.Call(func=ast.Attribute(value=value, attr=("join" | "format") as name)):
             return None if _is_short(value) else f"{name} takes a short constant before it"
         case ast.Call(func=ast.Attribute(attr=("replace" | "extend") as name), args=args):
             return None if args and all(map(_is_short, args)) else f"{name} takes short constants"
+    return None
+
+
+def _alias(node: ast.AST) -> str | None:
+    """What is wrong with something that is not called where it is named."""
+    match node:
+        case ast.Name(id=("range" | "getattr") as name):
+            return f"{name} is called by its own name"
+        case ast.Attribute(attr=name) if name in _BOUNDED_METHODS:
+            return f"{name} is called where it is named"
     return None
 
 

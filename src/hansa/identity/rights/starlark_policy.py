@@ -81,7 +81,7 @@ class StarlarkPolicy:
             if self._policy.loads():
                 raise invalid(source, "it loads another file")
             _check_bounded(source, text)
-            self._frozen({"request": {}, "token": {}, "user": {}, "tmf": {}})
+            self._frozen({"request": {}, "token": {}, "user": {}, "tmf": {}}, self._options())
         except starlark.StarlarkError as error:
             raise invalid(source, str(error).strip().splitlines()[-1] if str(error) else "") from error
         if "authorize" not in text:
@@ -99,8 +99,9 @@ class StarlarkPolicy:
         if len(msgspec.json.encode(facts.fields)) > ENTITY_MAX_BYTES:
             return "cannot be evaluated on so much"
         try:
-            frozen = self._frozen(_input(caller, action, target, facts, aliases))
-            result = frozen.call_with(self._options(), "authorize").value
+            options = self._options()
+            frozen = self._frozen(_input(caller, action, target, facts, aliases), options)
+            result = frozen.call_with(options, "authorize").value
         except self._starlark.StarlarkError:
             return "cannot be evaluated"
         except BaseException as error:
@@ -109,14 +110,15 @@ class StarlarkPolicy:
             return "cannot be evaluated"  # the interpreter gave up, as for want of memory
         return None if result is True else "does not allow it"
 
-    def _frozen(self, data: dict[str, Any]) -> Any:
+    def _frozen(self, data: dict[str, Any], options: Any) -> Any:
         module = self._starlark.Module()
         module["input_data"] = data
         for one in (self._prelude, self._policy):
-            self._starlark.eval_with(self._options(), module, one, self._globals)
+            self._starlark.eval_with(options, module, one, self._globals)
         return module.freeze()
 
     def _options(self) -> Any:
+        """What one evaluation may take in all."""
         return self._starlark.EvalOptions(check_cancelled=self._deadline(), max_callstack_size=CALLS_DEEP_MAX)
 
     def _deadline(self) -> Callable[[], bool]:

@@ -134,6 +134,13 @@ def test_a_file_of_another_name_is_refused(tmp_path: Path) -> None:
         "return input.tmf.name.join(input.tmf.tags)",
         "return input.tmf.name.format(1)",
         "return [1].extend(input.tmf.tags)",
+        "other = range\n    return other(input.tmf.count)",
+        "return [one(input.tmf.count) for one in [range]]",
+        "other = input.tmf.name.replace\n    return other('a', input.tmf.name)",
+        "return getattr(input.tmf.name, 'join')(input.tmf.tags)",
+        "return getattr(input.tmf.name, input.tmf.tags[0])('a', input.tmf.name)",
+        "other = getattr\n    return other(input.tmf.name, 'join')(input.tmf.tags)",
+        "return getattr(input.tmf.name, 'upper')('a') or getattr('a', *input.tmf.tags)",
         "return lambda: True",
         "text = ''\n    for one in input.tmf.tags:\n        text += input.tmf.name\n    return text",
         "text = ''\n    for one in input.tmf.tags:\n        text = text + one\n    return text",
@@ -156,6 +163,8 @@ def authorize():
     name = "did:elsi:" + input.user.organizationIdentifier
     for number in range(10):
         name = name + "-"
+    if getattr(input.tmf, "nothing", None):
+        return False
     return ",".join([one.upper() for one in ["a"]]) + name.replace("-", "") != ""
 """
     )
