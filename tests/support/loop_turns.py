@@ -1,18 +1,30 @@
 """How long the event loop is busy without a pause: the longest turn, by the processor time of its thread.
 
 Processor time of one thread, unlike time of the day, does not grow while other threads and processes have the
-processor, so that a bound on it holds on a busy machine.
+processor. It does grow where the processor is slow, or shared by two threads; so bounds are multiples of what
+a piece of work takes at the same moment.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from types import TracebackType
 from typing import Any, Final, Self
 
 TURN_MAX_S: Final = 0.05
-"""What no request of anybody may exceed."""
+"""What no request of anybody may exceed, where the piece of work takes `WORK_S`."""
+WORK_S: Final = 0.008
+
+
+def is_short(spent_s: float, max_s: float = TURN_MAX_S) -> bool:
+    """Whether processor time is within what is allowed, by what the piece of work takes here and now."""
+    if spent_s < max_s:
+        return True
+    started_s = time.thread_time()
+    json.loads(json.dumps([{"name": str(number), "value": number} for number in range(10_000)]))
+    return spent_s < max_s * (time.thread_time() - started_s) / WORK_S
 
 
 class LoopTurns:

@@ -18,7 +18,7 @@ from hansa.business.http.coding import (
 )
 from hansa.business.patches import MEDIA_TYPES
 from tests.support.business import CATALOG, Business
-from tests.support.loop_turns import TURN_MAX_S
+from tests.support.loop_turns import is_short
 from tests.support.routes import writes
 from tests.unit.business.test_resources import check_refused, made
 
@@ -50,8 +50,9 @@ async def test_a_body_of_very_many_members_is_refused_at_once(business: Business
     raw = member * (business.limits.body_size_max_bytes // len(member))
     started_s = time.thread_time()
     answer = await business.operator.post(OFFERINGS, body=raw, headers=GZIP)
+    spent_s = time.thread_time() - started_s
     assert "too many small members" in check_refused(answer, 400, "malformed")
-    assert time.thread_time() - started_s < TURN_MAX_S
+    assert is_short(spent_s)
 
 
 async def test_members_of_some_size_may_be_many() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -314,5 +313,5 @@ async def test_publishing_stops_when_it_is_cancelled() -> None:
         league.start()
         await lubeck.put("one")
         await league.run(0.1)
-        await asyncio.wait_for(lubeck.stop(), 5)
+        await lubeck.stop()
         assert not lubeck.is_running
