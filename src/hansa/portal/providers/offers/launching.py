@@ -11,6 +11,11 @@ ConditionKind = Literal["right", "status", "content", "need", "visibility", "rul
 entities that it needs; who is to see it; rules of the operator; its identifier; when it is valid."""
 
 
+LaunchReason = Literal["absent", "begins", "chosen", "ended", "here", "last", "next", "private"]
+"""Another entity is not here; it is valid from a moment on; it is for some; it was valid until a moment; it
+is for this marketplace; nothing follows its state; others come before; another entity is not launched."""
+
+
 class LaunchCondition(msgspec.Struct, frozen=True):
     """A condition of publishing an entity everywhere."""
 
@@ -22,3 +27,9 @@ class LaunchCondition(msgspec.Struct, frozen=True):
     """Identifier of the entity that it is about, when it is about another one."""
     detail: str = ""
     """A sentence, in the words of the model, with what to do."""
+    reason: LaunchReason | None = None
+    """What the sentence says, for pages in other languages; None: the sentence alone says it."""
+    value: str = ""
+    """The state, or the moment, that the reason is about."""
+    following: tuple[str, ...] = ()
+    """States that can follow."""

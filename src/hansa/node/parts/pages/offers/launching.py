@@ -23,7 +23,7 @@ from hansa.core.errors import Code, HansaError
 from hansa.core.instants import instant
 from hansa.core.visibility import FOR_EVERYONE, visibility_of
 from hansa.portal.catalogue.fields import fields_in, text_in
-from hansa.portal.providers.offers.launching import LaunchCondition
+from hansa.portal.providers.offers.launching import LaunchCondition, LaunchReason
 from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.unmet import Unmet
 from hansa.store import Entity
@@ -80,9 +80,15 @@ class LaunchConditions:
         status = fields.get(resource.status_attribute or "")
         if machine is None or not isinstance(status, str) or machine.allows(status, LAUNCHED):
             return LaunchCondition("status", True)
-        following = ", ".join(machine.successors(status)) if status in machine.states else ""
-        more = f"only {following} can follow" if following else "nothing can follow; make a copy"
-        return LaunchCondition("status", False, detail=f"It is {status}: {more}.")
+        following = tuple(machine.successors(status)) if status in machine.states else ()
+        more = f"only {', '.join(following)} can follow" if following else "nothing can follow; make a copy"
+        return LaunchCondition(
+            *("status", False),
+            detail=f"It is {status}: {more}.",
+            reason="next" if following else "last",
+            value=status,
+            following=following,
+        )
 
     async def _content(
         self, operations: ResourceOperations, caller: Caller, entity: Entity
@@ -109,16 +115,21 @@ class LaunchConditions:
     def _need(self, entity_id: str, other: Entity | None) -> LaunchCondition:
         if other is None:
             reason = "It is not here. It may be another marketplace's, and on its way."
-            return LaunchCondition("need", False, False, entity_id, reason)
+            return LaunchCondition("need", False, False, entity_id, reason, "absent")
         published = None if other.origin is not None else self._policy.publishes(other)
         if isinstance(published, Unmet):
-            return LaunchCondition("need", False, True, entity_id, published.reason)
+            why: LaunchReason | None = "private" if published.condition == "public" else None
+            return LaunchCondition("need", False, True, entity_id, published.reason, why)
         return LaunchCondition("need", True, True, entity_id)
 
     def _visibility(self, entity: Entity) -> LaunchCondition:
         visibility = visibility_of(entity.body)
         is_met = visibility is FOR_EVERYONE
-        return LaunchCondition("visibility", is_met, False, detail="" if is_met else visibility.reason)
+        if is_met:
+            return LaunchCondition("visibility", True, False)
+        audience = visibility.audience
+        why: LaunchReason | None = audience if audience in ("here", "chosen") else None
+        return LaunchCondition("visibility", False, False, detail=visibility.reason, reason=why)
 
     def _rule(
         self, operations: ResourceOperations, entity: Entity, fields: dict[str, Any]
@@ -148,9 +159,9 @@ def _period(fields: Mapping[str, Any], now: str) -> LaunchCondition:
     """Whether an entity is valid now; outside of its period it is published, and said not to be valid."""
     period, moment = fields_in(fields, "validFor"), instant(now) or ""
     start, end = text_in(period, "startDateTime"), text_in(period, "endDateTime")
-    detail = ""
     if (at := instant(start)) is not None and at > moment:
         detail = f"Its validity begins at {start}."
-    elif (at := instant(end)) is not None and at < moment:
-        detail = f"Its validity ended at {end}."
-    return LaunchCondition("period", not detail, False, detail=detail)
+        return LaunchCondition("period", False, False, "", detail, "begins", start)
+    if (at := instant(end)) is not None and at < moment:
+        return LaunchCondition("period", False, False, "", f"Its validity ended at {end}.", "ended", end)
+    return LaunchCondition("period", True, False)
