@@ -169,7 +169,7 @@ class CataloguePages:
             page = home_page(newest, self._origins, await self._favourites_of(request))
         except Unavailable as error:
             page = HomePage(0, (), (), (), problem=error.message)
-        return self._frame.negotiated(request, "home.html", page)
+        return self._frame.negotiated(request, "home.html", page, remember=True)
 
     async def _search(self, request: Request) -> Response:
         query, pairs, picked = search_parts(request.scope["query_string"])
@@ -183,7 +183,7 @@ class CataloguePages:
         except (Refused, Unavailable) as error:
             wait_s = round(error.retry_after_s) if isinstance(error, Unavailable) else None
             page, status = failed_search(pairs, picked, error.message, wait_s), error.http_status or 400
-        return self._frame.response(request, "search.html", page, status=status)
+        return self._frame.response(request, "search.html", page, status=status, remember=True)
 
     async def offering(self, request: Request) -> Response:
         """`GET /offerings/{id}`.
@@ -211,7 +211,7 @@ class CataloguePages:
             is_favourite=await self._is_favourite(request, entity.id),
             pictures=await self._pictures.shown(entity.id, fields) if self._pictures else (),
         )
-        return self._frame.negotiated(request, "offering.html", page)
+        return self._frame.negotiated(request, "offering.html", page, remember=True)
 
     async def picture(self, request: Request) -> Response:
         """`GET /offerings/{id}/pictures/{number}`.
@@ -262,13 +262,13 @@ class CataloguePages:
         provenance: Provenance | None = await self._origins.provenance(entity) if entity else None
         certificates = await self._origins.certificates(provenance.did) if provenance else ()
         page = provider_page(entity_id, fields, hits, total, offset, provenance, certificates)
-        return self._frame.negotiated(request, "provider.html", page)
+        return self._frame.negotiated(request, "provider.html", page, remember=True)
 
     async def categories(self, request: Request) -> Response:
         """`GET /categories`."""
         tree = await category_tree(self._reads, self._reads.caller(request))
         page = CategoriesPage(tree.roots, tree.total, tree.total > len(tree.by_id))
-        return self._frame.negotiated(request, "categories.html", page)
+        return self._frame.negotiated(request, "categories.html", page, remember=True)
 
     async def category(self, request: Request) -> Response:
         """`GET /categories/{id}`.
@@ -284,7 +284,7 @@ class CataloguePages:
         hits, total = await self._few(request, FacetSelection("category", (entity_id,)))
         above = tree.by_id.get(tree.parents.get(entity_id, ""))
         page = CategoryPage(node, above, hits, total, search_in(entity_id))
-        return self._frame.negotiated(request, "category.html", page)
+        return self._frame.negotiated(request, "category.html", page, remember=True)
 
     async def compare(self, request: Request) -> Response:
         """`GET /compare`."""

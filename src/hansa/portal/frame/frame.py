@@ -36,7 +36,13 @@ from hansa.portal.frame.branding import Branding
 from hansa.portal.frame.formats import FORMATS
 from hansa.portal.frame.languages import NAMES, Catalogues, catalogues
 from hansa.portal.frame.links import is_web_address
-from hansa.portal.frame.page_response import PageResponse, weight_of
+from hansa.portal.frame.page_response import (
+    PageResponse,
+    encoded_page,
+    page_key,
+    rendered_pages,
+    weight_of,
+)
 from hansa.portal.frame.people import People
 from hansa.portal.frame.reader import (
     LANGUAGE_COOKIE,
@@ -101,6 +107,7 @@ class Frame:
         self._people = people
         self._is_secure = is_secure
         self.large_work: Final = LargeWork()
+        self.rendered_pages: Final = rendered_pages()
         self._rendered: set[str] = set()
         """Templates that are compiled, with those that they take parts from; there are no more than files."""
         self._environments: dict[str, Environment] = {}
@@ -121,18 +128,32 @@ class Frame:
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         policy: PagePolicy = PLAIN,
+        remember: bool = False,
     ) -> Response:
-        """A page as a response; much of it is made when it is sent (`page_response`)."""
+        """A page as a response; much of it is made when it is sent (`page_response`).
+
+        With `remember`, its markup serves the next stranger to whom it would say the same (`rendered_pages`).
+        """
         reader = self.reader(request)
         own = caching_headers(reader)
         more = {**page_headers(policy), "Content-Language": reader.language, **own, **(headers or {})}
-        make, weight = partial(self.render, template, page, reader), weight_of(page)
+        is_stranger = reader.account is None
+        encoded = encoded_page(page)
+        key = page_key(template, encoded, reader) if remember and is_stranger else None
+        markup = self.rendered_pages.get(key) if key is not None else None
+        if markup is not None:
+            return Response(markup, status, media_type=HTML, headers=more)
+        make, weight = partial(self.render, template, page, reader), weight_of(encoded)
+        made = partial(self.rendered_pages.put, key) if key is not None else None
         if template not in self._rendered:
             weight += COMPILING_WEIGHT
-        if weight <= SMALL_MAX_BYTES:
-            return Response(make(), status, media_type=HTML, headers=more)
-        is_stranger = reader.account is None
-        return PageResponse(make, weight, self.large_work, status, more, is_stranger=is_stranger)
+        if weight > SMALL_MAX_BYTES:
+            work = self.large_work
+            return PageResponse(make, weight, work, status, more, is_stranger=is_stranger, made=made)
+        markup = make()
+        if made is not None:
+            made(markup)
+        return Response(markup, status, media_type=HTML, headers=more)
 
     def reader(self, request: Request) -> PageReader:
         """Who sends a request, and how pages are shown to them."""
@@ -141,12 +162,14 @@ class Frame:
             return reader
         return msgspec.structs.replace(reader, account=self._people.person(request), has_login=True)
 
-    def negotiated(self, request: Request, template: str, page: msgspec.Struct) -> Response:
-        """A page, or what it shows as JSON where the client names that and no page."""
+    def negotiated(
+        self, request: Request, template: str, page: msgspec.Struct, *, remember: bool = False
+    ) -> Response:
+        """A page, or what it shows as JSON where the client names that and no page; see `response`."""
         if wants_json(request):
             headers = caching_headers(self.reader(request))
             return Response(msgspec.json.encode(page), media_type=JSON, headers=headers)
-        return self.response(request, template, page)
+        return self.response(request, template, page, remember=remember)
 
     def render(self, template: str, page: msgspec.Struct, reader: PageReader) -> bytes:
         """The markup of a page."""

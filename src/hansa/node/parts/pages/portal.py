@@ -130,6 +130,7 @@ def portal(
         origins.cache,
         pictures.cache,
         catalogue.cache,
+        frame.rendered_pages,
         catalogue.alike_cache,
         *offers.caches,
         *editing.caches,
