@@ -30,7 +30,7 @@ from tests.support.provider_keys import provider_key_file
 CLOCK: Final = SystemClock()
 SERVE: Final = (sys.executable, "-m", "hansa.cli", "serve")
 READY_TIMEOUT_S: Final = 120.0
-STOP_TIMEOUT_S: Final = 20.0
+STOP_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.05
 LOG_TAIL_LINES: Final = 25
 WORKERS_APART: Final = 61

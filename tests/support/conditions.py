@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from hansa.core.clock import SystemClock
 
 LOOP_TURNS_MAX = 20_000
-WAIT_MAX_S = 20.0
+WAIT_MAX_S = 60.0
 
 
 async def until(condition: Callable[[], object]) -> None:

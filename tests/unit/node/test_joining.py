@@ -236,7 +236,7 @@ async def test_the_history_is_fetched_from_those_that_have_it(tmp_path: Path) ->
             await clock.sleep(0.01)
 
     try:
-        await asyncio.wait_for(until_here(), 20)
+        await asyncio.wait_for(until_here(), 60)
         assert [(folder / str(number)).read_bytes() for number in range(3)] == [b"0", b"1", b"2"]
         assert sum("liar" in url for url in sources.asked) <= 2
     finally:

@@ -39,7 +39,7 @@ VALIDATORS = [
         power=1,
     )
 ]
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 TIME = {"seconds": int(NOW.timestamp())}
 
 

@@ -368,7 +368,7 @@ def test_snapshots_are_taken_beside_the_blocks(tmp_path: Path, monkeypatch: pyte
         ledger.vote(ledger.lubeck.batch(*ledger.lubeck.events(5)))
         hashes[ledger.state.head.height] = ledger.state.head.app_hash
     service.close()
-    service._taker._thread.join(10)
+    service._taker._thread.join(60)
     assert [(one.manifest.height, one.manifest.app_hash) for one in service.offered()] == [(4, hashes[4])]
 
 
@@ -384,7 +384,7 @@ def test_a_snapshot_that_cannot_be_written_is_no_harm(
     for _ in range(3):
         ledger.vote()
     service.close()
-    service._taker._thread.join(10)
+    service._taker._thread.join(60)
     assert not service.offered()
     assert ledger.state.head.height == 3
 
@@ -401,7 +401,7 @@ def test_whoever_catches_up_takes_no_snapshots(tmp_path: Path, monkeypatch: pyte
     ledger.commit()
     ledger.vote()
     service.close()
-    service._taker._thread.join(10)
+    service._taker._thread.join(60)
     assert [one.manifest.height for one in service.offered()] == [7]
 
 

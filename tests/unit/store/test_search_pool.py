@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -163,13 +164,14 @@ async def test_a_deadline_holds_where_python_spends_the_time(query: Callable[[],
     text = "ab 12" * 30_000
     async with opened(limits=Limits(search_timeout_s=0.2), clock=SystemClock()) as store:
         await put(store, *(draft(f"e{n}", description=f"{text}{n}x") for n in range(40)))
-        clock = SystemClock()
-        started_s = clock.monotonic()
+        started_s = time.process_time()
         with pytest.raises(Unavailable) as failure:
             await store.list(query(), STRANGER)
         assert failure.value.code is Code.SEARCH_TOO_SLOW
         assert (await store.list(Query(OFFERING), STRANGER)).total == 40
-        assert clock.monotonic() - started_s < 8.0  # all entities would take some twenty seconds, or for ever
+        assert (
+            time.process_time() - started_s < 8.0
+        )  # all entities would take some twenty seconds, or for ever
 
 
 async def test_a_search_whose_caller_is_cancelled_is_stopped_and_its_connection_serves_the_next() -> None:
@@ -206,10 +208,12 @@ async def test_a_search_costs_each_of_those_who_share_it_its_part_of_the_time() 
         async def run(work: MeasuredWork[Any]) -> None:
             await work
 
+        started_s = clock.monotonic()
         tasks = [asyncio.create_task(run(work)) for work in shared]
         await asyncio.sleep(0)
         await ended(*blockers)
         await asyncio.gather(*tasks)
+        taken_s = clock.monotonic() - started_s
     assert alone.seconds > 0.002, "it is no quick one"
     parts = [work.seconds for work in shared]
-    assert sum(parts) < 25 * max(parts[0], alone.seconds), "nobody pays for all"
+    assert 0 < min(parts) <= sum(parts) <= taken_s, "nobody pays for all"

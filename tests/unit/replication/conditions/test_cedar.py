@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -184,12 +185,11 @@ def test_a_decision_costs_little(tmp_path: Path) -> None:
     policies = consume(
         OPEN + '@id("x") forbid (principal, action, resource) when { context.categories.contains("x") };'
     )
-    clock = SystemClock()
-    started_s = clock.monotonic()
+    started_s = time.process_time()
     for n in range(1000):
         policies.decide("retrieve", ISSUER, "ProductOffering", Subject(categories=(f"c{n}",)))
     assert policies.evaluations.count == 1000
-    assert clock.monotonic() - started_s < 10
+    assert time.process_time() - started_s < 10
 
 
 @pytest.mark.parametrize("name", ["consum.cedar", "Publish.cedar", "policies.cedar"])
