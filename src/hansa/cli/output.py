@@ -1,6 +1,7 @@
 """What a command writes, and where: data to stdout, messages to stderr, one JSON document with `--json`.
 
-Text from other parties (names, reasons) is made printable before it is written to a terminal.
+On a terminal nothing but printable characters is written, wherever a text comes from: a name or a reason of
+another party moves no cursor, sets no title and turns no text around. In a file or pipe a text is what it is.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Output:
 
     def data(self, line: str) -> None:
         """A line of data."""
-        sys.stdout.write(line + "\n")
+        sys.stdout.write((plain(line) if sys.stdout.isatty() else line) + "\n")
         sys.stdout.flush()
 
     def items(self, label: str, items: Sequence[str]) -> None:
@@ -109,9 +110,16 @@ def folded(text: str) -> str:
     columns = shutil.get_terminal_size().columns
     lines = (
         textwrap.wrap(line, columns, break_long_words=False, break_on_hyphens=False) or [""]
-        for line in text.splitlines()
+        for line in plain(text).splitlines()
     )
     return "\n".join(part for each in lines for part in each)
+
+
+def plain(text: str) -> str:
+    """A text of which a terminal shows every character, in lines."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in text)
 
 
 def table_of(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> Table:
@@ -125,7 +133,7 @@ def table_of(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str 
         is_numeric = bool(rows) and all(is_number(row[index]) for row in rows)
         table.add_column(Text(heading), justify="right" if is_numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
     return table
 
 

@@ -13,7 +13,7 @@ import typer
 
 from hansa.cli.local import CLOCK, ENTROPY
 from hansa.cli.options import confirm
-from hansa.cli.output import Output
+from hansa.cli.output import Output, plain
 from hansa.core.clock import rfc3339_at
 from hansa.core.errors import Code, Refused
 from hansa.core.http import HttpClient
@@ -62,7 +62,7 @@ def accept_in_browser(folder: Path, link: str, output: Output) -> None:
             acceptance = OfferAcceptance(wallet, http, CLOCK, ENTROPY)
             pending = await acceptance.begin(await read_offer(link, http), RETURN_ADDRESS)
             output.message("Open this in a browser, log in and approve it:")
-            typer.echo(pending.address, err=True)  # in one piece, whatever the terminal's width
+            typer.echo(plain(pending.address), err=True)  # in one piece, whatever the terminal's width
             returned = await asyncio.to_thread(typer.prompt, "The address where the browser ended", err=True)
             added = await acceptance.finish(pending, str(returned).strip())
             return [summary_of(one) for one in added]
