@@ -26,10 +26,12 @@ from hansa.core.limits import Limits
 from hansa.identity import MemberSigner
 from hansa.identity.delegation_rules import DelegationRules
 from hansa.identity.delegations import DelegationCheck, DelegationSigner
+from hansa.identity.endings import Endings
 from hansa.identity.rights.deciding import AccessRights
 from hansa.identity.rights.policies import AccessPolicies
 from hansa.identity.verifying_keys import VerifyingKeys
 from hansa.node.http.application import rest_application
+from hansa.node.parts.forwarding import RemovedOwners
 from hansa.replication.forwarding.exchange import OriginWrites
 from hansa.replication.forwarding.forwarder import Forwarder, OriginDelivery
 from hansa.replication.forwarding.positions import FollowedPositions
@@ -88,8 +90,10 @@ class ForwardingMember:
             marketplace.notes,
         )
         self.pseudonyms = Pseudonyms(DerivationSecret(hashlib.sha256(self.did.encode()).digest()))
+        self.endings = Endings(store, clock)
+        removed = RemovedOwners(self.endings, self.pseudonyms, self.did)
         self.queue = WriteQueue(
-            store, delivery, self.pseudonyms, self.did, clock, marketplace.entropy, limits
+            store, delivery, self.pseudonyms, self.did, clock, marketplace.entropy, limits, removed
         )
         self.positions = FollowedPositions(store, marketplace.bus, self.did, clock, limits)
         self.context = Context(

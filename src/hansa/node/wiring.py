@@ -316,7 +316,7 @@ class Marketplace:
         identifiers = OwnIdentifiers(did, entropy, registry.known, partial(nonce_on_ledger, self.bus, did))
         audit = auditing(store, did, Backlog(clock), clock, entropy, limits)
         basis = settings, store, bus, registry, to_members, own_key, clock, entropy
-        forwards = forwarding(*basis, audit.notes, member_secret(Path()))
+        forwards = forwarding(*basis, audit.notes, member_secret(Path()), identity.endings)
         context, job_files = business_context(
             *(settings, store, models, identity, clock, entropy, identifiers, to_listeners, forwards),
             is_waiting=lambda one: replication.closure.is_waiting(one),  # noqa: PLW0108 - it is made below

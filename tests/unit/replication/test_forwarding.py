@@ -462,3 +462,34 @@ async def test_an_entity_that_is_withheld_stops_nobody_who_reads_another() -> No
         assert (await league.done(other.client.get(f"{path}?min-position={head}"))).status == 200
         late = await league.done(other.client.get(f"{withheld}?min-position=1"))
         assert late.status in {200, 503}
+
+
+async def test_what_somebody_queued_who_was_removed_meanwhile_is_never_sent(league: ForwardingLeague) -> None:
+    path = await league.shared_offering()
+    origin, other = league.members
+    callers = {
+        "refused": Caller("ada", frozenset({"provider"})),
+        "refused too": Caller("ben", frozenset({"provider"}), organization="VATES-1"),
+        "done": Caller("cyd", frozenset({"provider"})),
+        "let in again": Caller("dan", frozenset({"provider"})),
+    }
+    ids = {}
+    for name, caller in callers.items():
+        write = write_to(path, path.rpartition("/")[2], name)
+        ids[name] = (await other.queue.add(origin.did, write, caller)).id
+    await other.endings.remove("subject", "ada")
+    await other.endings.remove("organization", "VATES-1")
+    await other.endings.remove("subject", "dan")
+    await other.endings.readmit("subject", "dan")
+    running = asyncio.create_task(other.queue.run())
+    await league.league.run(5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    rows = {name: await other.queue.monitor(ids[name], caller) for name, caller in callers.items()}
+    assert {name: (row.state, row.problem) for name, row in rows.items() if row is not None} == {
+        "refused": ("refused", "forbidden"),
+        "refused too": ("refused", "forbidden"),
+        "done": ("done", None),
+        "let in again": ("done", None),
+    }
+    assert len(league.writes()) == 2

@@ -17,6 +17,7 @@ from hansa.core.keys import KeySigner
 from hansa.identity import MemberCallerCheck, MemberSigner
 from hansa.identity.delegation_rules import DelegationRules
 from hansa.identity.delegations import DelegationCheck, DelegationSigner
+from hansa.identity.endings import Endings
 from hansa.node.settings.loading import Settings
 from hansa.pubsub.bus import BusReads
 from hansa.replication.confidential.audience import Audiences
@@ -37,6 +38,31 @@ class Forwarding(NamedTuple):
     positions: FollowedPositions
 
 
+class RemovedOwners:
+    """Says of queued writes, which name their callers by pseudonyms, whether the callers were removed.
+
+    Args:
+        endings: Who was removed.
+        pseudonyms: Of callers.
+        did: This member, for which the pseudonyms are.
+    """
+
+    def __init__(self, endings: Endings, pseudonyms: Pseudonyms, did: str) -> None:
+        self._endings = endings
+        self._pseudonyms = pseudonyms
+        self._did = did
+        self._owners: dict[str, str] = {}
+        """Pseudonyms of removed subjects; as many as there are at most."""
+
+    def __call__(self, owner: str, organization: str) -> bool:
+        """Whether a caller or the organisation was removed."""
+        if organization and self._endings.is_removed("organization", organization):
+            return True
+        subjects = {one.name for one in self._endings.parties if one.kind == "subject"}
+        self._owners = {one: self._owners.get(one) or self._pseudonyms.of(self._did, one) for one in subjects}
+        return owner in self._owners.values()
+
+
 def forwarding(
     settings: Settings,
     store: Store,
@@ -48,6 +74,7 @@ def forwarding(
     entropy: Entropy,
     notes: AuditNotes,
     secret: DerivationSecret,
+    endings: Endings,
 ) -> Forwarding:
     """The parts on the side of whoever received a write to a replica."""
     limits, did = settings.limits, settings.did
@@ -56,7 +83,8 @@ def forwarding(
         OriginWrites(http, MemberSigner(*signing), DelegationSigner(*signing), limits), registry, store, notes
     )
     pseudonyms = Pseudonyms(secret)
-    queue = WriteQueue(store, delivery, pseudonyms, did, clock, entropy, limits)
+    removed = RemovedOwners(endings, pseudonyms, did)
+    queue = WriteQueue(store, delivery, pseudonyms, did, clock, entropy, limits, removed)
     return Forwarding(
         Forwarder(delivery, queue, pseudonyms, limits),
         queue,

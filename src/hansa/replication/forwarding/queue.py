@@ -6,7 +6,8 @@ becomes of it. A write is in one of these states, in the store:
     waiting    it is sent when it is due. Failures double the pause, from `BACKOFF_MIN_S` to
                `queued_write_backoff_max_s`
     done       the origin carried it out; what it wrote is recorded
-    refused    the origin refused it, with the reason as one of our codes
+    refused    the origin refused it, with the reason as one of our codes; or whoever queued it, or the
+               organisation, was removed here before it was sent
     expired    it waited for `queued_write_lifetime_s`
 
 Writes to the same path are sent in the order in which they were queued, those of one origin one after the
@@ -47,6 +48,8 @@ FULL_RETRY_S: Final = 60.0
 
 Deliver = Callable[[str, ForwardedWrite, str, Actor], Awaitable[OriginAnswer]]
 """Sends to an origin, by its DID, a write of a pseudonym, and as whom that one acts."""
+IsRemoved = Callable[[str, str], bool]
+"""Whether a caller, by the pseudonym for this member, or the organisation (empty: none) was removed here."""
 
 
 class WriteQueue:
@@ -60,6 +63,7 @@ class WriteQueue:
         clock: For what is due.
         entropy: For the jitter of pauses.
         limits: `queued_write…`.
+        is_removed: Asked for each write before it is sent; None: nobody is ever removed.
     """
 
     def __init__(
@@ -71,7 +75,9 @@ class WriteQueue:
         clock: Clock,
         entropy: Entropy,
         limits: Limits,
+        is_removed: IsRemoved | None = None,
     ) -> None:
+        self._is_removed = is_removed
         self._store = store
         self._deliver = deliver
         self._pseudonyms = pseudonyms
@@ -175,6 +181,9 @@ class WriteQueue:
             return lambda: self._conclude(row, "expired", row.problem or str(Code.UNAVAILABLE), reason)
         write = msgspec.json.decode(row.write, type=ForwardedWrite)
         actor = msgspec.json.decode(row.actor, type=Actor)
+        if self._is_removed is not None and self._is_removed(row.owner, actor.organization):
+            removed = "Whoever queued it, or the organisation, was removed before it was sent."
+            return lambda: self._conclude(row, "refused", str(Code.FORBIDDEN), removed)
         try:
             answer = await self._deliver(row.origin, write, row.subject, actor)
         except OriginAway as error:

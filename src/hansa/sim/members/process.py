@@ -34,6 +34,7 @@ from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import MemberCallerCheck
+from hansa.identity.endings import Endings
 from hansa.node.http.application import rest_application
 from hansa.node.parts.auditing import auditing
 from hansa.node.parts.forwarding import forwarding, received_writes
@@ -121,7 +122,7 @@ class Process:
         http = network.client(one.name, lambda: self.is_running)
         self.audit = auditing(self.store, one.did, Backlog(clock), clock, entropy, limits)
         basis = settings, self.store, bus, registry, http, one.key, clock, entropy
-        forwards = forwarding(*basis, self.audit.notes, one.secret)
+        forwards = forwarding(*basis, self.audit.notes, one.secret, Endings(self.store, clock))
         rules = Rules(all_models, limits=limits)
         identifiers = OwnIdentifiers(one.did, entropy, registry.known, partial(nonce_on_ledger, bus, one.did))
         context = Context(
