@@ -36,7 +36,7 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.identity.bindings import secret_digest
-from hansa.identity.issuing.configurations import authorization_server
+from hansa.identity.issuing.configurations import SCOPE_PREFIX, authorization_server
 from hansa.identity.issuing.orders import MandateOrder
 from hansa.identity.issuing.refusals import IssuingRefused
 from hansa.identity.principal import Principal
@@ -72,6 +72,8 @@ class CodeRequest(msgspec.Struct, frozen=True):
     challenge: str
     reference: str
     """Of the offer (`issuer_state`)."""
+    details: tuple[str, ...]
+    """Configurations that it names in `authorization_details`; the response to the code names them too."""
     ends_s: int
 
     @property
@@ -79,6 +81,17 @@ class CodeRequest(msgspec.Struct, frozen=True):
         """Where the code goes, for the person and for the policy of the page: an origin, or a scheme."""
         parts = urlsplit(self.redirect_uri)
         return f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"https", "http"} else f"{parts.scheme}:"
+
+
+class Redeemed(msgspec.Struct, frozen=True):
+    """What a code was good for."""
+
+    reference: str
+    """Of the offer."""
+    details: tuple[str, ...]
+    """As in the request."""
+    must_end: bool
+    """Whether the code was used before, so that the offer has to end."""
 
 
 class _Grant(msgspec.Struct):
@@ -153,11 +166,8 @@ class WalletAuthorizations:
         separator = "&" if urlsplit(request.redirect_uri).query else "?"
         return f"{request.redirect_uri}{separator}{urlencode(answer)}"
 
-    def redeem(self, form: Mapping[str, str]) -> tuple[str, bool]:
+    def redeem(self, form: Mapping[str, str]) -> Redeemed:
         """Use a code up.
-
-        Returns:
-            The reference of its offer; and whether the code was used before, so that the offer has to end.
 
         Raises:
             IssuingRefused: `invalid_grant` or `invalid_request`.
@@ -178,7 +188,7 @@ class WalletAuthorizations:
         was_used, grant.is_used = grant.is_used, True
         if not is_bound and not was_used:
             raise _no_grant()  # and nobody can try again with another verifier
-        return request.reference, was_used or not is_bound
+        return Redeemed(request.reference, request.details, was_used or not is_bound)
 
     def _sweep(self, now_s: int) -> None:
         while self._requests and next(iter(self._requests.values())).ends_s <= now_s:
@@ -209,7 +219,7 @@ def _read_request(form: Mapping[str, str], offered: tuple[str, ...], ends_s: int
         raise IssuingRefused("invalid_request", "Every request has a code_challenge by S256 (RFC 7636).")
     if "request" in form or "request_uri" in form:
         raise IssuingRefused("invalid_request", "Request objects are not taken.")
-    _check_configurations(form, offered)
+    details = _named_configurations(form, offered)
     client_id, state = form.get("client_id", ""), form.get("state", "")
     if not 0 < len(client_id) <= TEXT_MAX_CHARS or len(state) > TEXT_MAX_CHARS:
         raise IssuingRefused("invalid_request", "client_id is missing, or it or state is too long.")
@@ -219,6 +229,7 @@ def _read_request(form: Mapping[str, str], offered: tuple[str, ...], ends_s: int
         state=state,
         challenge=challenge,
         reference=form.get("issuer_state", ""),
+        details=details,
         ends_s=ends_s,
     )
 
@@ -248,24 +259,36 @@ def _checked_target(address: str) -> str:
     return address
 
 
-def _check_configurations(form: Mapping[str, str], offered: tuple[str, ...]) -> None:
+def _named_configurations(form: Mapping[str, str], offered: tuple[str, ...]) -> tuple[str, ...]:
     """Check that what a request names, by `scope` or `authorization_details` (RFC 9396), was offered.
 
     Whatever it names, the token is for the whole offer, as that of a pre-authorized code is.
+
+    Returns:
+        What it names in `authorization_details`, each once.
     """
-    named = list(form.get("scope", "").split())
-    if "authorization_details" in form:
-        try:
-            details = read_json(form["authorization_details"].encode(), _LIMITS)
-        except Refused as error:
-            raise IssuingRefused("invalid_request", "authorization_details cannot be read.") from error
-        for one in details if isinstance(details, list) else [None]:
-            detail = one if isinstance(one, dict) and one.get("type") == "openid_credential" else {}
-            if not isinstance(detail.get("credential_configuration_id"), str):
-                raise IssuingRefused("invalid_request", "authorization_details name other things here.")
-            named.append(detail["credential_configuration_id"])
-    if not set(named) <= set(offered):
+    scopes, details = form.get("scope", "").split(), dict.fromkeys(_detailed(form))
+    allowed = {f"{SCOPE_PREFIX}{one}" for one in offered}
+    if not set(scopes) <= allowed or not details.keys() <= set(offered):
         raise IssuingRefused("invalid_request", "A credential is named that was not offered.")
+    return tuple(details)
+
+
+def _detailed(form: Mapping[str, str]) -> list[str]:
+    """The configurations in the `authorization_details` of a form."""
+    if "authorization_details" not in form:
+        return []
+    try:
+        details = read_json(form["authorization_details"].encode(), _LIMITS)
+    except Refused as error:
+        raise IssuingRefused("invalid_request", "authorization_details cannot be read.") from error
+    named = []
+    for one in details if isinstance(details, list) else [None]:
+        detail = one if isinstance(one, dict) and one.get("type") == "openid_credential" else {}
+        if not isinstance(detail.get("credential_configuration_id"), str):
+            raise IssuingRefused("invalid_request", "authorization_details name other things here.")
+        named.append(detail["credential_configuration_id"])
+    return named
 
 
 def _no_grant() -> IssuingRefused:

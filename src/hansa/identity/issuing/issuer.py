@@ -223,12 +223,14 @@ class CredentialIssuer:
         """
         token = to_base64url(self._entropy(_SECRET_BYTES))
         digest = _token_digest(token, thumbprint)
+        details: tuple[str, ...] = ()
         if form.get("grant_type") == AUTHORIZATION_CODE:
-            await self._redeem_code(form, digest)
+            details = await self._redeem_code(form, digest)
         else:
             await self._redeem_offer(form, digest)
         token_type = "DPoP" if thumbprint else "Bearer"
-        return {"access_token": token, "token_type": token_type, "expires_in": TOKEN_LIFE_S}
+        tokens = {"access_token": token, "token_type": token_type, "expires_in": TOKEN_LIFE_S}
+        return tokens | ({"authorization_details": [_detail(one) for one in details]} if details else {})
 
     async def _redeem_offer(self, form: Mapping[str, str], token: bytes) -> None:
         if form.get("grant_type") != PRE_AUTHORIZED_CODE:
@@ -239,19 +241,20 @@ class CredentialIssuer:
         if not await self._redeemed(code, tx_code, token, self._now_ms()):
             raise IssuingRefused("invalid_grant", "One of the codes is wrong, was used, or has ended.")
 
-    async def _redeem_code(self, form: Mapping[str, str], token: bytes) -> None:
-        reference, must_end = self.authorizations.redeem(form)
+    async def _redeem_code(self, form: Mapping[str, str], token: bytes) -> tuple[str, ...]:
+        redeemed = self.authorizations.redeem(form)
         now_ms = self._now_ms()
         async with self._store.transaction() as tx:
-            offer = await issuing.offer_by(tx, "reference", _digest("reference", reference))
+            offer = await issuing.offer_by(tx, "reference", _digest("reference", redeemed.reference))
             is_good = offer is not None and offer.token is None and now_ms < offer.expires_ms
-            if offer is not None and must_end:
+            if offer is not None and redeemed.must_end:
                 await issuing.remove_offer(tx, offer.id)
             elif offer is not None and is_good:
                 ends_ms = now_ms + 1000 * TOKEN_LIFE_S
                 await issuing.give_token(tx, offer.id, token, ends_ms)
-        if must_end or not is_good:
+        if redeemed.must_end or not is_good:
             raise IssuingRefused("invalid_grant", "The code was used before, or its offer has ended.")
+        return redeemed.details
 
     async def push(self, form: Mapping[str, str]) -> dict[str, Any]:
         """The answer to a pushed authorization request.
@@ -335,7 +338,7 @@ class CredentialIssuer:
         configuration = _requested(request)
         keys, nonce = await proved_keys(request.get("proofs"), self._endpoint, self._dids, now_ms // 1000)
         self._nonces.use(nonce, now_ms // 1000)
-        order, contents = await self._recorded(digest, configuration, keys, now_ms)
+        order, contents = await self._recorded(digest, configuration, keys, now_ms, _unknown(request))
         seal = self._authority.seal(order.organization, order.organization_name, order.country)
         return [
             await written_credential(configuration, order, content, seal, self._entropy)
@@ -354,6 +357,7 @@ class CredentialIssuer:
         configuration: CredentialConfiguration,
         keys: tuple[CertifiedKey, ...],
         now_ms: int,
+        not_offered: IssuingRefused,
     ) -> tuple[MandateOrder, list[CredentialContent]]:
         """What is to be signed, once it is recorded with its place in a status list."""
         async with self._store.transaction() as tx:
@@ -362,7 +366,7 @@ class CredentialIssuer:
             ids = [one.id for one in configurations_of(order)]
             issued = offer.issued.split()
             if configuration.id not in ids:
-                raise IssuingRefused("unknown_credential_configuration", "This credential was not offered.")
+                raise not_offered
             if configuration.id in issued:
                 raise IssuingRefused("credential_request_denied", "This credential was issued already.")
             if await issuing.count_credentials(tx) + len(keys) > CREDENTIALS_MAX:
@@ -410,16 +414,39 @@ class CredentialIssuer:
 
 
 def _requested(request: Mapping[str, Any]) -> CredentialConfiguration:
-    """The configuration that a request names."""
-    name = request.get("credential_configuration_id")
-    if not isinstance(name, str) or "credential_identifier" in request:
-        raise IssuingRefused("invalid_credential_request", "A request names a `credential_configuration_id`.")
+    """The configuration that a request names, by its own identifier or by that of its one credential."""
+    named = [one for one in ("credential_configuration_id", "credential_identifier") if one in request]
+    name = request[named[0]] if len(named) == 1 else None
+    if not isinstance(name, str):
+        raise IssuingRefused(
+            "invalid_credential_request",
+            "A request names one `credential_configuration_id`, or one `credential_identifier`.",
+        )
     if "credential_response_encryption" in request:
-        raise IssuingRefused("invalid_credential_request", "Answers are not encrypted here.")
+        raise IssuingRefused("invalid_encryption_parameters", "Answers are not encrypted here.")
     configuration = CONFIGURATIONS.get(name)
     if configuration is None:
-        raise IssuingRefused("unknown_credential_configuration", "There is no such kind of credential.")
+        raise _unknown(request)
     return configuration
+
+
+def _unknown(request: Mapping[str, Any]) -> IssuingRefused:
+    """The refusal of what a request names (OpenID4VCI 1.0, section 8.3.1.2)."""
+    if "credential_identifier" in request:
+        return IssuingRefused("unknown_credential_identifier", "No credential of this identifier is there.")
+    return IssuingRefused("unknown_credential_configuration", "This credential is none that was offered.")
+
+
+def _detail(configuration: str) -> dict[str, Any]:
+    """What a token response says of a configuration that was asked for by name (section 6.2).
+
+    An offer has one credential of each, whose identifier is that of the configuration.
+    """
+    return {
+        "type": "openid_credential",
+        "credential_configuration_id": configuration,
+        "credential_identifiers": [configuration],
+    }
 
 
 def _order(offer: StoredOffer) -> MandateOrder:

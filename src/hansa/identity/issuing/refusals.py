@@ -13,6 +13,8 @@ IssuingError = Literal[
     "invalid_token",
     "invalid_credential_request",
     "unknown_credential_configuration",
+    "unknown_credential_identifier",
+    "invalid_encryption_parameters",
     "invalid_proof",
     "invalid_nonce",
     "credential_request_denied",

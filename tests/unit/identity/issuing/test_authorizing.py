@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -14,6 +15,7 @@ from hansa.core.errors import HansaError
 from hansa.core.http import HttpRequest
 from hansa.identity.principal import Principal
 from tests.support.asgi import Response
+from tests.support.certificates import new_key
 from tests.support.issuing import EMPLOYEE_SD, ENDPOINT, MACHINE
 from tests.support.logins import ANA, BOB
 from tests.support.wallet_scene import WalletScene
@@ -146,7 +148,8 @@ BAD_REQUESTS: dict[str, dict[str, str]] = {
     "without a client": {"client_id": ""},
     "without an offer": {"issuer_state": ""},
     "for an offer that is none": {"issuer_state": "guess"},
-    "for a credential that was not offered": {"scope": "learcredential.machine.sd.1"},
+    "for a credential that was not offered": {"scope": "credential:learcredential.machine.sd.1"},
+    "with a scope that is none": {"scope": EMPLOYEE_SD},
     "with details that are none": {"authorization_details": "{}"},
     "with details of another kind": {"authorization_details": '[{"type":"payment"}]'},
     "to a script": {"redirect_uri": "javascript:alert(1)"},
@@ -173,7 +176,7 @@ async def test_a_request_that_does_not_hold_is_refused(scene: WalletScene, what:
     [
         {"redirect_uri": "haip-vci://back"},
         {"redirect_uri": "http://127.0.0.1:4711/back"},
-        {"scope": EMPLOYEE_SD},
+        {"scope": f"credential:{EMPLOYEE_SD}"},
         {
             "authorization_details": '[{"type":"openid_credential",'
             f'"credential_configuration_id":"{EMPLOYEE_SD}"}}]'
@@ -185,6 +188,28 @@ async def test_a_request_that_holds_is_taken(scene: WalletScene, changes: dict[s
     answer = await pushed(scene, **changes)
     assert answer.status == 201
     assert answer.json()["request_uri"].startswith("urn:ietf:params:oauth:request_uri:")
+
+
+async def test_every_scope_in_the_metadata_of_what_was_offered_is_taken(scene: WalletScene) -> None:
+    metadata = (await scene.browser.get("/.well-known/openid-credential-issuer")).json()
+    supported = metadata["credential_configurations_supported"]
+    scopes = [supported[one]["scope"] for one in (EMPLOYEE_SD, "LEARCredentialEmployee")]
+    assert (await pushed(scene, scope=" ".join(scopes))).status == 201
+
+
+async def test_the_response_to_a_code_names_the_credentials_of_the_details_that_were_asked_for(
+    scene: WalletScene,
+) -> None:
+    detail = {"type": "openid_credential", "credential_configuration_id": EMPLOYEE_SD}
+    asked = await pushed(scene, authorization_details=json.dumps([detail, detail]))
+    approved = await scene.approve(address_of(asked), ANA)
+    code = parse_qs(urlsplit(approved.headers["location"]).query)["code"][0]
+    tokens = (await token(scene, code)).json()
+    assert tokens["authorization_details"] == [detail | {"credential_identifiers": [EMPLOYEE_SD]}]
+    proof = scene.issuing.proof(new_key())
+    body = {"credential_identifier": EMPLOYEE_SD, "proofs": {"jwt": [proof]}}
+    (credential,) = await scene.issuing.issuer.credentials(tokens["access_token"], body)
+    assert (await scene.issuing.verified(credential)).mandate is not None
 
 
 async def test_a_request_is_of_its_client_and_ends(scene: WalletScene) -> None:

@@ -401,8 +401,8 @@ async def test_proofs_of_another_form_are_refused(issuing: Issuing, proofs: Any)
     ("changes", "error"),
     [
         ({"credential_configuration_id": None}, "invalid_credential_request"),
-        ({"credential_identifier": "x"}, "invalid_credential_request"),
-        ({"credential_response_encryption": {}}, "invalid_credential_request"),
+        ({"credential_identifier": EMPLOYEE_SD}, "invalid_credential_request"),
+        ({"credential_response_encryption": {}}, "invalid_encryption_parameters"),
         ({"credential_configuration_id": "x"}, "unknown_credential_configuration"),
         ({"credential_configuration_id": "LEARCredentialMachine"}, "unknown_credential_configuration"),
     ],
@@ -416,6 +416,16 @@ async def test_a_request_for_something_else_is_refused(
     with pytest.raises(IssuingRefused) as refused:
         await issuing.issuer.credentials(token, body)
     assert refused.value.error == error
+
+
+@pytest.mark.parametrize("identifier", ["x", "LEARCredentialMachine"])
+async def test_an_identifier_that_no_token_response_named_is_refused(
+    issuing: Issuing, identifier: str
+) -> None:
+    body = {"credential_identifier": identifier, "proofs": {"jwt": [issuing.proof(KEY)]}}
+    with pytest.raises(IssuingRefused) as refused:
+        await issuing.issuer.credentials(await issuing.token(), body)
+    assert refused.value.error == "unknown_credential_identifier"
 
 
 async def test_a_stranger_cannot_have_a_proof_looked_at(issuing: Issuing) -> None:
