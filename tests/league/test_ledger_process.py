@@ -87,7 +87,7 @@ async def test_a_lost_state_is_rebuilt_from_the_engines_blocks(
     for file in validator.folder.glob(f"{STATE}*"):
         file.unlink()
     await validator.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 after = await bus.ledger()

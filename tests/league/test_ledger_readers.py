@@ -126,7 +126,7 @@ async def test_a_ledger_that_is_rebuilt_is_read_on(
     with pytest.raises(Unavailable):
         await bus.for_strangers.search(0)
     await validator.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 after = await bus.for_strangers.search(0)
@@ -136,7 +136,7 @@ async def test_a_ledger_that_is_rebuilt_is_read_on(
                 break
             await CLOCK.sleep(0.05)
     await publish(bus, origin, 1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while sum(len(page.events) for page in pages) < 21:
             await CLOCK.sleep(0.05)
     assert [event.position for page in pages for event in page.events] == list(range(1, 22))

@@ -20,6 +20,7 @@ FUNCTION_LINES_MAX: Final = 70
 NAMES_WITHOUT_MEANING: Final = frozenset(
     {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "shared", "stuff"}
 )
+PATIENCE_MIN_S: Final = 10
 QUANTITY_WITHOUT_UNIT: Final = re.compile(r"(?:^|_)(?:timeout|interval|delay|backoff|ttl|duration|latency)$")
 UNDECODED: Final = frozenset({"msgspec.DecodeError", "UnicodeDecodeError", "RecursionError"})
 
@@ -362,6 +363,20 @@ def _imported(source: Source, name: str) -> Iterator[str]:
             yield node.value.partition(":")[0]
 
 
+def patience(source: Source) -> Iterator[Violation]:
+    """A test that fails when something takes some seconds, as on a busy machine everything may."""
+    if source.area != "tests":
+        return
+    for node in source.nodes:
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"asyncio.wait_for", "asyncio.timeout"}:
+            given = [*node.args, *(one.value for one in node.keywords)]
+            limits = [one.value for one in given if isinstance(one, ast.Constant)]
+            if any(isinstance(one, int | float) and 0 < one < PATIENCE_MIN_S for one in limits):
+                yield source.wrong(
+                    "patience", node.lineno, f"wait for {PATIENCE_MIN_S} s at least, or for ever"
+                )
+
+
 def undecoded(source: Source) -> Iterator[Violation]:
     """A list of what decoding JSON raises, which is easily one name short."""
     if source.area != "src":
@@ -383,5 +398,6 @@ CODE_RULES: Final = (
     unit_last,
     test_asserts,
     test_name,
+    patience,
     undecoded,
 )

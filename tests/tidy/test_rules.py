@@ -142,6 +142,15 @@ def test_a_quantity_names_its_unit() -> None:
     )
 
 
+@pytest.mark.parametrize("waiting", ["wait_for(task, {})", "wait_for(task, timeout={})", "timeout({})"])
+def test_a_test_is_patient_or_does_not_wait_at_all(waiting: str) -> None:
+    text = f"import asyncio\nasync def test_it_ends_at_last():\n    assert await asyncio.{waiting}"
+    assert rules_broken(text.format("5"), TEST_MODULE) == {"patience"}
+    assert rules_broken(text.format("0.5"), TEST_MODULE) == {"patience"}
+    for patient in ("10", "60.0", "None", "0", "STOP_TIMEOUT_S"):
+        assert rules_broken(text.format(patient), TEST_MODULE) == set()
+
+
 TESTS_THAT_ASSERT = (
     "def test_it_is_true_at_once(): assert f()",
     "import pytest\ndef test_it_is_refused_at_once():\n    with pytest.raises(ValueError): f()",
