@@ -127,6 +127,8 @@ async def test_the_dashboard_counts_what_is_ones_own_by_stage(offers: Offers) ->
     page = await offers.data("acme", "/provider")
     assert page["counts"][0] == {"kind": "ProductOffering", "draft": 2, "launched": 1, "retired": 1}
     assert (await offers.data("bolt", "/provider"))["counts"][0]["draft"] == 1
+    assert (await offers.data("bolt", "/provider"))["public_path"] == ""
+    assert page["public_path"] == f"/providers/did:elsi:{ACME}"
 
 
 async def test_an_empty_dashboard_says_what_comes_first(offers: Offers) -> None:

@@ -19,7 +19,7 @@ RULES = {
 CONDITIONS = {
     "next": (
         LaunchCondition("status", False, reason="next", value="In study", following=("In design",)),
-        "Es ist in Prüfung; vor einer Veröffentlichung muss es werden: im Entwurf",
+        "Es ist in Prüfung; vor einem Start muss es werden: im Entwurf",
     ),
     "last": (LaunchCondition("status", False, reason="last", value="Obsolete"), "nichts kann folgen"),
     "ended": (

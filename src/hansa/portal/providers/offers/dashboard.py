@@ -25,6 +25,8 @@ class DashboardPage(msgspec.Struct, frozen=True):
     forms: FormLinks
     is_orderable: bool
     """Whether whoever looks can be a seller: it acts for an organisation."""
+    public_path: str = ""
+    """Where customers see the organisation, and who certifies it; empty: it offers nothing to anybody yet."""
 
     @property
     def is_empty(self) -> bool:

@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.core.access import Caller
 from hansa.core.cache import HasFigures
+from hansa.core.certificates.elsi import elsi_did
 from hansa.core.errors import Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.portal.catalogue.fields import path_of
@@ -108,14 +109,19 @@ class OfferPages:
     async def dashboard(self, visit: Visit) -> Response:
         """`GET /provider`."""
         caller, person = visit.caller, visit.person
+        counts = await self._catalogue.counts(caller)
+        is_seen = caller.organization and any(
+            one.kind == "ProductOffering" and one.launched for one in counts
+        )
         page = DashboardPage(
             person.organization_name or person.organization,
-            await self._catalogue.counts(caller),
+            counts,
             await self._orders.waiting(caller),
             await self._catalogue.problems(caller),
             await self._elsewhere(caller),
             self._links.forms,
             is_orderable=caller.organization is not None,
+            public_path=path_of("providers", elsi_did(caller.organization or "")) if is_seen else "",
         )
         return self._frame.negotiated(visit.request, "providers/dashboard.html", page)
 
