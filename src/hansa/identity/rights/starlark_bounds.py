@@ -9,12 +9,16 @@ memory at once. Such instructions are refused when the file is loaded:
     range(n)                         unless its bounds are constants up to `RANGE_MAX`
     a.join(b), a.replace(b, c), a.format(b), a.extend(b)
                                      unless all but b (of `extend`: b) are constants
+    a = [a, b], a = str(a), a.append(a)
+                                     within a loop: what a loop makes of itself doubles each time
     lambda, and functions that call themselves, also by way of others
     range, getattr and these methods under another name
                                      since nobody could tell what is called
 
-What is left takes time and memory that are a small multiple of the size of an entity, which is bounded as
-well (`ENTITY_MAX_BYTES`). Starlark is read as Python here, of which its syntax is a part.
+What is made of itself by way of another name is not seen: these bounds are for mistakes, since it is the
+operator who writes policies. What else is left takes time and memory that are a small multiple of the size
+of an entity, which is bounded as well (`ENTITY_MAX_BYTES`). Starlark is read as Python here, of which its
+syntax is a part.
 """
 
 from __future__ import annotations
@@ -34,6 +38,11 @@ _OPERATORS: Final[Mapping[type[ast.operator], str]] = {
     ast.Pow: "**",
 }
 _BOUNDED_METHODS: Final = frozenset({"join", "format", "replace", "extend"})
+_SHRINKING: Final = frozenset(
+    {"all", "any", "bool", "getattr", "hasattr", "int", "len", "max", "min", "type"}
+)
+"""What is no larger than what it is called with."""
+_APPENDING: Final = frozenset({"append", "insert", "setdefault", "update"})
 _LOOPS: Final = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -54,6 +63,8 @@ def unbounded(text: str) -> str | None:
         problem = _problem(node, is_repeated=id(node) in in_loop)
         if problem is None and id(node) not in called:
             problem = _alias(node)
+        if problem is None and id(node) in in_loop:
+            problem = _doubling(node)
         if problem is not None:
             return f"line {getattr(node, 'lineno', 1)}: {problem}"
     return None
@@ -89,6 +100,33 @@ def _call(node: ast.Call) -> str | None:
         case ast.Call(func=ast.Attribute(attr=("replace" | "extend") as name), args=args):
             return None if args and all(map(_is_short, args)) else f"{name} takes short constants"
     return None
+
+
+def _doubling(node: ast.AST) -> str | None:
+    """What is wrong with something in a loop that is made of itself, as far as one statement shows it."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            assigned = {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+            if any(assigned & _contents(one) for one in ast.walk(value)):
+                return "in a loop, nothing is made of itself"
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute), args=args):
+            if attribute in _APPENDING and any(name in _named(one) for one in args):
+                return f"in a loop, {attribute} puts nothing into itself"
+    return None
+
+
+def _contents(node: ast.AST) -> set[str]:
+    """The names in something that may be larger than they are, or deeper."""
+    match node:
+        case ast.Call(func=ast.Name(id=name)) if name in _SHRINKING:
+            return set()
+        case ast.Call(args=args, keywords=keywords):
+            return {name for one in (*args, *keywords) for name in _named(one)}
+        case ast.ListComp(elt=ast.Name(id=name), generators=[ast.comprehension(target=ast.Name(id=item))]):
+            return set() if name == item else _named(node)
+        case ast.List() | ast.Tuple() | ast.Dict() | ast.Set() | ast.ListComp() | ast.DictComp():
+            return _named(node)
+    return set()
 
 
 def _alias(node: ast.AST) -> str | None:

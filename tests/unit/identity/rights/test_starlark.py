@@ -142,6 +142,13 @@ def test_a_file_of_another_name_is_refused(tmp_path: Path) -> None:
         "other = getattr\n    return other(input.tmf.name, 'join')(input.tmf.tags)",
         "return getattr(input.tmf.name, 'upper')('a') or getattr('a', *input.tmf.tags)",
         "return lambda: True",
+        "a = 'a'\n    for one in range(9):\n        a = '{}{}'.format(a, a)\n    return a",
+        "a = 'a'\n    for one in range(9):\n        a = ''.join([a, a])\n    return a",
+        "a = 'a'\n    for one in range(9):\n        a = repr(a)\n    return a",
+        "a = 'a'\n    for one in range(9):\n        a = [a, a]\n    return str(a)",
+        "a = {}\n    for one in range(9):\n        a = {'a': a, 'b': a}\n    return a == a",
+        "a = ['a']\n    for one in range(9):\n        a = [c for b in [a, a] for c in b]\n    return a",
+        "a = ['a']\n    for one in range(9):\n        a.append(str(a))\n    return a",
         "text = ''\n    for one in input.tmf.tags:\n        text += input.tmf.name\n    return text",
         "text = ''\n    for one in input.tmf.tags:\n        text = text + one\n    return text",
         "return [input.tmf.name + one for one in input.tmf.tags]",
@@ -161,8 +168,12 @@ def test_what_is_bounded_is_loaded() -> None:
         """
 def authorize():
     name = "did:elsi:" + input.user.organizationIdentifier
+    some, inner = ["a", "b"], input.tmf
     for number in range(10):
         name = name + "-"
+        some = [one for one in some if one != name]
+        inner = getattr(inner, "inner", inner)
+        some.append(str(number))
     if getattr(input.tmf, "nothing", None):
         return False
     return ",".join([one.upper() for one in ["a"]]) + name.replace("-", "") != ""
