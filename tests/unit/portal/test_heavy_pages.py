@@ -11,6 +11,8 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.core import thread_work
+from hansa.core.errors import Code, Unavailable
 from hansa.core.thread_work import SMALL_MAX_BYTES
 from hansa.portal.catalogue.categories import CATEGORIES_MAX, DEPTH_MAX, CategoryNode, tree_of
 from hansa.portal.frame.page_response import encoded_page, weight_of
@@ -78,6 +80,19 @@ async def test_a_usual_page_is_made_in_place_once_its_template_is_compiled(site:
     assert await made_in_threads(site, f"/offerings/{OFFERING}?2") == 0
     await made_in_threads(site, "/search?q=cloud")
     assert await made_in_threads(site, "/search?q=clouds") == 0
+
+
+@ON_THE_LOOP
+async def test_where_too_many_heavy_pages_are_made_whoever_requests_one_reads_why(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.add(launched("ProductOffering", "urn:slow", description="[" * 20_000))
+    monkeypatch.setattr(thread_work, "WAITING_MAX", 0)
+    monkeypatch.setattr(site.frame, "_rendered", set())
+    answer = await AsgiClient(site.application()).get("/offerings/urn:slow", headers=HTML)
+    assert answer.status == Unavailable(Code.OVERLOADED, "").http_status
+    assert int(answer.headers["retry-after"]) > 0
+    assert "<html" in answer.body.decode()
 
 
 class Shown(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, partial
 from gettext import NullTranslations
+from http import HTTPStatus
 from types import CodeType
 from typing import Final
 
@@ -147,7 +148,8 @@ class Frame:
         made = partial(self.rendered_pages.put, key) if key is not None else None
         if template not in self._rendered:
             weight += COMPILING_WEIGHT
-        if weight > SMALL_MAX_BYTES:
+        is_error = status >= HTTPStatus.BAD_REQUEST  # which may be that threads have no room
+        if weight > SMALL_MAX_BYTES and not is_error:
             work = self.large_work
             return PageResponse(make, weight, work, status, more, is_stranger=is_stranger, made=made)
         markup = make()
