@@ -43,6 +43,8 @@ class Job(msgspec.Struct, frozen=True):
     count_max: int = 0
     """End after that many responses, even before the time is over; 0 for no bound."""
     host: str = "127.0.0.1"
+    pause_s: float = 0.0
+    """Of each connection, between a response and the next request."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -85,8 +87,9 @@ class Tally:
 class Connection(asyncio.Protocol):
     """One request under way, again and again."""
 
-    def __init__(self, tally: Tally, status: int) -> None:
+    def __init__(self, tally: Tally, status: int, pause_s: float = 0.0) -> None:
         self._tally = tally
+        self._pause_s = pause_s
         self._expected = str(status).encode()
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
@@ -121,7 +124,14 @@ class Connection(asyncio.Protocol):
         else:
             self._tally.errors += 1
             self._tally.example_error = buffer[:400].decode(errors="replace")
-        self.send_next(now)
+        if self._pause_s:
+            asyncio.get_running_loop().call_later(self._pause_s, self._send_after_pause)
+        else:
+            self.send_next(now)
+
+    def _send_after_pause(self) -> None:
+        if not self.done.done():
+            self.send_next(perf_counter())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The server closed the connection in the middle of a job: an error."""
@@ -155,7 +165,11 @@ async def run(job: Job) -> Result:
     tally = Tally(job)
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         connections = [
-            (await loop.create_connection(lambda: Connection(tally, job.status), job.host, job.port))[1]
+            (
+                await loop.create_connection(
+                    lambda: Connection(tally, job.status, job.pause_s), job.host, job.port
+                )
+            )[1]
             for _ in range(job.connections)
         ]
     started = perf_counter()

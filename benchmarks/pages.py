@@ -33,6 +33,7 @@ from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.identity import TokenAuthenticate
 from hansa.node.folder.disk import DiskWatch
 from hansa.node.http.application import rest_application
+from hansa.node.http.callers import Callers
 from hansa.node.http.front_door import FrontDoor
 from hansa.node.http.server import http_server, listening_socket, tune_interpreter
 from hansa.node.http.traffic import Traffic
@@ -101,7 +102,8 @@ async def serve(folder: Path, port: int) -> None:
         *(clock, entropy),
         compressor=business.compressor,
     )
-    server = http_server(door, limits, clock)
+    callers = Callers(limits, clock.monotonic, authenticate)
+    server = http_server(door, limits, clock, callers=callers)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
