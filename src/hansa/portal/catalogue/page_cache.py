@@ -5,11 +5,15 @@ of the ledger and of other members is not in the store. It is for one address, l
 Whoever is known, by a session or a token, gets a page made for them, and so does whoever requests JSON.
 
 A page is made once for all who request it meanwhile; when whoever it is made for leaves, the next makes it.
+
+In each turn of the event loop one page is begun (`Turns`), however many are requested: a page costs as much as
+several requests to the API, which would wait for all pages that came with them.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -42,6 +46,35 @@ class CachedPage(msgspec.Struct, frozen=True):
     """By the clock's monotonic time."""
 
 
+class Turns:
+    """Has whoever waits go on in the order in which they came, one in each turn of the event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        """No more than there are requests."""
+        self._is_taken = False
+
+    async def next(self) -> None:
+        """Return in a turn in which nobody else does."""
+        loop = asyncio.get_running_loop()
+        if not self._is_taken:
+            self._is_taken = True
+            loop.call_soon(self._pass_on)
+            return
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        await turn
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # whoever left has cancelled theirs
+                turn.set_result(None)
+                asyncio.get_running_loop().call_soon(self._pass_on)
+                return
+        self._is_taken = False
+
+
 class PageCache:
     """Answers with pages that are there, and has others made.
 
@@ -68,11 +101,13 @@ class PageCache:
         )
         self._making: dict[tuple[str, ...], asyncio.Event] = {}
         """Pages that are being made; no more than there are requests."""
+        self._turns = Turns()
 
     def handler(self, make: Handler) -> Handler:
         """A handler that makes pages, behind the cache."""
 
         async def answer(request: Request) -> Response:
+            await self._turns.next()
             reader = self._frame.reader(request)
             if wants_json(request) or reader.account or self._caller_of(request) != ANONYMOUS:
                 return await make(request)
