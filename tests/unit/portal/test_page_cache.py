@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from hansa.core.access import ANONYMOUS
 from hansa.core.clock import ManualClock
-from hansa.portal.catalogue.page_cache import AGE_MAX_S, PageCache, Turns
+from hansa.portal.catalogue.page_cache import AGE_MAX_S, Pacer, PageCache
 from hansa.portal.frame import Branding, Frame
 from tests.support.asgi import AsgiClient
 
@@ -93,46 +93,46 @@ async def test_a_page_is_made_anew_when_its_time_is_over() -> None:
 
 
 class Waiters:
-    """Some who wait for a turn at the same time; in which turn of the event loop each of them went on."""
+    """Some who are paced at the same time; in which iteration of the event loop each was admitted."""
 
     def __init__(self, count: int) -> None:
-        self.turn = 0
-        self.went_on: list[tuple[int, int]] = []
-        self._turns = Turns()
+        self.iteration = 0
+        self.admitted: list[tuple[int, int]] = []
+        self._pacer = Pacer()
         self.tasks = [asyncio.create_task(self._wait(number)) for number in range(count)]
 
     async def _wait(self, number: int) -> None:
-        await self._turns.next()
-        self.went_on.append((number, self.turn))
+        await self._pacer.admit()
+        self.admitted.append((number, self.iteration))
 
-    async def pass_turns(self, count: int) -> None:
+    async def iterate(self, count: int) -> None:
         for _ in range(count):
             await asyncio.sleep(0)
-            self.turn += 1
+            self.iteration += 1
 
 
-async def test_pages_that_are_requested_together_are_begun_in_order_one_in_a_turn() -> None:
+async def test_pages_that_are_requested_together_are_begun_in_order_one_in_an_iteration() -> None:
     waiters = Waiters(5)
-    await waiters.pass_turns(20)
-    assert [number for number, _ in waiters.went_on] == [0, 1, 2, 3, 4]
-    assert len({turn for _, turn in waiters.went_on}) == 5
+    await waiters.iterate(20)
+    assert [number for number, _ in waiters.admitted] == [0, 1, 2, 3, 4]
+    assert len({iteration for _, iteration in waiters.admitted}) == 5
 
 
 @pytest.mark.parametrize("leavers", [(1,), (1, 2), (4,), (1, 2, 3, 4)])
-async def test_the_turn_of_somebody_who_has_left_is_the_next_ones(leavers: tuple[int, ...]) -> None:
+async def test_whoever_has_left_holds_nobody_up(leavers: tuple[int, ...]) -> None:
     waiters = Waiters(5)
-    await waiters.pass_turns(1)
+    await waiters.iterate(1)
     for leaver in leavers:
         waiters.tasks[leaver].cancel()
-    await waiters.pass_turns(20)
-    assert [number for number, _ in waiters.went_on] == [n for n in range(5) if n not in leavers]
+    await waiters.iterate(20)
+    assert [number for number, _ in waiters.admitted] == [n for n in range(5) if n not in leavers]
 
 
 async def test_after_a_rest_a_page_is_begun_at_once() -> None:
-    turns = Turns()
-    await turns.next()
+    pacer = Pacer()
+    await pacer.admit()
     for _ in range(3):
         await asyncio.sleep(0)
-    waiting = turns.next()
+    waiting = pacer.admit()
     with pytest.raises(StopIteration):
         waiting.send(None)

@@ -6,8 +6,9 @@
 
 The status is looked up beside the requests, and a list is fetched only when its own life is over
 (`StatusLists`), so a session outlives its credential by what the issuer says its list is good for, and a
-minute. An issuer that cannot be reached for a moment logs nobody out; one that stays away does: it fails
-closed. What is not known at a restart is looked up a minute later, with the time of grace begun anew.
+minute. An issuer, or a registry of trusted issuers, that cannot be reached for a moment logs nobody out; one
+that stays away does: it fails closed. What is not known at a restart is looked up a minute later, with the
+time of grace begun anew.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Final
 import structlog
 
 from hansa.core.clock import Clock
-from hansa.core.errors import Code
+from hansa.core.errors import Code, Unavailable
 from hansa.identity.credentials.refusals import CredentialRefused
 from hansa.identity.credentials.status.references import HeldStatus
 from hansa.identity.sessions.browser_sessions import BrowserSessions
@@ -62,8 +63,8 @@ class StatusWatch:
         """Look at all of them now, each credential once.
 
         Raises:
-            Unavailable: The store cannot be written, or the registry of trusted issuers cannot be asked; what
-                was to be ended is ended in this process all the same.
+            Unavailable: The store cannot be written; what was to be ended is ended in this process
+                all the same.
         """
         principals = self._sessions.principals()
         statuses = list(dict.fromkeys(one.credential_status for one in principals if one.credential_status))
@@ -80,13 +81,14 @@ class StatusWatch:
         """Whether the sessions of a credential may go on."""
         try:
             await self._check_status(status)
-        except CredentialRefused as error:
-            if error.code is Code.CREDENTIAL_STATUS_UNKNOWN:
+        except (CredentialRefused, Unavailable) as error:
+            if isinstance(error, Unavailable) or error.code is Code.CREDENTIAL_STATUS_UNKNOWN:
                 now_s = self._clock.monotonic()
                 since_s = self._unknown_since_s.setdefault(status, now_s)
                 if now_s - since_s < UNKNOWN_MAX_S:
                     return True
-            log.warning("session_ended", code=error.code, steps=list(error.steps))
+            steps = list(error.steps) if isinstance(error, CredentialRefused) else []
+            log.warning("session_ended", code=error.code, steps=steps)
             return False
         self._unknown_since_s.pop(status, None)
         return True

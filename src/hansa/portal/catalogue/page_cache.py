@@ -6,8 +6,8 @@ Whoever is known, by a session or a token, gets a page made for them, and so doe
 
 A page is made once for all who request it meanwhile; when whoever it is made for leaves, the next makes it.
 
-In each turn of the event loop one page is begun (`Turns`), however many are requested: a page costs as much as
-several requests to the API, which would wait for all pages that came with them.
+In each iteration of the event loop one page is begun (`Pacer`), however many are requested: a page costs as
+much as several requests to the API, which would wait for all pages that came with them.
 """
 
 from __future__ import annotations
@@ -46,33 +46,33 @@ class CachedPage(msgspec.Struct, frozen=True):
     """By the clock's monotonic time."""
 
 
-class Turns:
-    """Has whoever waits go on in the order in which they came, one in each turn of the event loop."""
+class Pacer:
+    """Has whoever waits go on in the order in which they came, one in each iteration of the event loop."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         """No more than there are requests."""
-        self._is_taken = False
+        self._is_paused = False
 
-    async def next(self) -> None:
-        """Return in a turn in which nobody else does."""
+    async def admit(self) -> None:
+        """Return in an iteration in which nobody else is admitted."""
         loop = asyncio.get_running_loop()
-        if not self._is_taken:
-            self._is_taken = True
-            loop.call_soon(self._pass_on)
+        if not self._is_paused:
+            self._is_paused = True
+            loop.call_soon(self._admit_next)
             return
-        turn: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(turn)
-        await turn
+        admitted: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(admitted)
+        await admitted
 
-    def _pass_on(self) -> None:
+    def _admit_next(self) -> None:
         while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():  # whoever left has cancelled theirs
-                turn.set_result(None)
-                asyncio.get_running_loop().call_soon(self._pass_on)
+            admitted = self._waiting.popleft()
+            if not admitted.done():  # whoever left has cancelled theirs
+                admitted.set_result(None)
+                asyncio.get_running_loop().call_soon(self._admit_next)
                 return
-        self._is_taken = False
+        self._is_paused = False
 
 
 class PageCache:
@@ -101,13 +101,13 @@ class PageCache:
         )
         self._making: dict[tuple[str, ...], asyncio.Event] = {}
         """Pages that are being made; no more than there are requests."""
-        self._turns = Turns()
+        self._pacer = Pacer()
 
     def handler(self, make: Handler) -> Handler:
         """A handler that makes pages, behind the cache."""
 
         async def answer(request: Request) -> Response:
-            await self._turns.next()
+            await self._pacer.admit()
             reader = self._frame.reader(request)
             if wants_json(request) or reader.account or self._caller_of(request) != ANONYMOUS:
                 return await make(request)

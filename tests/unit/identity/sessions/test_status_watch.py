@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from hansa.core.errors import Code
+from hansa.core.errors import Code, HansaError, Unavailable
 from hansa.identity.credentials.refusals import CredentialRefused
 from hansa.identity.credentials.status.references import HeldStatus, StatusReference
 from hansa.identity.sessions import StatusWatch
@@ -29,7 +29,7 @@ class Watched(LoggingIn):
 
     def __init__(self) -> None:
         super().__init__()
-        self.refusals: dict[HeldStatus, Code] = {}
+        self.refusals: dict[HeldStatus, HansaError] = {}
         self.looked_at: list[HeldStatus] = []
         self.has_looked = asyncio.Event()
         self.watch = StatusWatch(self.sessions, self._check, self.clock)
@@ -38,7 +38,7 @@ class Watched(LoggingIn):
         self.looked_at.append(held)
         self.has_looked.set()
         if held in self.refusals:
-            raise CredentialRefused(self.refusals[held], ())
+            raise self.refusals[held]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def here() -> Watched:
 @pytest.mark.parametrize("code", [Code.CREDENTIAL_REVOKED, Code.CREDENTIAL_SUSPENDED])
 async def test_a_session_ends_when_its_credential_is_revoked_or_suspended(here: Watched, code: Code) -> None:
     ana, bob = await here.login(ANA_WITH_STATUS), await here.login(BOB_WITH_STATUS)
-    here.refusals[status(1)] = code
+    here.refusals[status(1)] = CredentialRefused(code, ())
     await here.watch.look()
     assert (here.subject(ana), here.subject(bob)) == (None, BOB.subject)
     assert (await here.restarted()).subject(ana) is None
@@ -57,24 +57,32 @@ async def test_a_session_ends_when_its_credential_is_revoked_or_suspended(here: 
 
 async def test_all_browsers_of_a_credential_are_logged_out_by_one_look(here: Watched) -> None:
     cookies = [await here.login(ANA_WITH_STATUS) for _ in range(3)]
-    here.refusals[status(1)] = Code.CREDENTIAL_REVOKED
+    here.refusals[status(1)] = CredentialRefused(Code.CREDENTIAL_REVOKED, ())
     await here.watch.look()
     assert here.looked_at == [status(1)]
     assert {here.subject(cookie) for cookie in cookies} == {None}
 
 
-async def test_an_issuer_that_is_away_for_a_moment_logs_nobody_out(here: Watched) -> None:
+UNKNOWN = (
+    CredentialRefused(Code.CREDENTIAL_STATUS_UNKNOWN, ()),  # the issuer is away
+    Unavailable(Code.OVERLOADED, "The registry of trusted issuers is busy.", retry_after_s=1.0),
+)
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN)
+async def test_what_is_unknown_for_a_moment_logs_nobody_out(here: Watched, unknown: HansaError) -> None:
     cookie = await here.login(ANA_WITH_STATUS)
-    here.refusals[status(1)] = Code.CREDENTIAL_STATUS_UNKNOWN
+    here.refusals[status(1)] = unknown
     await here.watch.look()
     await here.clock.advance(UNKNOWN_MAX_S - 1)
     await here.watch.look()
     assert here.subject(cookie) == ANA.subject
 
 
-async def test_an_issuer_that_stays_away_does(here: Watched) -> None:
+@pytest.mark.parametrize("unknown", UNKNOWN)
+async def test_what_stays_unknown_does(here: Watched, unknown: HansaError) -> None:
     cookie = await here.login(ANA_WITH_STATUS)
-    here.refusals[status(1)] = Code.CREDENTIAL_STATUS_UNKNOWN
+    here.refusals[status(1)] = unknown
     await here.watch.look()
     await here.clock.advance(UNKNOWN_MAX_S)
     await here.watch.look()
@@ -84,7 +92,7 @@ async def test_an_issuer_that_stays_away_does(here: Watched) -> None:
 async def test_the_time_of_grace_begins_anew_when_the_issuer_was_there_meanwhile(here: Watched) -> None:
     cookie = await here.login(ANA_WITH_STATUS)
     for _ in range(3):
-        here.refusals[status(1)] = Code.CREDENTIAL_STATUS_UNKNOWN
+        here.refusals[status(1)] = CredentialRefused(Code.CREDENTIAL_STATUS_UNKNOWN, ())
         await here.watch.look()
         await here.clock.advance(UNKNOWN_MAX_S - 1)
         here.refusals.clear()
