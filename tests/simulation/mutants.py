@@ -19,7 +19,7 @@ from hansa.core.visibility import FOR_EVERYONE
 from hansa.replication import follower, intake
 from hansa.replication.announcement import Announcer
 from hansa.replication.auditing import anchoring
-from hansa.replication.conditions import closure, policy
+from hansa.replication.conditions import closure, past, policy
 from hansa.replication.conditions.own_closure import OwnClosure
 from hansa.replication.conditions.past import PastWalk
 from hansa.replication.conditions.policy import DistributionPolicy
@@ -27,6 +27,7 @@ from hansa.replication.confidential.past import AddressedPast
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
 from hansa.replication.confidential.returns import SealedReturns
 from hansa.replication.confidential.sealer import Sealer
+from hansa.replication.continuity.sealed_restoration import SealedRestoration
 from hansa.replication.follower import Follower
 from hansa.replication.intake import Intake
 from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
@@ -401,6 +402,12 @@ def _confidential_entities_not_taken_back() -> Iterator[None]:
 
 
 @mutant
+def _what_came_back_not_sealed_anew() -> Iterator[None]:
+    with patch.object(SealedRestoration, "_record", _nothing):
+        yield
+
+
+@mutant
 def _confidential_replica_made_public() -> Iterator[None]:
     def replaced(original: Any) -> Any:
         def outcome(self: Any, *arguments: Any) -> Any:
@@ -427,6 +434,19 @@ def _anchor_of_another_record() -> Iterator[None]:
 @mutant
 def _lost_anchors_not_recorded() -> Iterator[None]:
     with patch.object(follower, "record_lost_anchors", _nothing):
+        yield
+
+
+@mutant
+def _rule_that_holds_again_taken_for_one_that_held_on() -> Iterator[None]:
+    def adopt(self: Any, conditions: Any) -> None:
+        self._conditions = conditions
+
+    with (
+        patch.object(DistributionPolicy, "adopt", adopt),
+        patch.object(past, "UNDECIDED", ""),
+        patch.object(past, "EVENTS_MAX", 2),  # no bug by itself: few events are several parts of a walk
+    ):
         yield
 
 

@@ -182,6 +182,8 @@ class SimulatedLeague:
             case "consume":
                 self.consume[step.member] = step.text
                 member.set_policy("consume.cedar", CONDITIONS[step.text][0] or None)
+            case "consume shortly":
+                await self._consume_shortly(step)
             case "publish":
                 self.publish[step.member] = step.text
                 member.set_policy("publish.cedar", CONDITIONS[step.text][0] or None)
@@ -206,6 +208,14 @@ class SimulatedLeague:
             case _:
                 return False
         return True
+
+    async def _consume_shortly(self, step: Step) -> None:
+        """Let other conditions hold for some iterations of the loop."""
+        member = self.members[step.member]
+        member.set_policy("consume.cedar", CONDITIONS[step.text][0] or None)
+        for _ in range(int(step.number)):
+            await asyncio.sleep(0)
+        member.set_policy("consume.cedar", CONDITIONS[self.consume[step.member]][0] or None)
 
     async def _deceive(self, step: Step) -> bool:
         liar = self.liar
@@ -304,17 +314,16 @@ class SimulatedLeague:
         if self.liar is not None:
             self.liar.lie = ""
 
-    async def take_back(self) -> bool:
-        """Have those that lost their stores take back what the others have; whether any had lost one."""
+    async def take_back(self) -> list[int]:
+        """Have those that lost their stores take back what the others have; which these are."""
         lacking = sorted(self.lacking)
         for number in lacking:
             await self.clients.take_back(number)
         for number in range(len(self.members) if lacking else 0):
-            await self.clients.retry(
-                number
-            )  # what others have ceased to look for, for closure, is there again
+            # What others have ceased to look for, for closure, is there again.
+            await self.clients.retry(number)
         self.lacking.clear()
-        return bool(lacking)
+        return lacking
 
     def anchor_all(self) -> None:
         """Have every member anchor its audit log."""

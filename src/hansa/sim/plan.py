@@ -21,6 +21,8 @@ TYPES: Final = ("ProductOffering", "ProductOffering", "ProductSpecification", "C
 """Of the entities of a member, by slot, again and again."""
 STATUSES: Final = ("Launched", "Launched", "Launched", "Active", "Retired")
 CONSUME: Final = ("", "", "offerings", "not-retired", "not-categories", "not-french", "not-french")
+CONSUME_SHORTLY: Final = ("not-offerings", "not-offerings", "not-categories", "offerings")
+"""Conditions on what is taken in that hold for a short time."""
 PUBLISH: Final = ("", "", "launched-only", "no-categories")
 CRASHES: Final = ("", "commit", "commit", "block", "message")
 """What a crash waits for: nothing; a transaction on the disk; the next block; the next request."""
@@ -103,6 +105,12 @@ PATIENCE_MAX_S: Final = 4000.0
 """Longest time that passes while something is broken."""
 CROWDED: Final = 0.01
 """Share of the plans with very many members."""
+SHORT_CONDITIONS: Final = 0.12
+"""Share of the plans in which other conditions hold for a short time."""
+RESTORATIONS: Final = 0.06
+"""Share of the plans in which a store is lost, and conditions change before anything of it is back."""
+PRIVATE_SLOT: Final = 300
+"""Of an entity whose identifier is bound, so that it can be confidential."""
 MANY: Final = (10, 14, 20)
 PATIENT: Final = 0.12
 """Share of the plans in which days pass."""
@@ -192,8 +200,38 @@ def plan_of(seed: int) -> LeaguePlan:
             if wait_s > PATIENCE_MAX_S:  # who retries each second for a day costs more than it shows
                 steps.append(Step("heal"))
             steps.append(Step("wait", number=wait_s))
+    steps += _scenes(seed, members - is_lying)
     late = tuple(one for one in range(2, members - is_lying) if drawn.random() < 0.3)
     return LeaguePlan(seed, members, is_lying, drawn.random() < 0.7, late, tuple(steps))
+
+
+def _scenes(seed: int, honest: int) -> list[Step]:
+    """What takes several steps in a row, which seldom come so by themselves; often nothing.
+
+    It is drawn apart from the rest of a plan.
+
+    A rule that is another one for some iterations of the loop, and what it was again: within the walk over
+    the past. A store that is lost when another member has something of it that conditions do not let out any
+    more: only what comes back says that the other member has it, and that it has to be withdrawn there.
+    """
+    drawn = random.Random(f"scenes {seed}")  # noqa: S311 - to be repeated, not to be secret
+    member, other = drawn.sample(range(honest), 2)
+    scene = drawn.random()
+    if scene < SHORT_CONDITIONS:
+        iterations = float(drawn.choice((5, 20, 40, 80)))
+        return [
+            *(Step("heal"), Step("start", member), Step("start", other)),
+            *(Step("create", other, 0, "bound"), Step("consume", member), Step("wait", number=30.0)),
+            Step("consume shortly", member, text=drawn.choice(CONSUME_SHORTLY), number=iterations),
+        ]
+    if scene < SHORT_CONDITIONS + RESTORATIONS:
+        return [
+            *(Step("heal"), Step("start", member), Step("start", other)),
+            *(Step("publish", member), Step("wait", number=5.0)),
+            *(Step("choose", member, PRIVATE_SLOT, number=float(1 << other)), Step("wait", number=5.0)),
+            *(Step("restore", member), Step("publish", member, text="not-offerings")),
+        ]
+    return []
 
 
 def _weights(groups: Sequence[tuple[Sequence[tuple[str, float]], float]], theme: Theme) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 play       the steps, one after the other, with a look at everything after each
 quiet      everything is repaired and started; time passes until nothing goes on any more
-back       members that lost their stores take back what the others have, and withdraw what nobody has
+back       members that lost their stores take back what the others have, and withdraw what nobody has;
+           then what came back is changed and deleted
 check      everything is compared
 once more  each member writes one more entity while nothing is pushed, and everybody's next answer to
            everybody is an error: it has to be everywhere soon, whatever happened before
@@ -111,7 +112,10 @@ async def _play(league: SimulatedLeague) -> None:
     league.heal()
     league.start_all()
     await _quiet(league, watch)
-    if await league.take_back():
+    if restored := await league.take_back():
+        await _quiet(league, watch)
+        for number in restored:
+            await league.clients.write_restored(number)
         await _quiet(league, watch)
     league.anchor_all()
     await _quiet(league, watch)

@@ -56,6 +56,8 @@ REPETITIONS_MAX: Final = 60
 TAKING_BACK_MAX: Final = 60
 TAKING_BACK_PAUSE_S: Final = 70.0
 """Longer than members that failed are left alone."""
+DELETED_AFTER_RESTORATION: Final = 0.25
+"""Share of what was taken back that is deleted then; the rest is changed."""
 CHAIN_LENGTH: Final = 6
 CHOSEN: Final = "urn:sim:"
 """With it begin the identifiers that clients choose."""
@@ -426,6 +428,16 @@ class LeagueClients:
                 return parts
             await self._clock.sleep(TAKING_BACK_PAUSE_S)
         raise ViolationError(f"{self._members[owner].name} cannot take back what it has lost ({path})")
+
+    async def write_restored(self, owner: int) -> None:
+        """Change, or delete, what a member has taken back: whoever holds it learns of that."""
+        for place in [
+            each for each, one in self.entities.items() if each[0] == owner and not one.is_contested
+        ]:
+            if self._drawn.random() < DELETED_AFTER_RESTORATION:
+                await self.delete(*place)
+            else:
+                await self.change(*place, {})
 
     async def retry(self, owner: int) -> None:
         """Have a member request again what it does not have."""
