@@ -47,7 +47,7 @@ def test_an_offering_comes_into_the_catalogue_by_keyboard(page: Page) -> None:
     typed(page, "currency", "EUR")
     pressed(page, "Continue", "**/amount?check=1")
     assert page.evaluate("document.activeElement.name") == "amount"
-    assert page.locator("#e-amount").inner_text() == "must be a number"
+    assert page.locator("#e-amount").inner_text() == "This has to be a number."
     assert page.locator("#faults li").count() == 2
     assert violations(page) == []
     typed(page, "amount", "12.50")
