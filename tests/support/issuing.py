@@ -27,6 +27,7 @@ from hansa.identity.issuing import (
     CredentialIssuer,
     DevelopmentAuthority,
     IssuingRefused,
+    IssuingRules,
     MandateOrder,
     NewOffer,
     OrderedPower,
@@ -49,6 +50,7 @@ ORDER: Final = MandateOrder(
     "Ana María Prueba",
     "ana@goodair.example",
 )
+DEFAULT_RULES: Final = IssuingRules()
 MACHINE: Final = msgspec.structs.replace(
     ORDER, kind="machine", name="price-feed", domain="feed.goodair.example"
 )
@@ -68,7 +70,8 @@ class Drawn:
 class Issuing:
     """An issuer, and a verifier that trusts it."""
 
-    def __init__(self, folder: Path, start: datetime = NOW) -> None:
+    def __init__(self, folder: Path, start: datetime = NOW, rules: IssuingRules = DEFAULT_RULES) -> None:
+        self.rules = rules
         self.clock = ManualClock(start)
         self.entropy = Drawn()
         self.store = MemoryStore(self.clock, Limits())
@@ -79,9 +82,8 @@ class Issuing:
 
     def restarted(self) -> CredentialIssuer:
         """The issuer of another process on the same store and folder."""
-        return CredentialIssuer(
-            self.store, self.authority, self.lists, ENDPOINT, self.dids, self.clock, self.entropy
-        )
+        served = self.store, self.authority, self.lists, ENDPOINT, self.dids
+        return CredentialIssuer(*served, self.clock, self.entropy, self.rules)
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Serves status lists, to verifiers that fetch them."""

@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hansa.api.issuing import ApprovalPage, issuing_routes
+from hansa.api.issuing import APPROVE, ApprovalPage, issuing_routes
 from hansa.api.wallets import ExchangeApi
 from hansa.core.access import ANONYMOUS
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import HttpRequest, HttpResponse
 from hansa.core.limits import Limits
 from hansa.identity.credentials import DidKeys
-from hansa.identity.issuing import NewOffer
+from hansa.identity.issuing import IssuingRules, NewOffer
 from hansa.identity.presentations import REQUEST_PATH, RESPONSE_PATH, BegunLogin
 from hansa.identity.principal import Principal
 from hansa.identity.provider.tokens.proofs import Proofs
@@ -38,8 +38,8 @@ from hansa.identity.wallet import (
 from hansa.node.http.application import rest_application
 from tests.support.asgi import AsgiClient
 from tests.support.asgi import Response as AsgiResponse
+from tests.support.issuing import DEFAULT_RULES, ORDER, Issuing
 from tests.support.issuing import ENDPOINT as ISSUER
-from tests.support.issuing import ORDER, Issuing
 from tests.support.logins import ENDPOINT as LOGIN_ENDPOINT
 from tests.support.logins import LoggingIn
 from tests.support.wallets import ENDPOINT as MARKET
@@ -65,8 +65,8 @@ def _page(_: Request, page: ApprovalPage) -> Response:
 class WalletScene:
     """Ana's wallet, an issuer, and a marketplace to which she logs in."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
-        self.issuing = Issuing(folder)
+    def __init__(self, folder: Path, rules: IssuingRules = DEFAULT_RULES, **options: Any) -> None:
+        self.issuing = Issuing(folder, rules=rules)
         self.issuing.authority.certificate()
         self.scene = Scene(_Verifying(self.issuing), **options)  # type: ignore[arg-type]
         self.logins = LoggingIn(clock=self.issuing.clock)
@@ -135,10 +135,14 @@ class WalletScene:
         return acceptance, await acceptance.begin(read, redirect_uri)
 
     async def approve(self, address: str, principal: Principal, **changes: str) -> AsgiResponse:
-        """What the browser of somebody who is logged in gets for pressing the button of the page."""
+        """What the browser of somebody who is logged in gets for pressing the button that approves."""
+        return await self.decide(address, principal, APPROVE, **changes)
+
+    async def decide(self, address: str, principal: Principal, decision: str, **changes: str) -> AsgiResponse:
+        """What the browser of somebody who is logged in gets for pressing a button of the page."""
         cookie = {"cookie": (await self.logins.login(principal)).decode()}
         page = await self.browser.get(address.removeprefix(ISSUER), headers=cookie)
-        fields = dict(page.json()["fields"]) | changes
+        fields = dict(page.json()["fields"]) | {"decision": decision} | changes
         headers = {**cookie, "origin": LOGIN_ENDPOINT}
         return await self.browser.post_form("/oid4vci/authorize", fields, headers)
 

@@ -16,7 +16,16 @@ locale/      translations
 from hansa.portal.about import Overview
 from hansa.portal.errors import error_page
 from hansa.portal.frame import Branding, Frame
-from hansa.portal.notices import NoticePage, notice_page
+from hansa.portal.notices import NoticeButton, NoticePage, notice_page
 from hansa.portal.routes import PortalRoutes
 
-__all__ = ["Branding", "Frame", "NoticePage", "Overview", "PortalRoutes", "error_page", "notice_page"]
+__all__ = [
+    "Branding",
+    "Frame",
+    "NoticeButton",
+    "NoticePage",
+    "Overview",
+    "PortalRoutes",
+    "error_page",
+    "notice_page",
+]

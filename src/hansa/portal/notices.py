@@ -10,6 +10,14 @@ from hansa.portal.frame import Frame
 from hansa.portal.frame.frame import PagePolicy
 
 
+class NoticeButton(msgspec.Struct, frozen=True):
+    """One of several that answer a page."""
+
+    name: str
+    value: str
+    label: str
+
+
 class NoticePage(msgspec.Struct, frozen=True):
     """For the template `notice.html`."""
 
@@ -18,6 +26,8 @@ class NoticePage(msgspec.Struct, frozen=True):
     status: int
     fields: tuple[tuple[str, str], ...] = ()
     """Names and values that the browser sends back to the same path to confirm; none: there is no form."""
+    buttons: tuple[NoticeButton, ...] = ()
+    """With which the form is sent; none: one, with the title on it."""
 
 
 def notice_page(

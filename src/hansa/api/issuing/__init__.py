@@ -4,7 +4,7 @@
     GET    /.well-known/oauth-authorization-server/oid4vci   of its authorization server       anybody
     GET    /oid4vci/offers/{id}                what is offered                 who knows the reference
     POST   /oid4vci/par                        pushes a request of a wallet    wallets
-    GET    /oid4vci/authorize · POST           what is asked for · approves it who is logged in
+    GET    /oid4vci/authorize · POST           what is asked for · decides, who is logged in
     POST   /oid4vci/token, /nonce, /credential               OpenID4VCI 1.0                    wallets
     GET    /status-lists/{id}                                a signed status list              anybody
     GET    /oid4vci/offers · POST              offers that wait · a new one                    an operator
@@ -19,7 +19,14 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from hansa.api.issuing.approving import AUTHORIZE_PATH, ApprovalApi, ApprovalPage, ApprovalPages
+from hansa.api.issuing.approving import (
+    APPROVE,
+    AUTHORIZE_PATH,
+    DECLINE,
+    ApprovalApi,
+    ApprovalPage,
+    ApprovalPages,
+)
 from hansa.api.issuing.operators import OrdersApi
 from hansa.api.issuing.wallets import WalletsApi
 from hansa.core.access import Authenticate
@@ -29,7 +36,7 @@ from hansa.identity.provider.tokens.proofs import Proofs
 from hansa.identity.sessions import Sessions
 from hansa.store import Store
 
-__all__ = ["ApprovalPage", "issuing_routes"]
+__all__ = ["APPROVE", "DECLINE", "ApprovalPage", "issuing_routes"]
 
 
 def issuing_routes(

@@ -16,11 +16,14 @@ from hansa.core.foreign_text import printable
 from hansa.core.forms import unique_fields
 from hansa.core.http import NO_STORE, headers_of
 from hansa.identity.issuing import CodeRequest, CredentialIssuer, MandateOrder, may_approve
-from hansa.identity.sessions import Session, Sessions
+from hansa.identity.sessions import Sessions
 
 AUTHORIZE_PATH: Final = "/oid4vci/authorize"
 FORM_SIZE_MAX_BYTES: Final = 4096
 PARAMETERS_MAX: Final = 16
+APPROVE: Final = "approve"
+DECLINE: Final = "decline"
+"""Values of `decision`."""
 
 
 class ApprovalPage(msgspec.Struct, frozen=True):
@@ -30,7 +33,9 @@ class ApprovalPage(msgspec.Struct, frozen=True):
     sentences: tuple[str, ...]
     status: int = 200
     fields: tuple[tuple[str, str], ...] = ()
-    """That the browser sends back to approve; none: there is nothing to approve."""
+    """That the browser sends back; none: there is nothing to decide."""
+    is_approvable: bool = False
+    """Whether there is a button to approve, beside that to decline."""
     form_targets: tuple[str, ...] = ()
     """Where it may be sent on then."""
 
@@ -71,15 +76,20 @@ class ApprovalApi:
             here = f"{AUTHORIZE_PATH}?{urlencode({'client_id': client_id, 'request_uri': request_uri})}"
             location = f"/login?{urlencode({'return_to': here})}"
             return Response(status_code=HTTPStatus.SEE_OTHER, headers={**NO_STORE, "Location": location})
-        if not may_approve(session.principal, order):
-            return self._page_of(request, _refusal(order))
-        return self._page_of(request, self._question(session, demand, order, request_uri))
+        page = _question(demand, order) if may_approve(session.principal, order) else _refusal(order)
+        fields = (
+            ("client_id", demand.client_id),
+            ("request_uri", request_uri),
+            ("csrf", self._sessions.form_token(session)),
+        )
+        page = msgspec.structs.replace(page, fields=fields, form_targets=(demand.target,))
+        return self._page_of(request, page)
 
     async def approve(self, request: Request) -> Response:
-        """`POST /oid4vci/authorize`: `client_id`, `request_uri`, and `csrf` of the page.
+        """`POST /oid4vci/authorize`: `client_id`, `request_uri`, `csrf`, and `decision` of the page.
 
         Raises:
-            Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN` or `Code.NOT_FOUND`.
+            Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN`, `Code.NOT_FOUND` or `Code.INVALID`.
         """
         headers = headers_of(request.headers.raw)
         session = self._sessions.of(headers)
@@ -89,28 +99,27 @@ class ApprovalApi:
         self._sessions.check_form(session, headers, form.get("csrf", ""))
         request_uri = form.get("request_uri", "")
         demand = self._issuer.authorizations.request(request_uri, form.get("client_id", ""))
-        order = await self._issuer.offered(demand.reference)
-        if not may_approve(session.principal, order):
+        decision = form.get("decision")
+        if decision == DECLINE:
+            location = self._issuer.authorizations.declined(request_uri, demand)
+        elif decision != APPROVE:
+            raise Refused(Code.INVALID, "The form says neither that it is approved nor that it is declined.")
+        elif not may_approve(session.principal, order := await self._issuer.offered(demand.reference)):
             return self._page_of(request, _refusal(order))
-        location = self._issuer.authorizations.approved(request_uri, demand)
+        else:
+            location = self._issuer.authorizations.approved(request_uri, demand)
         return Response(status_code=HTTPStatus.SEE_OTHER, headers={**NO_STORE, "Location": location})
 
-    def _question(
-        self, session: Session, demand: CodeRequest, order: MandateOrder, request_uri: str
-    ) -> ApprovalPage:
-        powers = "; ".join(f"{one.function}: {', '.join(one.actions)}" for one in order.powers)
-        organization = f"{printable(order.organization_name)} ({order.organization})"
-        sentences = (
-            f"A wallet asks for a credential of {printable(order.name)} for {organization}.",
-            f"Whoever has it may act for the organisation: {printable(powers)}.",
-            f"It goes to {printable(demand.target)}. Go on only if that is your wallet.",
-        )
-        fields = (
-            ("client_id", demand.client_id),
-            ("request_uri", request_uri),
-            ("csrf", self._sessions.form_token(session)),
-        )
-        return ApprovalPage("Issue the credential", sentences, 200, fields, (demand.target,))
+
+def _question(demand: CodeRequest, order: MandateOrder) -> ApprovalPage:
+    powers = "; ".join(f"{one.function}: {', '.join(one.actions)}" for one in order.powers)
+    organization = f"{printable(order.organization_name)} ({order.organization})"
+    sentences = (
+        f"A wallet asks for a credential of {printable(order.name)} for {organization}.",
+        f"Whoever has it may act for the organisation: {printable(powers)}.",
+        f"It goes to {printable(demand.target)}. Go on only if that is your wallet.",
+    )
+    return ApprovalPage("Issue the credential", sentences, is_approvable=True)
 
 
 def _refusal(order: MandateOrder) -> ApprovalPage:

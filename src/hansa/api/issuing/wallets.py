@@ -79,10 +79,14 @@ class WalletsApi:
         return json_response(tokens, headers={**NO_STORE, **self._nonce_header(request)})
 
     async def push(self, request: Request) -> Response:
-        """`POST /oid4vci/par`: what a wallet asks a person to approve."""
+        """`POST /oid4vci/par`: what a wallet asks a person to approve.
+
+        A DPoP proof says to which key the code is to be bound. It is not used up: anybody may push a request.
+        """
         try:
-            pushed = await self._issuer.push(await _form(request))
-        except IssuingRefused as error:
+            proof = self._proof(request)
+            pushed = await self._issuer.push(await _form(request), "" if proof is None else proof.thumbprint)
+        except (IssuingRefused, OAuthRefused) as error:
             return self._refusal(request, error)
         return Response(msgspec.json.encode(pushed), 201, dict(NO_STORE), JSON)
 
@@ -125,13 +129,15 @@ class WalletsApi:
         self, request: Request, access_token: str | None = None, *, needs_nonce: bool = False
     ) -> Proof | None:
         """The DPoP proof of a request; a token that is bound to a key needs one."""
-        header = request.headers.get("dpop")
-        if header is None:
+        proofs = request.headers.getlist("dpop")
+        if len(proofs) > 1:
+            raise OAuthRefused("invalid_dpop_proof", "A request has one DPoP proof.")
+        if not proofs:
             if access_token is None:
                 return None
             raise OAuthRefused("invalid_dpop_proof", "This token needs a DPoP proof.")
         path = request.scope["path"]
-        return self._proofs.checked(header, "POST", path, access_token, needs_nonce=needs_nonce)
+        return self._proofs.checked(proofs[0], "POST", path, access_token, needs_nonce=needs_nonce)
 
     def _nonce_header(self, request: Request) -> dict[str, str]:
         return {"DPoP-Nonce": self._proofs.nonce()} if "dpop" in request.headers else {}

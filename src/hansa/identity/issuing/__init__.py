@@ -4,7 +4,8 @@
     configurations   kinds of credentials, and the issuer's metadata
     issuer           offers, tokens, credentials
     authorizing      codes that a person approves, for wallets
-    proofs, nonces   that a wallet has the key that a credential is bound to
+    proofs           that a wallet has the key that a credential is bound to
+    rules            what the settings decide
     formats          writing `dc+sd-jwt` and `jwt_vc_json`
     authority        the seals of organisations, certified for development
     status_lists     revocation and suspension
@@ -19,6 +20,7 @@ from hansa.identity.issuing.configurations import authorization_server_metadata,
 from hansa.identity.issuing.issuer import CredentialIssuer, NewOffer
 from hansa.identity.issuing.orders import CredentialForm, MandateOrder, OrderedPower, power_of
 from hansa.identity.issuing.refusals import IssuingRefused
+from hansa.identity.issuing.rules import IssuingRules
 from hansa.identity.issuing.status_lists import STATUSES, CredentialStatus, PublishedLists, SignedList
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "CredentialStatus",
     "DevelopmentAuthority",
     "IssuingRefused",
+    "IssuingRules",
     "MandateOrder",
     "NewOffer",
     "OrderedPower",

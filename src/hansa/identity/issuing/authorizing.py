@@ -10,8 +10,9 @@ the credential of the login, as when a credential is issued anew or in another f
 
 Wallets are not registered, so anybody may push a request for an offer whose reference is known. So nothing is
 issued before somebody who may has seen where the code goes and pressed the button; a code is bound to the one
-who pushed the request (PKCE by S256), lasts for a minute and is good once. Used twice, its offer has ended,
-and with it the token that came of it.
+who pushed the request (PKCE by S256, and the key of `dpop_jkt` or of a DPoP proof, if there is one), lasts
+for a minute and is good once. Used twice, its offer has ended, and with it the token that came of it. Whoever
+does not approve sends the browser back with `access_denied`.
 
 Requests and codes are in memory, in bounded numbers: a restart forgets them, and the wallet begins again.
 """
@@ -50,7 +51,8 @@ PENDING_PER_OFFER_MAX: Final = 4
 TEXT_MAX_CHARS: Final = 2048
 
 _SECRET_BYTES: Final = 24
-_CHALLENGE: Final = re.compile("[A-Za-z0-9_-]{43}", re.ASCII)
+_DIGEST: Final = re.compile("[A-Za-z0-9_-]{43}", re.ASCII)
+"""SHA-256 in base64url: a challenge, a thumbprint."""
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]{1,31}", re.ASCII)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "[::1]", "localhost"})
 _NO_HOST: Final = frozenset("@;,")
@@ -74,6 +76,8 @@ class CodeRequest(msgspec.Struct, frozen=True):
     """Of the offer (`issuer_state`)."""
     details: tuple[str, ...]
     """Configurations that it names in `authorization_details`; the response to the code names them too."""
+    dpop_jkt: str
+    """Thumbprint of the key to which the code is bound (RFC 9449, section 10); empty: to none."""
     ends_s: int
 
     @property
@@ -114,12 +118,13 @@ class WalletAuthorizations:
         self._grants: dict[bytes, _Grant] = {}
         """By the digest of the code; likewise."""
 
-    def push(self, form: Mapping[str, str], offered: tuple[str, ...]) -> dict[str, Any]:
+    def push(self, form: Mapping[str, str], offered: tuple[str, ...], thumbprint: str = "") -> dict[str, Any]:
         """The answer to a pushed request (RFC 9126) for an offer that waits.
 
         Args:
             form: As the wallet posts it.
             offered: Configurations of the offer that `issuer_state` names.
+            thumbprint: Of the key of its DPoP proof; empty: it has none.
 
         Raises:
             IssuingRefused: `invalid_request`.
@@ -127,7 +132,7 @@ class WalletAuthorizations:
         """
         now_s = self._now_s()
         self._sweep(now_s)
-        request = _read_request(form, offered, now_s + REQUEST_LIFE_S)
+        request = _read_request(form, offered, thumbprint, now_s + REQUEST_LIFE_S)
         of_offer = sum(one.reference == request.reference for one in self._requests.values())
         if len(self._requests) >= PENDING_MAX or of_offer >= PENDING_PER_OFFER_MAX:
             raise Unavailable(Code.OVERLOADED, "Too many wallets ask for codes.", retry_after_s=60.0)
@@ -161,13 +166,25 @@ class WalletAuthorizations:
             raise Unavailable(Code.OVERLOADED, "Too many codes wait for wallets.", retry_after_s=60.0)
         code = to_base64url(self._entropy(_SECRET_BYTES))
         self._grants[secret_digest(code)] = _Grant(request, self._now_s() + CODE_LIFE_S)
+        return self._answered(request_uri, request, code=code)
+
+    def declined(self, request_uri: str, request: CodeRequest) -> str:
+        """Where the browser is sent when somebody does not approve a request. It is over then."""
+        return self._answered(request_uri, request, error="access_denied")
+
+    def _answered(self, request_uri: str, request: CodeRequest, **answer: str) -> str:
+        """The address of an authorization response (RFC 6749, section 4.1.2; RFC 9207)."""
         del self._requests[request_uri.removeprefix(REQUEST_URI_PREFIX)]
-        answer = {"code": code, "iss": self._issuer} | ({"state": request.state} if request.state else {})
+        answer |= {"iss": self._issuer} | ({"state": request.state} if request.state else {})
         separator = "&" if urlsplit(request.redirect_uri).query else "?"
         return f"{request.redirect_uri}{separator}{urlencode(answer)}"
 
-    def redeem(self, form: Mapping[str, str]) -> Redeemed:
+    def redeem(self, form: Mapping[str, str], thumbprint: str = "") -> Redeemed:
         """Use a code up.
+
+        Args:
+            form: Of a token request.
+            thumbprint: Of the key of its DPoP proof; empty: it has none.
 
         Raises:
             IssuingRefused: `invalid_grant` or `invalid_request`.
@@ -184,6 +201,7 @@ class WalletAuthorizations:
             hmac.compare_digest(create_s256_code_challenge(verifier), request.challenge)
             and form.get("redirect_uri") == request.redirect_uri
             and form.get("client_id", request.client_id) == request.client_id
+            and request.dpop_jkt in ("", thumbprint)
         )
         was_used, grant.is_used = grant.is_used, True
         if not is_bound and not was_used:
@@ -211,11 +229,13 @@ def may_approve(principal: Principal, order: MandateOrder) -> bool:
     return is_person or OPERATOR in principal.roles
 
 
-def _read_request(form: Mapping[str, str], offered: tuple[str, ...], ends_s: int) -> CodeRequest:
+def _read_request(
+    form: Mapping[str, str], offered: tuple[str, ...], thumbprint: str, ends_s: int
+) -> CodeRequest:
     if form.get("response_type") != "code" or form.get("response_mode", "query") != "query":
         raise IssuingRefused("invalid_request", "response_type is code, and response_mode is query.")
     challenge = form.get("code_challenge", "")
-    if form.get("code_challenge_method") != "S256" or _CHALLENGE.fullmatch(challenge) is None:
+    if form.get("code_challenge_method") != "S256" or _DIGEST.fullmatch(challenge) is None:
         raise IssuingRefused("invalid_request", "Every request has a code_challenge by S256 (RFC 7636).")
     if "request" in form or "request_uri" in form:
         raise IssuingRefused("invalid_request", "Request objects are not taken.")
@@ -230,8 +250,23 @@ def _read_request(form: Mapping[str, str], offered: tuple[str, ...], ends_s: int
         challenge=challenge,
         reference=form.get("issuer_state", ""),
         details=details,
+        dpop_jkt=_bound_key(form, thumbprint),
         ends_s=ends_s,
     )
+
+
+def _bound_key(form: Mapping[str, str], thumbprint: str) -> str:
+    """The key to which the code is to be bound: by `dpop_jkt`, by a DPoP proof, or by both (RFC 9449, 10.1).
+
+    Raises:
+        IssuingRefused: `invalid_request`.
+    """
+    named = form.get("dpop_jkt", thumbprint)
+    if named and _DIGEST.fullmatch(named) is None:
+        raise IssuingRefused("invalid_request", "dpop_jkt is no thumbprint of a key.")
+    if thumbprint and named != thumbprint:
+        raise IssuingRefused("invalid_request", "dpop_jkt is not the key of the DPoP proof.")
+    return named
 
 
 def _checked_target(address: str) -> str:

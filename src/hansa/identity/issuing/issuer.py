@@ -48,10 +48,10 @@ from hansa.identity.issuing.configurations import (
     configurations_of,
 )
 from hansa.identity.issuing.formats import CredentialContent, written_credential
-from hansa.identity.issuing.nonces import ProofNonces
 from hansa.identity.issuing.orders import MandateOrder, check_order
-from hansa.identity.issuing.proofs import proved_keys
+from hansa.identity.issuing.proofs import ProofNonces, proved_keys
 from hansa.identity.issuing.refusals import IssuingRefused
+from hansa.identity.issuing.rules import IssuingRules
 from hansa.identity.issuing.status_lists import STATUSES, CredentialStatus, PublishedLists
 from hansa.store import Store
 from hansa.store.interface import Transaction
@@ -94,6 +94,7 @@ class CredentialIssuer:
         dids: Reads the keys in DIDs.
         clock: For all times.
         entropy: For all secrets.
+        rules: By which it issues.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class CredentialIssuer:
         dids: DidKeys,
         clock: Clock,
         entropy: Entropy,
+        rules: IssuingRules,
     ) -> None:
         self._store = store
         self._authority = authority
@@ -113,6 +115,7 @@ class CredentialIssuer:
         self._dids = dids
         self._clock = clock
         self._entropy = entropy
+        self._rules = rules
         self._nonces = ProofNonces(entropy)
         self.authorizations: Final = WalletAuthorizations(endpoint, clock, entropy)
 
@@ -219,13 +222,15 @@ class CredentialIssuer:
 
         Raises:
             IssuingRefused: `invalid_grant`, whatever of the two codes is wrong; `invalid_request`;
-                `unsupported_grant_type`.
+                `unsupported_grant_type`; `invalid_dpop_proof`, where one is demanded.
         """
+        if self._rules.needs_dpop and not thumbprint:
+            raise IssuingRefused("invalid_dpop_proof", "This issuer binds tokens to keys: prove one by DPoP.")
         token = to_base64url(self._entropy(_SECRET_BYTES))
         digest = _token_digest(token, thumbprint)
         details: tuple[str, ...] = ()
         if form.get("grant_type") == AUTHORIZATION_CODE:
-            details = await self._redeem_code(form, digest)
+            details = await self._redeem_code(form, digest, thumbprint)
         else:
             await self._redeem_offer(form, digest)
         token_type = "DPoP" if thumbprint else "Bearer"
@@ -241,8 +246,8 @@ class CredentialIssuer:
         if not await self._redeemed(code, tx_code, token, self._now_ms()):
             raise IssuingRefused("invalid_grant", "One of the codes is wrong, was used, or has ended.")
 
-    async def _redeem_code(self, form: Mapping[str, str], token: bytes) -> tuple[str, ...]:
-        redeemed = self.authorizations.redeem(form)
+    async def _redeem_code(self, form: Mapping[str, str], token: bytes, thumbprint: str) -> tuple[str, ...]:
+        redeemed = self.authorizations.redeem(form, thumbprint)
         now_ms = self._now_ms()
         async with self._store.transaction() as tx:
             offer = await issuing.offer_by(tx, "reference", _digest("reference", redeemed.reference))
@@ -256,8 +261,12 @@ class CredentialIssuer:
             raise IssuingRefused("invalid_grant", "The code was used before, or its offer has ended.")
         return redeemed.details
 
-    async def push(self, form: Mapping[str, str]) -> dict[str, Any]:
+    async def push(self, form: Mapping[str, str], thumbprint: str = "") -> dict[str, Any]:
         """The answer to a pushed authorization request.
+
+        Args:
+            form: Of the request.
+            thumbprint: Of the key of its DPoP proof, to which the code is bound then; empty: it has none.
 
         Raises:
             IssuingRefused: `invalid_request`.
@@ -267,7 +276,7 @@ class CredentialIssuer:
             order = await self.offered(form.get("issuer_state", "")[:_SECRET_MAX_CHARS])
         except Refused as error:
             raise IssuingRefused("invalid_request", "issuer_state names no offer that waits.") from error
-        return self.authorizations.push(form, tuple(one.id for one in configurations_of(order)))
+        return self.authorizations.push(form, tuple(one.id for one in configurations_of(order)), thumbprint)
 
     async def offered(self, reference: str) -> MandateOrder:
         """What an offer that waits is for.

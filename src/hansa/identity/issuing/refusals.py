@@ -11,6 +11,7 @@ IssuingError = Literal[
     "invalid_grant",
     "unsupported_grant_type",
     "invalid_token",
+    "invalid_dpop_proof",
     "invalid_credential_request",
     "unknown_credential_configuration",
     "unknown_credential_identifier",

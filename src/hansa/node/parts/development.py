@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hansa.api.issuing import ApprovalPage, issuing_routes
+from hansa.api.issuing import APPROVE, DECLINE, ApprovalPage, issuing_routes
 from hansa.api.wallets.development import DevelopmentWalletApi
 from hansa.core.access import Authenticate
 from hansa.core.cache import HasFigures
@@ -17,12 +17,12 @@ from hansa.core.clock import Clock
 from hansa.core.http import HttpClient
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials import DidKeys
-from hansa.identity.issuing import CredentialIssuer, DevelopmentAuthority, PublishedLists
+from hansa.identity.issuing import CredentialIssuer, DevelopmentAuthority, IssuingRules, PublishedLists
 from hansa.identity.provider.tokens.proofs import Proofs
 from hansa.identity.sessions import Sessions
 from hansa.node.folder import ISSUING
 from hansa.node.settings.loading import Settings
-from hansa.portal import Frame, NoticePage, notice_page
+from hansa.portal import Frame, NoticeButton, NoticePage, notice_page
 from hansa.portal.wallet import WalletPages
 from hansa.store import Store
 
@@ -58,8 +58,9 @@ def development(
     endpoint = settings.endpoint
     authority = DevelopmentAuthority(ISSUING, settings.name, clock, entropy)
     authority.certificate()
+    rules = IssuingRules(needs_dpop=settings.issuing_dpop)
     lists = PublishedLists(store, authority, endpoint, clock, entropy)
-    issuer = CredentialIssuer(store, authority, lists, endpoint, DidKeys(http), clock, entropy)
+    issuer = CredentialIssuer(store, authority, lists, endpoint, DidKeys(http), clock, entropy, rules)
     served = store, authenticate, settings.limits, endpoint, settings.name
     for_people = sessions, proofs, _Approvals(frame)
     return Development([*issuing_routes(issuer, lists, *served, *for_people)], [lists.cache], issuer)
@@ -72,7 +73,10 @@ class _Approvals:
         self._frame = frame
 
     def __call__(self, request: Request, page: ApprovalPage, /) -> Response:
-        notice = NoticePage(page.title, page.sentences, page.status, page.fields)
+        buttons = [NoticeButton("decision", DECLINE, "Do not issue it, and go back to the wallet")]
+        if page.is_approvable:
+            buttons.insert(0, NoticeButton("decision", APPROVE, page.title))
+        notice = NoticePage(page.title, page.sentences, page.status, page.fields, tuple(buttons))
         return notice_page(self._frame, request, notice, page.form_targets)
 
 

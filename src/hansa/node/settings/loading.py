@@ -119,6 +119,7 @@ class Settings(msgspec.Struct, frozen=True):
     web_wallets: tuple[str, ...]
     onboarding_terms: str
     issuing: bool
+    issuing_dpop: bool
     wallet: str
     development_anywhere: bool
     limits: Limits

@@ -129,6 +129,13 @@ DEVELOPMENT_SETTINGS: Final = (
         True,
     ),
     Setting(
+        "issuing_dpop",
+        "truth value",
+        False,
+        "Whether the issuer of credentials binds every access token to a key of the wallet (DPoP), as HAIP demands.",
+        True,
+    ),
+    Setting(
         "wallet",
         "text",
         "",

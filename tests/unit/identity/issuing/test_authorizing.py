@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import msgspec
 import pytest
 
+from hansa.api.issuing import APPROVE, DECLINE
 from hansa.core.access import OPERATOR
 from hansa.core.errors import HansaError
 from hansa.core.http import HttpRequest
@@ -113,10 +114,11 @@ async def test_nobody_else_approves(scene: WalletScene, who: str) -> None:
     address = address_of(await pushed(scene))
     cookie = {"cookie": (await scene.logins.login(NOT_ALLOWED[who])).decode()}
     page = await scene.browser.get(address, headers=cookie)
-    assert (page.status, page.json()["fields"]) == (403, [])
+    assert (page.status, page.json()["is_approvable"]) == (403, False)
     session = scene.logins.sessions.of({b"cookie": cookie["cookie"].encode()})
     assert session is not None
     fields = dict(urlsplit_query(address)) | {"csrf": scene.logins.sessions.form_token(session)}
+    fields["decision"] = APPROVE
     answer = await scene.browser.post_form("/oid4vci/authorize", fields, cookie)
     assert answer.status == 403
 
@@ -152,6 +154,7 @@ BAD_REQUESTS: dict[str, dict[str, str]] = {
     "with a scope that is none": {"scope": EMPLOYEE_SD},
     "with details that are none": {"authorization_details": "{}"},
     "with details of another kind": {"authorization_details": '[{"type":"payment"}]'},
+    "with a key that is none": {"dpop_jkt": "short"},
     "to a script": {"redirect_uri": "javascript:alert(1)"},
     "to a page in the clear": {"redirect_uri": "http://wallet.example/back"},
     "to an address with a fragment": {"redirect_uri": "https://wallet.example/back#x"},
@@ -210,6 +213,29 @@ async def test_the_response_to_a_code_names_the_credentials_of_the_details_that_
     body = {"credential_identifier": EMPLOYEE_SD, "proofs": {"jwt": [proof]}}
     (credential,) = await scene.issuing.issuer.credentials(tokens["access_token"], body)
     assert (await scene.issuing.verified(credential)).mandate is not None
+
+
+@pytest.mark.parametrize("who", [ANA, BOB], ids=["the person", "somebody else"])
+async def test_who_does_not_approve_goes_back_to_the_wallet_and_the_request_is_over(
+    scene: WalletScene, who: Principal
+) -> None:
+    address = address_of(await pushed(scene, redirect_uri="https://wallet.example/back?a=1"))
+    declined = await scene.decide(address, who, DECLINE)
+    assert declined.status == 303
+    location, _, query = declined.headers["location"].partition("?")
+    assert location == "https://wallet.example/back"
+    issuer = f"{ENDPOINT}/oid4vci"
+    assert parse_qs(query) == {"a": ["1"], "error": ["access_denied"], "state": ["s"], "iss": [issuer]}
+    assert (await scene.browser.get(address)).status == 404
+
+
+async def test_a_page_of_somebody_else_declines_nothing_and_no_other_button_is_one(
+    scene: WalletScene,
+) -> None:
+    address = address_of(await pushed(scene))
+    assert (await scene.decide(address, ANA, DECLINE, csrf="forged")).status == 403
+    assert (await scene.decide(address, ANA, "perhaps")).status == 400
+    assert (await scene.approve(address, ANA)).status == 303
 
 
 async def test_a_request_is_of_its_client_and_ends(scene: WalletScene) -> None:

@@ -17,7 +17,7 @@ from hansa.identity.credentials.mandate import MandatedMachine, MandatedPerson
 from hansa.identity.issuing import IssuingRefused, OrderedPower, power_of
 from hansa.identity.issuing.configurations import PROOFS_MAX
 from hansa.identity.issuing.issuer import OFFER_LIFE_MAX_S, TOKEN_LIFE_S, TRIES_MAX
-from hansa.identity.issuing.nonces import NONCE_LIFE_S
+from hansa.identity.issuing.proofs.nonces import NONCE_LIFE_S
 from tests.support.certificates import new_key
 from tests.support.credentials import b64, decoded, did_jwk, did_key, encoded, jwk, jwt
 from tests.support.issuing import (
