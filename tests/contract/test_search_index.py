@@ -207,6 +207,17 @@ async def test_of_very_many_hits_those_that_say_it_in_their_name_come_first(
     assert await ids(index, words("helm", offset=1, limit=2)) == found[1:3]
 
 
+async def test_a_word_tells_the_more_the_fewer_documents_have_it_now(index: SearchIndex) -> None:
+    fillers = [document(f"common-{number}", "offer", "common") for number in range(200)]
+    frequent = [document(f"beta-{number}", "offer", "beta") for number in range(20)]
+    hits = document("alpha", "offer", "common alpha"), document("beta", "offer", "common beta")
+    await put(index, *fillers, *frequent, *hits)
+    either = IndexQuery(((Term(("common",)),), (Term(("alpha",)), Term(("beta",)))), limit=2)
+    assert await ids(index, either) == ("alpha", "beta")
+    await put(index, *(document(f"alpha-{number}", "offer", "alpha") for number in range(40)))
+    assert await ids(index, either) == ("beta", "alpha")
+
+
 # -- facets ----------------------------------------------------------------------------------------------------
 
 

@@ -79,8 +79,10 @@ class RecordedOrigins:
     async def history(self, entity: Entity) -> tuple[AnnouncedVersion, ...]:
         return () if self._is_silent else (VERSION,)
 
-    async def certificates(self, did: str) -> tuple[OriginCertificate, ...]:
-        return () if self._is_silent else (CERTIFICATE,)
+    async def certificates(self, did: str) -> tuple[OriginCertificate, ...] | None:
+        if self._is_silent:
+            return None
+        return (CERTIFICATE,) if MEMBERS[0] in did else ()
 
 
 class Site:

@@ -5,7 +5,7 @@ Conditions of distribution, events and the search all read the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 CHARACTERISTICS: Final = (
@@ -28,18 +28,18 @@ LABEL: Final = "compliance:"
 """Beginning, in any case, of names of characteristics that are compliance labels: `Compliance:ISO27001`."""
 
 
-def labels_of(fields: dict[str, Any]) -> tuple[str, ...]:
+def labels_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
     """The compliance labels of an entity: names of characteristics after `Compliance:`."""
     names = (name for name, _ in characteristics(fields))
     return texts(name[len(LABEL) :].strip() for name in names if name.casefold().startswith(LABEL))
 
 
-def regions_of(fields: dict[str, Any]) -> tuple[str, ...]:
+def regions_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
     """The regions of an entity: names of its places, and values of its characteristic `region`."""
     return texts((*members(fields.get("place"), "name"), *characteristic(fields, "region")))
 
 
-def characteristics(fields: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def characteristics(fields: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """All characteristics, with their names."""
     for attribute in CHARACTERISTICS:
         if attribute not in fields:
@@ -49,7 +49,7 @@ def characteristics(fields: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
                 yield one["name"], one
 
 
-def characteristic(fields: dict[str, Any], name: str) -> Iterator[object]:
+def characteristic(fields: Mapping[str, Any], name: str) -> Iterator[object]:
     """The values of a characteristic, of whatever kind."""
     for its_name, one in characteristics(fields):
         if its_name.strip().casefold() == name:

@@ -379,7 +379,7 @@ class Marketplace:
         served_to = self.identity.people, business, self.searching, self.bus.for_strangers, registry
         shown = *served_to, self.operated, replication, self.clients.to_members
         pages = portal(settings, context, reporter.overview, described, *shown)
-        self.tasks.add("page jobs", pages.jobs.run)
+        self.tasks.add("page jobs", pages.run)
         from_wallets = self.bus, self.clients.to_issuers, self.trust, self.identity
         wallets = wallet_parts(settings, *from_wallets, pages.frame, context.clock, context.entropy, log)
         trial = development(

@@ -16,6 +16,7 @@ from tests.support.portal import Elements
 from tests.support.site import CATEGORY, MEMBERS, OFFERING, PROVIDER, REPLICA, Site, open_site
 
 HTML = {"accept": "text/html"}
+REPLICATED_PROVIDER = "urn:ngsi-ld:organization:60f07f7a-7099-59d5-9de9-7b52cdbae872"
 QUANTITY = "quantity.urn:ngsi-ld:product-offering-price:ac82b5c3-10e0-5ef4-a940-e6af92105544"
 """Of a price of 0.019 EUR for a vCPU hour."""
 
@@ -188,6 +189,33 @@ async def test_a_provider_has_contacts_and_offerings(client: AsgiClient) -> None
     page = await shown(client, f"/providers/{PROVIDER}")
     assert "Holstenwerk Cloud" in page.text
     assert "Holstenwerk Kubernetes Standard" in page.text
+
+
+async def test_a_provider_has_the_labels_of_its_offerings_which_lead_to_them() -> None:
+    site = await open_site()
+    client = AsgiClient(site.application())
+    seller = {"id": PROVIDER, "role": "Seller"}
+    label = {"name": "Compliance:BSI C5", "productSpecCharacteristicValue": [{"value": "type 2"}]}
+    offering = {"name": "Labelled", "lifecycleStatus": "Launched", "relatedParty": [seller]}
+    await site.add(
+        {"@type": "ProductOffering", "id": "urn:labelled", "prodSpecCharValueUse": [label], **offering}
+    )
+    page = await shown(client, f"/providers/{PROVIDER}")
+    labels = [link for link in page.links if "compliance=BSI+C5" in link]
+    assert "BSI C5" in page.text
+    assert labels
+    assert "Labelled" in (await shown(client, labels[0])).text
+    await site.business.store.close()
+
+
+async def test_a_provider_of_a_marketplace_without_certificates_is_said_to_have_none(
+    client: AsgiClient,
+) -> None:
+    assert (
+        "no authority has certified them" in (await shown(client, f"/providers/{REPLICATED_PROVIDER}")).text
+    )
+    certified = await shown(client, f"/providers/{PROVIDER}")
+    assert "whose certificates all members have verified" in certified.text
 
 
 async def test_the_tree_of_categories_leads_to_each_of_them(client: AsgiClient) -> None:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from hansa.node.http.application import rest_application
 from hansa.portal import Branding, Frame
+from hansa.portal.catalogue.categories import CategoriesPage
 from hansa.portal.frame.frame import PreparedPages
 from tests.support.asgi import AsgiClient
 
@@ -55,3 +56,22 @@ async def test_a_client_that_wants_json_waits_for_no_language() -> None:
     languages = Languages()
     assert (await client(languages).get("/", headers={"accept": "application/json"})).status == 200
     assert languages.read_in == []
+
+
+async def test_after_warming_a_page_waits_for_no_language_and_no_thread() -> None:
+    languages = Languages()
+    frame = Frame(Branding("lubeck"), languages.all)
+    pauses: list[None] = []
+
+    async def pause() -> None:
+        pauses.append(None)
+
+    async def shown(request: Request) -> Response:
+        return frame.response(request, "categories.html", CategoriesPage((), total=0, is_cut=False))
+
+    await frame.warm(pause)
+    application = rest_application([Route("/", shown)])
+    application.add_middleware(PreparedPages, frame=frame)
+    assert (await AsgiClient(application).get("/", headers={"accept-language": "de"})).status == 200
+    assert (len(languages.read_in), frame.large_work.in_threads) == (2, 0)
+    assert len(pauses) > len(languages.all)

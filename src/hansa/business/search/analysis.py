@@ -97,11 +97,6 @@ def spans_of(text: str) -> Iterator[Span]:
         yield *match.span(), match[0]
 
 
-def plain_words(text: str) -> frozenset[str] | None:
-    """The different words of a text of ASCII, in small letters; None for any other text."""
-    return frozenset(_PLAIN_WORD.findall(text.lower())) if text.isascii() else None
-
-
 def each_word(text: str) -> Iterator[Word]:
     """The words of a text, in their order, one after the other."""
     for start, end, word in spans_of(text):

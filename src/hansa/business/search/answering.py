@@ -12,9 +12,10 @@ answered.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -25,17 +26,9 @@ from hansa.business.rights.bound import BoundRule
 from hansa.business.rights.reading import EntityReader
 from hansa.business.rights.targets import access_target
 from hansa.business.search.documents import PARTY, decoded, kind_of
-from hansa.business.search.folding import (
-    Folded,
-    facet_values,
-    lowest,
-    name_of,
-    prices_of,
-    provider_of,
-    references,
-    text_of,
-)
+from hansa.business.search.folding import name_of
 from hansa.business.search.highlighting import Highlighter
+from hansa.business.search.hits import hit_of, matched_entity
 from hansa.business.search.indexing import UnindexedChanges
 from hansa.business.search.query_text import ParsedText, parse, with_others, with_word
 from hansa.business.search.request import FACETS, SUGGESTIONS_MAX
@@ -44,7 +37,6 @@ from hansa.business.search.results import (
     FacetName,
     FacetValue,
     Hit,
-    Named,
     SearchPage,
     SearchRequest,
     Suggestion,
@@ -52,7 +44,6 @@ from hansa.business.search.results import (
 )
 from hansa.business.visibility import PublicParts
 from hansa.core.access import Action, Caller
-from hansa.core.characteristics import labels_of, regions_of
 from hansa.core.errors import Code, Refused
 from hansa.core.thread_work import CHEAP
 from hansa.store import Condition, Entity, ListCaller, Query
@@ -371,51 +362,16 @@ class Search:
     async def _hits(self, answered: _Answered, asker: _Asker) -> tuple[Hit, ...]:
         entities = await self._shown(answered.answer.ids, asker)
         highlighter = Highlighter(term for group in answered.parsed.required for term in group)
-        fields = await self._context.large_work.run(
+        matched = await self._context.large_work.run(
             sum(len(one.body) for one in entities) // CHEAP,
-            lambda: [decoded(one.body) for one in entities],
+            lambda: [matched_entity(decoded(one.body)) for one in entities],
             is_stranger=asker.list_caller.is_stranger,
         )
-        named = await self._referred(fields)
+        referred = dict.fromkeys(chain.from_iterable(one.referred for one in matched))
+        named = await self._unindexed.maker.folded_of(referred)
         return tuple(
-            self._hit(entity, its_fields, named, highlighter)
-            for entity, its_fields in zip(entities, fields, strict=True)
-        )
-
-    async def _referred(self, hits: Sequence[Mapping[str, Any]]) -> dict[str, Folded]:
-        """What public entities that hits refer to are, for names and prices; by identifier."""
-        ids: dict[str, None] = {}
-        for fields in hits:
-            provider = provider_of(fields)
-            ids.update(dict.fromkeys([provider[0]] if provider else ()))
-            for attribute in ("category", "productOfferingPrice", "productSpecification"):
-                ids.update(dict.fromkeys(id for id, _ in references(fields, attribute)))
-        return await self._unindexed.maker.folded_of(ids)
-
-    def _hit(
-        self, entity: Entity, fields: Mapping[str, Any], named: Mapping[str, Any], highlighter: Highlighter
-    ) -> Hit:
-        specification = next(
-            (named[id] for id, _ in references(fields, "productSpecification") if id in named), None
-        )
-        provider = provider_of(fields) or (specification.provider if specification is not None else None)
-        description = text_of(fields, "description")
-        own_labels, own_regions = labels_of(dict(fields)), regions_of(dict(fields))
-        return Hit(
-            entity.id,
-            entity.type,
-            self._href(entity),
-            highlighter.whole(name_of(fields)),
-            highlighter.excerpt(description) if description else None,
-            None if provider is None else Named(provider[0], _name(named, *provider)),
-            tuple(Named(id, _name(named, id, name)) for id, name in references(fields, "category")),
-            lowest(prices_of(fields, named)),
-            text_of(fields, "lifecycleStatus") or None,
-            entity.origin,
-            _merged(facet_values(own_labels), specification.labels if specification is not None else ()),
-            _merged(facet_values(own_regions), specification.regions if specification is not None else ()),
-            text_of(fields, "lastUpdate") or entity.modified,
-            entity.public,
+            hit_of(entity, one, self._href(entity), named, highlighter)
+            for entity, one in zip(entities, matched, strict=True)
         )
 
     def _href(self, entity: Entity) -> str:
@@ -453,15 +409,6 @@ class Search:
         if name == "origin":
             return self._origin_name(value) or value
         return answer.labels.get((name, value), value)
-
-
-def _name(named: Mapping[str, Any], id: str, name: str) -> str:
-    known = named.get(id)
-    return (known.name if known is not None else "") or name or id
-
-
-def _merged(own: Sequence[str], further: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*own, *further)))
 
 
 def _meeting(entities: Sequence[Entity], conditions: tuple[Condition, ...]) -> list[str]:

@@ -196,8 +196,8 @@ def _facets(
         "price_model": models,
         "price": (price_range(price.amount),) if price is not None and price.amount is not None else (),
         "status": facet_values((text_of(fields, "lifecycleStatus"),)),
-        "compliance": (*facet_values(labels_of(dict(fields))), *further.labels),
-        "region": (*facet_values(regions_of(dict(fields))), *further.regions),
+        "compliance": (*facet_values(labels_of(fields)), *further.labels),
+        "region": (*facet_values(regions_of(fields)), *further.regions),
     }
     shown = {(name, value) for name, several in values.items() for value in several}
     hidden = {(PARTY, each) for each in parties_of(fields)} if not entity.public else set()

@@ -64,8 +64,8 @@ def folded(collection: str, fields: Fields) -> Folded:
         name_of(fields),
         characteristic_words(fields),
         text_of(fields, "parentId") or None,
-        facet_values(labels_of(dict(fields))),
-        facet_values(regions_of(dict(fields))),
+        facet_values(labels_of(fields)),
+        facet_values(regions_of(fields)),
         provider_of(fields),
         price,
     )
@@ -101,7 +101,7 @@ def _words(fields: Fields) -> Iterator[str]:
         value = fields.get(attribute)
         if isinstance(value, str) and len(value) <= VALUE_MAX_CHARS:
             yield value
-    for name, one in characteristics(dict(fields)):
+    for name, one in characteristics(fields):
         if len(name) <= VALUE_MAX_CHARS:
             yield name
         for value in texts(values_of(one)):
@@ -111,12 +111,14 @@ def _words(fields: Fields) -> Iterator[str]:
 
 def references(fields: Fields, attribute: str) -> tuple[tuple[str, str], ...]:
     """Identifiers and names of what an entity refers to at an attribute."""
-    named = (
+    value = fields.get(attribute)
+    if not value:
+        return ()
+    return tuple(
         (one["id"], str(one.get("name") or ""))
-        for one in listed(fields.get(attribute))
+        for one in listed(value)[:REFERENCES_MAX]
         if isinstance(one, dict) and isinstance(one.get("id"), str)
     )
-    return tuple(islice(named, REFERENCES_MAX))
 
 
 def provider_of(fields: Fields) -> tuple[str, str] | None:

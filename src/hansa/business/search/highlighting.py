@@ -1,20 +1,26 @@
-"""Which parts of a text match a query: ranges of characters."""
+"""Which parts of a text match a query: ranges of characters.
+
+Of a text of ASCII, as most are, only those words are looked at that begin as one that is sought: stems begin
+as their words do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, takewhile
 from typing import Final
 
-from hansa.business.search.analysis import Span, plain_words, read_word, spans_of, stems
+from hansa.business.search.analysis import Span, read_word, spans_of, stems
 from hansa.business.search.results import Highlight, MarkedText
 from hansa.store.search.records import Term
 
 EXCERPT_MAX_CHARS: Final = 240
 BEFORE_MAX_CHARS: Final = 60
 """Of an excerpt, in front of the first match."""
+CUT_MAX_CHARS: Final = 80
+"""So much of an excerpt is left out for not ending within a word."""
 SEARCHED_MAX_CHARS: Final = 4000
-WORDS_MAX: Final = 3000
 HIGHLIGHTS_MAX: Final = 50
 
 
@@ -37,47 +43,34 @@ class Highlighter:
                 self._words.update(term.words)
         self._prefixes = tuple(prefixes)
         self._beginnings = {form[:1] for form in self._forms}
+        self._candidates = _words_beginning({one[:1] for one in (*self._words, *self._forms, *prefixes)})
 
     def whole(self, text: str) -> MarkedText:
         """A text with its matches."""
-        if not self._may_match(text):
-            return MarkedText(text)
-        return MarkedText(text, self._highlights(islice(spans_of(text), WORDS_MAX), 0, len(text)))
+        return MarkedText(text, _highlights(self._matching(text[:SEARCHED_MAX_CHARS]), 0, len(text)))
 
     def excerpt(self, text: str) -> MarkedText:
         """The part of a text around its first match, or its beginning."""
-        searched = text[:SEARCHED_MAX_CHARS]
-        if not self._may_match(searched):
-            searched = text[:EXCERPT_MAX_CHARS] if len(text) > EXCERPT_MAX_CHARS else ""
-        spans: list[Span] = []
-        first: Span | None = None
-        for span in spans_of(searched):
-            spans.append(span)
-            if first is None:
-                if self._matches(span[2]):
-                    first = span
-            elif span[1] > max(first[0], EXCERPT_MAX_CHARS) + EXCERPT_MAX_CHARS:
-                break
+        matching = self._matching(text[:SEARCHED_MAX_CHARS])
+        first = next(matching, None)
+        if first is None:
+            end = _end_of_word(text, EXCERPT_MAX_CHARS)
+            return MarkedText(text[:end], (), end < len(text))
         start = 0
-        if len(text) > EXCERPT_MAX_CHARS and first is not None and first[1] > EXCERPT_MAX_CHARS:
-            start = next(span[0] for span in spans if span[0] >= first[0] - BEFORE_MAX_CHARS)
-        end = min(len(text), start + EXCERPT_MAX_CHARS)
-        if end < len(text):
-            end = max((span[1] for span in spans if start < span[1] <= end), default=end)
-        return MarkedText(text[start:end], self._highlights(spans, start, end), end - start < len(text))
+        if len(text) > EXCERPT_MAX_CHARS and first[1] > EXCERPT_MAX_CHARS:
+            start = _beginning_of_word(text, first[0] - BEFORE_MAX_CHARS, first)
+        end = _end_of_word(text, start + EXCERPT_MAX_CHARS)
+        highlights = _highlights(chain((first,), matching), start, end)
+        return MarkedText(text[start:end], highlights, end - start < len(text))
 
-    def _highlights(self, spans: Iterable[Span], start: int, end: int) -> tuple[Highlight, ...]:
-        highlights = (
-            Highlight(begin - start, until - start)
-            for begin, until, spelled in spans
-            if start <= begin and until <= end and self._matches(spelled)
-        )
-        return tuple(islice(highlights, HIGHLIGHTS_MAX))
-
-    def _may_match(self, text: str) -> bool:
-        """Whether a word of a text may match; nothing else has to be looked at closely."""
-        words = plain_words(text)
-        return words is None or any(map(self._matches, words))
+    def _matching(self, text: str) -> Iterator[Span]:
+        """Where a text has words that match."""
+        if not text.isascii():
+            yield from (span for span in spans_of(text) if self._matches(span[2]))
+        elif self._candidates is not None:
+            for match in self._candidates.finditer(text):
+                if self._matches(match[0]):
+                    yield *match.span(), match[0]
 
     def _matches(self, text: str) -> bool:
         known = self._known.get(text)
@@ -91,3 +84,36 @@ class Highlighter:
             return True
         # A stem begins as its word does, so that most words need none.
         return plain != "" and plain[0] in self._beginnings and not self._forms.isdisjoint(stems(spelled))
+
+
+def _words_beginning(beginnings: Iterable[str]) -> re.Pattern[str] | None:
+    """Finds those words of a text of ASCII that begin with one of some letters; None: there are none."""
+    either = {each for one in beginnings if one.isascii() and one.isalnum() for each in (one, one.upper())}
+    if not either:
+        return None
+    first = "".join(sorted(either))
+    # The set in front lets the search pass over everything else quickly.
+    return re.compile(f"[{first}](?<![A-Za-z0-9][{first}])[A-Za-z0-9]*[+#]{{0,2}}")
+
+
+def _highlights(matching: Iterable[Span], start: int, end: int) -> tuple[Highlight, ...]:
+    within = takewhile(lambda span: span[1] <= end, matching)
+    return tuple(
+        Highlight(begin - start, until - start) for begin, until, _ in islice(within, HIGHLIGHTS_MAX)
+    )
+
+
+def _beginning_of_word(text: str, earliest: int, first: Span) -> int:
+    """Where the first word begins that does so at a place or behind it."""
+    before = max(0, earliest - 1)
+    starts = (before + start for start, _, _ in spans_of(text[before : first[1]]))
+    return next((start for start in starts if start >= earliest), first[0])
+
+
+def _end_of_word(text: str, latest: int) -> int:
+    """Where the last word ends that does so in front of a place; that place, where no word is near."""
+    if latest >= len(text):
+        return len(text)
+    before = max(0, latest - CUT_MAX_CHARS)
+    ends = (before + end for _, end, _ in spans_of(text[before : latest + 1]))
+    return max((end for end in ends if end <= latest), default=latest)

@@ -72,5 +72,5 @@ class KnownOrigins(Protocol):
     async def history(self, entity: Entity) -> tuple[AnnouncedVersion, ...]:
         """The newest events about an entity, the newest first."""
 
-    async def certificates(self, did: str) -> tuple[OriginCertificate, ...]:
-        """The certificates of a member's keys; none while the ledger does not answer."""
+    async def certificates(self, did: str) -> tuple[OriginCertificate, ...] | None:
+        """The certificates of a member's keys; None while the ledger does not answer."""

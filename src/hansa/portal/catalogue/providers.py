@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from hansa.business.search.request import OFFSET_MAX
+from hansa.business.search.results import SearchPage
 from hansa.portal.catalogue.fields import Fields, fields_in, items_in, path_of, text_in
 from hansa.portal.catalogue.origins import OriginCertificate, Provenance
 from hansa.portal.catalogue.search_page import ShownHit
@@ -25,6 +26,16 @@ class ProviderContact(msgspec.Struct, frozen=True):
     text: str
 
 
+class ClaimedLabel(msgspec.Struct, frozen=True):
+    """A compliance label that offerings of an organisation have."""
+
+    name: str
+    count: int
+    """How many have it."""
+    search: str
+    """Path of the search for them."""
+
+
 class ProviderPage(msgspec.Struct, frozen=True):
     """For the template `provider.html`."""
 
@@ -38,8 +49,10 @@ class ProviderPage(msgspec.Struct, frozen=True):
     """Kind and value of registrations and addresses elsewhere."""
     identifications: tuple[tuple[str, str], ...]
     """By which registers it is known, and who keeps each; as it says itself."""
-    certificates: tuple[OriginCertificate, ...]
-    """Of the marketplace that it comes from."""
+    labels: tuple[ClaimedLabel, ...]
+    """That it claims for its offerings; nobody verified them."""
+    certificates: tuple[OriginCertificate, ...] | None
+    """Of the marketplace that it comes from; None: the ledger does not say."""
     offerings: tuple[ShownHit, ...]
     """Those of this page."""
     first: int
@@ -57,12 +70,12 @@ def provider_page(
     entity_id: str,
     fields: Fields,
     offerings: tuple[ShownHit, ...],
-    total: int,
-    offset: int,
+    result: SearchPage,
     provenance: Provenance | None,
-    certificates: tuple[OriginCertificate, ...],
+    certificates: tuple[OriginCertificate, ...] | None,
 ) -> ProviderPage:
-    """The page of an organisation, with its offerings behind the first `offset`."""
+    """The page of an organisation, with those of its offerings that a search brought."""
+    offset, total = result.offset, result.total
     path, following = path_of("providers", entity_id), offset + len(offerings)
     legal = text_in(fields, "name")
     return ProviderPage(
@@ -82,6 +95,12 @@ def provider_page(
             for one in items_in(fields, "organizationIdentification")
             if text_in(one, "identificationId")
         ),
+        labels=tuple(
+            ClaimedLabel(one.label, one.count, search_of(entity_id, compliance=one.value))
+            for facet in result.facets
+            if facet.name == "compliance"
+            for one in facet.values
+        ),
         certificates=certificates,
         offerings=offerings,
         first=offset + 1,
@@ -93,9 +112,9 @@ def provider_page(
     )
 
 
-def search_of(provider_id: str) -> str:
-    """Path of the search in what an organisation offers."""
-    return f"/search?{urlencode({'type': 'ProductOffering', 'provider': provider_id})}"
+def search_of(provider_id: str, **more: str) -> str:
+    """Path of the search in what an organisation offers, with more values of facets."""
+    return f"/search?{urlencode({'type': 'ProductOffering', 'provider': provider_id, **more})}"
 
 
 def _contacts(fields: Fields) -> Iterable[ProviderContact]:

@@ -254,14 +254,14 @@ class CataloguePages:
                 raise
         offset = number("offset", request.query_params.getlist("offset") or None, 0, OFFSET_MAX)
         selection = FacetSelection("provider", (entity_id,))
-        hits, total = await self._few(request, selection, offset, OFFERINGS_SHOWN)
-        if entity is None and not total:
+        hits, result = await self._selected(request, selection, offset, OFFERINGS_SHOWN)
+        if entity is None and not result.total:
             raise Refused(Code.NOT_FOUND, "No organisation of this identifier offers anything here.")
         if entity is None:
             fields = {"tradingName": _provider_name(hits, entity_id)}
         provenance: Provenance | None = await self._origins.provenance(entity) if entity else None
-        certificates = await self._origins.certificates(provenance.did) if provenance else ()
-        page = provider_page(entity_id, fields, hits, total, offset, provenance, certificates)
+        certificates = await self._origins.certificates(provenance.did) if provenance else None
+        page = provider_page(entity_id, fields, hits, result, provenance, certificates)
         return self._frame.negotiated(request, "provider.html", page, remember=True)
 
     async def categories(self, request: Request) -> Response:
@@ -332,15 +332,20 @@ class CataloguePages:
         rules = "User-agent: *\nDisallow: /search?\nDisallow: /compare?\nDisallow: /favourites?\nDisallow: /preferences\n"
         return Response(f"{rules}Sitemap: {self._endpoint}/sitemap.xml\n", media_type="text/plain")
 
-    async def _few(
-        self, request: Request, selection: FacetSelection, offset: int = 0, limit: int = FEW
-    ) -> tuple[tuple[ShownHit, ...], int]:
+    async def _few(self, request: Request, selection: FacetSelection) -> tuple[tuple[ShownHit, ...], int]:
         """Some offerings of a selection, and how many there are."""
+        hits, result = await self._selected(request, selection)
+        return hits, result.total
+
+    async def _selected(
+        self, request: Request, selection: FacetSelection, offset: int = 0, limit: int = FEW
+    ) -> tuple[tuple[ShownHit, ...], SearchPage]:
+        """Some offerings of a selection, to be shown, and what the search brought."""
         only = (FacetSelection("type", (OFFERING,)), selection)
         search = SearchRequest(selections=only, sort="newest", offset=offset, limit=limit)
         result = await self._searches.page(self._reads.caller(request), search)
         favourites = await self._favourites_of(request)
-        return search_view(result, (), (), self._origins, favourites).hits, result.total
+        return search_view(result, (), (), self._origins, favourites).hits, result
 
     async def _alike(self, caller: Caller, offering: Offering) -> tuple[Named, ...]:
         if not offering.categories:

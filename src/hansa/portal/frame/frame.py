@@ -5,9 +5,10 @@ escaped wherever they stand; a name that a context does not have is an error, no
 context is the answer to `Accept: application/json`.
 
 Reading the translations of a language, and compiling templates, takes longer than other requests should
-wait. A thread does it: for the template that all pages extend when the first page in a language is requested
-(`PreparedPages`), for any other when it is first rendered. The compiled templates are the same in all
-languages, and in all marketplaces of a process.
+wait. A thread does it: soon after the start for what everybody sees (`Frame.warm`), else for the template
+that all pages extend when the first page in a language is requested (`PreparedPages`), and for any other when
+it is first rendered. The compiled templates are the same in all languages, and in all marketplaces of a
+process.
 
 A page loads style, script and pictures from this server alone, runs nothing that stands within it, turns no
 text into markup by script (Trusted Types), and cannot be framed.
@@ -15,7 +16,8 @@ text into markup by script (Trusted Types), and cannot be framed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, partial
 from gettext import NullTranslations
 from http import HTTPStatus
@@ -119,6 +121,21 @@ class Frame:
         language = reader_of(request, self._languages).language
         if language not in self._environments:
             await self._made[language].value()
+
+    async def warm(self, pause: Callable[[], Awaitable[None]]) -> None:
+        """Read all languages and compile what everybody sees, so that nobody waits for it later.
+
+        Args:
+            pause: Is awaited after each part of the work, which is done in threads.
+        """
+        for made in self._made.values():
+            await made.value()
+            await pause()
+        environment = next(iter(self._environments.values()))
+        for template in environment.list_templates(filter_func=_is_for_everybody):
+            await asyncio.to_thread(environment.get_template, template)
+            self._rendered.add(template)
+            await pause()
 
     def response(
         self,
@@ -263,6 +280,12 @@ class PreparedPages:
         if scope["type"] == "http" and not wants_json(request := Request(scope)):
             await self._frame.prepare(request)
         await self._app(scope, receive, send)
+
+
+def _is_for_everybody(template: str) -> bool:
+    """Whether a template is of pages for strangers."""
+    folder, _, _ = template.rpartition("/")
+    return folder in {"", "catalogue"}
 
 
 def environment_of(translations: NullTranslations) -> Environment:

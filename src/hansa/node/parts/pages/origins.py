@@ -120,8 +120,8 @@ class LedgerOrigins:
             return ()
         return tuple(map(_version, reversed(newest)))
 
-    async def certificates(self, did: str) -> tuple[OriginCertificate, ...]:
-        """The certificates of a member's keys; none while the ledger does not answer."""
+    async def certificates(self, did: str) -> tuple[OriginCertificate, ...] | None:
+        """The certificates of a member's keys; None while the ledger does not answer."""
         member = self._registry.known_member(did)
         now_ms = int(1000 * self._clock.now().timestamp())
         certificates = []
@@ -129,7 +129,7 @@ class LedgerOrigins:
             try:
                 body = await self._bus.record(CERTIFICATES, certificate_key(did, key.kid))
             except HansaError:
-                return ()
+                return None
             if body is not None:
                 certificates.append(_certificate(read_key_certificate(body), now_ms))
         return tuple(certificates)

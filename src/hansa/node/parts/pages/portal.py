@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from hansa.api.responses import response_of
 from hansa.business import BusinessApp
 from hansa.business.context import Context
 from hansa.core.cache import HasFigures
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.files import read_file
 from hansa.core.http import HttpClient
@@ -46,6 +48,8 @@ from hansa.pubsub.ledger_reads import StrangersReads
 from hansa.replication.registry import MemberRegistry
 
 LOGO_MAX_BYTES: Final = 65_536
+WARMING_PAUSE_S: Final = 0.05
+"""Between parts of what is made ready after a start, for whoever needs the processor then."""
 _KINDS: Final = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"<svg", "image/svg+xml"), (b"<?xml", "image/svg+xml"))
 
 
@@ -61,9 +65,15 @@ class Portal(msgspec.Struct, frozen=True):
     routes: tuple[BaseRoute, ...]
     caches: tuple[HasFigures, ...]
     jobs: PageJobs
-    """What pages have begun; runs in the background."""
+    """What pages have begun."""
+    clock: Clock
     answer: ErrorAnswer
     """Reports errors: as a page to whoever requests pages."""
+
+    async def run(self) -> None:
+        """Make ready what the first readers need, and do what pages have begun; for the background."""
+        await self.frame.warm(partial(self.clock.sleep, WARMING_PAUSE_S))
+        await self.jobs.run()
 
     def application(self, others: Sequence[BaseRoute]) -> Starlette:
         """The pages and other routes as one application."""
@@ -135,7 +145,7 @@ def portal(
         *offers.caches,
         *editing.caches,
     )
-    return Portal(frame, acts, origins, pages, caches, jobs, answer)
+    return Portal(frame, acts, origins, pages, caches, jobs, context.clock, answer)
 
 
 def branding(settings: Settings) -> Branding:

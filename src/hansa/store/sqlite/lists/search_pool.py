@@ -67,8 +67,9 @@ class _Worker:
     Interrupting alone is not enough: SQLite forgets an interrupt that arrives before the statement runs.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, equip: Callable[[apsw.Connection], None]) -> None:
         self.connection = connect(path, "searching")
+        equip(self.connection)
         self.functions = Functions(self.connection, self._check)
         self._clock = clock
         self._is_cancelled = False
@@ -141,10 +142,24 @@ class _Search:
 
 
 class SearchPool:
-    """The worker threads and their connections."""
+    """The worker threads and their connections.
 
-    def __init__(self, path: Path, clock: Clock, timeout_s: float) -> None:
+    Args:
+        path: The file that is searched.
+        clock: For deadlines.
+        timeout_s: How long a search may take, its wait for a turn included.
+        equip: Is called with each connection, to add functions to it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        timeout_s: float,
+        equip: Callable[[apsw.Connection], None] = lambda _: None,
+    ) -> None:
         self._path = path
+        self._equip = equip
         self._clock = clock
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(SEARCHES_AT_ONCE, thread_name_prefix="hansa-search")
@@ -237,7 +252,7 @@ class SearchPool:
         """Begin what is waiting, as far as workers are free."""
         while (search := self._next()) is not None:
             del self._queues[search.is_strange][search.key]
-            worker = self._idle.pop() if self._idle else _Worker(self._path, self._clock)
+            worker = self._idle.pop() if self._idle else _Worker(self._path, self._clock, self._equip)
             assert worker not in self._busy, "a connection runs one search at a time"
             worker.start(search.deadline_s)
             self._running.add(search)

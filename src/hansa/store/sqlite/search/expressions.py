@@ -24,12 +24,21 @@ def expression(query: IndexQuery, columns: Sequence[int] | None = None) -> str |
     if not query.required:
         return None
     groups = [
-        _any(phrase_text(phrase, columns) for term in group for phrase in phrases_of(term))
-        for group in query.required
+        _any(phrase_text(phrase, columns) for phrase in phrases_of_group(group)) for group in query.required
     ]
     expected = " AND ".join(groups)
     excluded = excluded_expression(query.excluded)
     return expected if excluded is None else f"({expected}) NOT {excluded}"
+
+
+def scored_phrases(query: IndexQuery) -> list[Phrase]:
+    """The phrases of an expression over all columns, in its order, but for those that are excluded."""
+    return [phrase for group in query.required for phrase in phrases_of_group(group)]
+
+
+def phrases_of_group(group: Iterable[Term]) -> tuple[Phrase, ...]:
+    """What one group of terms is looked for as, each phrase once."""
+    return tuple(dict.fromkeys(phrase for term in group for phrase in phrases_of(term)))
 
 
 def excluded_expression(terms: Iterable[Term]) -> str | None:

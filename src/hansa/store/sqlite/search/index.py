@@ -21,6 +21,7 @@ from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
 from hansa.store.sqlite.search.reading import Remembered, answering
 from hansa.store.sqlite.search.schema import open_index, remove
+from hansa.store.sqlite.search.statistics import add_scoring
 from hansa.store.sqlite.search.vocabulary import beginning_words, similar_words
 from hansa.store.sqlite.search.writing import MADE_ANEW, Writer
 
@@ -48,7 +49,7 @@ class SqliteSearchIndex:
     def __init__(self, path: Path, clock: Clock, timeout_s: float) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hansa-index")
-        self._new_pool = partial(SearchPool, path, clock, timeout_s)
+        self._new_pool = partial(SearchPool, path, clock, timeout_s, add_scoring)
         self._pool = self._new_pool()
         self._connection: apsw.Connection | None = None
         self._writer: Writer | None = None
@@ -84,6 +85,7 @@ class SqliteSearchIndex:
     def _put(self, batch: IndexBatch, writer: Writer) -> None:
         writer.put(batch)
         self._remembered.placed.follow(writer.changed)
+        self._remembered.statistics.follow(len(writer.changed))
         if writer.has_new_labels:
             self._remembered.labels.forget()
         self._generation += 1

@@ -168,7 +168,11 @@ class Counting:
         for number, count in numbers.items():
             facet = named.get(number)
             if facet is not None:
-                counts.setdefault(facet[0], {})[facet[1]] = count * factor
+                name, value = facet
+                of_facet = counts.get(name)
+                if of_facet is None:
+                    of_facet = counts[name] = {}
+                of_facet[value] = count * factor
         return counts
 
     def _restricted(self, hits: Hits, sample: Hits, total: int, factor: int) -> Counted:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
@@ -96,7 +96,7 @@ class PlacedFacets:
     def counts(self, connection: apsw.Connection, numbers: Iterable[int]) -> dict[int, int]:
         """How many of some documents have each value, by its number."""
         ordered = sorted(numbers)
-        counts: dict[int, int] = {}
+        counts: defaultdict[int, int] = defaultdict(int)
         missing: list[int] = []
         start = 0
         while start < len(ordered):
@@ -110,7 +110,7 @@ class PlacedFacets:
             _add(counts, Counter(chain.from_iterable(_read(connection, missing))))
         return counts
 
-    def _count(self, kind: int, places: list[int], counts: dict[int, int]) -> list[int]:
+    def _count(self, kind: int, places: list[int], counts: defaultdict[int, int]) -> list[int]:
         """Count documents of one kind; those that are not here are returned."""
         of_kind = self._by_kind.get(kind)
         if of_kind is None:
@@ -129,7 +129,7 @@ class PlacedFacets:
                 continue
             for group, count in numbered.items():
                 for number in groups.members[group]:
-                    counts[number] = counts.get(number, 0) + count
+                    counts[number] += count
         if is_missing:
             by_place = of_kind[0].by_place
             missing += [place for place in here if by_place[place] == _UNKNOWN]
@@ -150,12 +150,12 @@ def _taken(places: Sequence[int], by_place: list[int]) -> tuple[int, ...]:
     return taken if isinstance(taken, tuple) else (taken,)
 
 
-def _add(counts: dict[int, int], more: Counter[int]) -> None:
+def _add(counts: defaultdict[int, int], more: Counter[int]) -> None:
     if not counts:
         counts.update(more)
         return
     for number, count in more.items():
-        counts[number] = counts.get(number, 0) + count
+        counts[number] += count
 
 
 def _read(connection: apsw.Connection, numbers: Iterable[int]) -> Iterable[array[int]]:

@@ -1,9 +1,11 @@
 """Answers questions from the search index, in a thread with a connection that reads.
 
 Hits are read three times, each as cheaply as possible: to count them, up to `COUNTED_MAX`; to count their
-facets, beyond that of a sample (`matching`); and to find the best, whose scores cost most. Of more than
-`SCORED_MAX` hits, those that have all words in their name are scored, and some of the others; of more than
-`COUNTED_MAX` the others follow by number: a word that so many have tells nothing about them.
+facets, beyond that of a sample (`matching`); and to find the best, whose scores cost most. Where one word has
+more than `NAMED_FIRST_MIN` hits, those that have it in their name are scored first, and only where these are
+too few for a page, the others. So it is with several words of more than `SCORED_MAX` hits, and then some of
+the others are scored; of more than `COUNTED_MAX` the others follow by number: words that so many have tell
+nothing about them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import apsw
 import msgspec
 
 from hansa.store.search.counting import counted, is_selected, most_frequent
-from hansa.store.search.plain import OwnStatistics, Phrase, candidate, matches
+from hansa.store.search.plain import OwnStatistics, candidate, matches
 from hansa.store.search.ranking import WINDOW, Candidate, in_window, sort_key
 from hansa.store.search.records import (
     WEIGHTS,
@@ -26,7 +28,7 @@ from hansa.store.search.records import (
     SearchDocument,
 )
 from hansa.store.sql import Parameter
-from hansa.store.sqlite.search.expressions import NAME_COLUMNS, phrase_text
+from hansa.store.sqlite.search.expressions import NAME_COLUMNS, scored_phrases
 from hansa.store.sqlite.search.labels import FacetLabels
 from hansa.store.sqlite.search.matching import (
     COUNTED_MAX,
@@ -35,16 +37,25 @@ from hansa.store.sqlite.search.matching import (
     FacetNumbers,
     Hits,
     Rows,
+    Which,
     hits_of,
     summed,
 )
 from hansa.store.sqlite.search.placed_facets import IN_LIST, PlacedFacets
 from hansa.store.sqlite.search.schema import KIND_SHIFT
+from hansa.store.sqlite.search.statistics import (
+    FUNCTION,
+    CountedPhrases,
+    IndexStatistics,
+    RememberedStatistics,
+)
 
 LABELS_MAX: Final = 100
 """So many values of a facet, the most frequent, have their texts."""
+NAMED_FIRST_MIN: Final = 500
+"""Of no more hits of a single word, all are scored."""
 SCORED_MAX: Final = 3000
-"""Of no more hits, all are scored."""
+"""Of no more hits of several words, likewise."""
 OTHERS_SCORED_MAX: Final = 1000
 """Of more, so many that do not have all words in their name."""
 NAMED_MAX: Final = WINDOW
@@ -52,29 +63,8 @@ NAMED_MAX: Final = WINDOW
 _BM25: Final = f"bm25({{which}}_words, {', '.join(map(str, WEIGHTS))})"
 
 
-class IndexStatistics:
-    """What scoring a document that is not in the index knows of those that are."""
-
-    def __init__(self, connection: apsw.Connection, *, is_public: bool) -> None:
-        self._connection = connection
-        self._which = "public" if is_public else "private"
-        ((documents, words),) = connection.execute(
-            "SELECT documents, words FROM total WHERE public = ?", (is_public,)
-        ).fetchall()
-        self.documents = int(str(documents))
-        self.mean_size = int(str(words)) / max(1, self.documents)
-        self._having: dict[Phrase, int] = {}
-
-    def having(self, phrase: Phrase) -> int:
-        """How many documents have a phrase."""
-        count = self._having.get(phrase)
-        if count is None:
-            ((value,),) = self._connection.execute(
-                f"SELECT count(*) FROM {self._which}_words WHERE {self._which}_words MATCH ?",  # noqa: S608
-                (phrase_text(phrase),),
-            ).fetchall()
-            count = self._having[phrase] = int(str(value))
-        return count
+Scored = list[tuple[int, float]]
+"""Numbers of documents, and how well each matches: more is better."""
 
 
 class Reading:
@@ -84,11 +74,13 @@ class Reading:
         self,
         connection: apsw.Connection,
         counting: Counting,
+        known: CountedPhrases,
         labels: Callable[[Sequence[FacetOf]], dict[FacetOf, str]],
         query: IndexQuery,
         overlay: Overlay,
     ) -> None:
         self._connection = connection
+        self._known = known
         self._texts_of = labels
         self._query = query
         self._counting = counting
@@ -124,6 +116,9 @@ class Reading:
             self._labels(counts),
         )
 
+    def _statistics(self, which: Which) -> IndexStatistics:
+        return IndexStatistics(self._connection, self._known, is_public=which == "public")
+
     def _rows(self, sql: str, parameters: Sequence[Parameter]) -> Rows:
         return self._connection.execute(sql, tuple(parameters)).fetchall()
 
@@ -136,15 +131,24 @@ class Reading:
     def _by_relevance(self, parts: Sequence[Counted], newer: Sequence[SearchDocument]) -> list[str]:
         candidates: list[Candidate] = []
         for one in parts:
-            if one.matching > SCORED_MAX:
+            has_one_term = len(self._query.required) == 1 == len(self._query.required[0])
+            if one.matching > SCORED_MAX or (has_one_term and one.total > NAMED_FIRST_MIN):
                 candidates += self._named_first(one)
             elif one.total:
-                candidates += self._candidates(self._scored(one.selected))
+                candidates += self._candidates(self._best(one))
         if newer:
             candidates += self._scored_newer(newer)
         return [one.id for one in in_window(candidates, self._query.name_words)]
 
-    def _scored(self, hits: Hits) -> list[tuple[int, float]]:
+    def _best(self, part: Counted) -> Scored:
+        """The best of not many hits."""
+        hits = part.selected
+        known = self._statistics(hits.which).known_score(scored_phrases(self._query), part.matching)
+        if known is None:
+            return self._scored(hits, _BM25.format(which=hits.which))
+        return self._scored(hits, f"{FUNCTION}({hits.which}_words, ?)", known)
+
+    def _scored(self, hits: Hits, score: str, *parameters: Parameter) -> Scored:
         """Numbers and scores of the best hits; those whose name was asked for are among them."""
         named = self._rows(
             f"SELECT number FROM document WHERE name_words = ? LIMIT {NAMED_MAX}",  # noqa: S608 - a constant
@@ -153,11 +157,10 @@ class Reading:
         first = "".join(
             f"{hits.number} IN ({', '.join(str(number) for (number,) in named)}) DESC, " if named else ""
         )
-        score = _BM25.format(which=hits.which)
         return self._numbers_and_scores(
             f"SELECT {hits.number}, {score} AS score {hits.source()} "
             f"ORDER BY {hits.number} >> {KIND_SHIFT}, {first}score LIMIT ?",
-            (*hits.parameters, self._needed),
+            (*parameters, *hits.parameters, self._needed),
         )
 
     def _named_first(self, part: Counted) -> list[Candidate]:
@@ -170,29 +173,30 @@ class Reading:
             strict=True,
         ):
             in_names = in_names.also(condition, parameter, needs_place=True)
-        scored = self._scored(in_names.also(f"{in_names.number} < {1 << KIND_SHIFT}"))
+        first_kind = in_names.also(f"{in_names.number} < {1 << KIND_SHIFT}")
+        scored = self._scored(first_kind, _BM25.format(which=which))
         missing = self._needed - len(scored)
         if missing > 0:
             numbers = msgspec.json.encode([number for number, _ in scored]).decode()
             others = all_hits.also(f"{all_hits.number} NOT IN {IN_LIST}", numbers)
-            scored += self._others(others, missing, are_scored=part.matching <= COUNTED_MAX)
+            looked_at = part.matching if part.matching <= SCORED_MAX else OTHERS_SCORED_MAX
+            scored += self._others(others, missing, looked_at if part.matching <= COUNTED_MAX else 0)
         return self._candidates(scored)
 
-    def _others(self, hits: Hits, limit: int, *, are_scored: bool) -> list[tuple[int, float]]:
-        """Some hits of many, in their order: by score some of the first by number, or just the first."""
-        score = _BM25.format(which=hits.which) if are_scored else "0.0"
-        looked_at = max(limit, OTHERS_SCORED_MAX) if are_scored else limit
+    def _others(self, hits: Hits, limit: int, scored: int) -> Scored:
+        """Some hits of many: by score, so many of the first by number; with none, just the first."""
+        score = _BM25.format(which=hits.which) if scored else "0.0"
         rows = self._numbers_and_scores(
             f"SELECT number, score FROM (SELECT {hits.number} AS number, {score} AS score {hits.source()} "  # noqa: S608
             f"ORDER BY {hits.number} LIMIT ?) ORDER BY number >> {KIND_SHIFT}, score, number LIMIT ?",
-            (*hits.parameters, looked_at, limit),
+            (*hits.parameters, max(limit, scored), limit),
         )
         return [(number, -float(at)) for at, (number, _) in enumerate(rows)]
 
-    def _numbers_and_scores(self, sql: str, parameters: Sequence[Parameter]) -> list[tuple[int, float]]:
+    def _numbers_and_scores(self, sql: str, parameters: Sequence[Parameter]) -> Scored:
         return [(int(str(number)), -float(str(score))) for number, score in self._rows(sql, parameters)]
 
-    def _candidates(self, scored: Sequence[tuple[int, float]]) -> list[Candidate]:
+    def _candidates(self, scored: Scored) -> list[Candidate]:
         numbers = msgspec.json.encode([number for number, _ in scored]).decode()
         rows = self._rows(
             f"SELECT number, id, name_words FROM document WHERE number IN {IN_LIST}",  # noqa: S608 - a constant
@@ -205,8 +209,7 @@ class Reading:
         ]
 
     def _scored_newer(self, newer: Sequence[SearchDocument]) -> list[Candidate]:
-        public = IndexStatistics(self._connection, is_public=True)
-        private = IndexStatistics(self._connection, is_public=False)
+        public, private = self._statistics("public"), self._statistics("private")
         # Words of an index without documents tell nothing; then these tell of one another.
         alone = OwnStatistics(newer) if not public.documents + private.documents else None
         return [candidate(one, self._query, alone or (public if one.is_public else private)) for one in newer]
@@ -269,13 +272,14 @@ class Remembered:
         self.facets: Final = FacetNumbers()
         self.labels: Final = FacetLabels()
         self.placed: Final = PlacedFacets()
+        self.statistics: Final = RememberedStatistics()
 
 
 def answering(remembered: Remembered, query: IndexQuery, overlay: Overlay) -> Work:
     """The work that answers a question, of one moment of the index."""
 
     def work(connection: apsw.Connection) -> IndexAnswer:
-        since = remembered.labels.generation
+        since, known = remembered.labels.generation, remembered.statistics.counted
 
         def labels(values: Sequence[FacetOf]) -> dict[FacetOf, str]:
             return remembered.labels.of(connection, values, since, with_private=query.with_private)
@@ -283,7 +287,7 @@ def answering(remembered: Remembered, query: IndexQuery, overlay: Overlay) -> Wo
         connection.execute("BEGIN")
         try:
             counting = Counting(connection, query, remembered.facets, remembered.placed)
-            return Reading(connection, counting, labels, query, overlay).answer()
+            return Reading(connection, counting, known, labels, query, overlay).answer()
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
