@@ -1,7 +1,8 @@
 """The bus alone: four validators with their ledger applications on this machine, without marketplaces.
 
 Commit latency is from handing one event to a member's bus until `publish` returns there, and until a follower
-at another member received it. The rate is that of members which all publish full batches, a few at a time.
+at another member received it. The rate is that of members which all publish full batches, a few at a time. Half
+load is full batches of all members at half of that rate.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -299,10 +301,47 @@ async def throughput(plan: Plan, issuers: Sequence[Issuer], buses: Sequence[Come
     )
 
 
+def events_rate(row: Row) -> float:
+    """Of a row of `throughput`."""
+    return next(figure.value for figure in row.figures if figure.label == "events")
+
+
+@contextlib.asynccontextmanager
+async def half_load(
+    issuers: Sequence[Issuer], buses: Sequence[CometBftBus], events_per_s: float
+) -> AsyncIterator[None]:
+    """Batches of all members at a rate."""
+
+    async def publish(issuer: Issuer, bus: CometBftBus) -> None:
+        begun, pause_s = perf_counter(), BATCH * len(buses) / events_per_s
+        for number in count():
+            await asyncio.sleep(max(0.0, begun + number * pause_s - perf_counter()))
+            await bus.publish([issuer.event() for _ in range(BATCH)], issuer.signer)
+
+    tasks = [asyncio.create_task(publish(issuer, bus)) for issuer, bus in zip(issuers, buses, strict=True)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def idle_busy_and_half(
+    plan: Plan, issuers: Sequence[Issuer], buses: Sequence[CometBftBus]
+) -> tuple[Row, Row, Row]:
+    """Latency when idle, rate, and latency at half of it."""
+    idle = await latency(plan, issuers, buses)
+    busy = await throughput(plan, issuers, buses)
+    async with half_load(issuers, buses, events_rate(busy) / 2):
+        await asyncio.sleep(plan.pause_s)
+        half = await latency(plan, issuers, buses)
+    return idle, busy, Row("one event, at half load", half.figures)
+
+
 async def measure(plan: Plan, folder: Path) -> list[Table]:
     """The bus's table."""
     issuers = [Issuer(f"member-{number}") for number in range(1, plan.members + 1)]
     async with ledgers(folder, issuers) as buses:
-        idle = await latency(plan, issuers, buses)
-        busy = await throughput(plan, issuers, buses)
-    return [Table(f"Bus: {plan.members} validators on this machine", (idle, busy))]
+        rows = await idle_busy_and_half(plan, issuers, buses)
+    return [Table(f"Bus: {plan.members} validators on this machine", rows)]

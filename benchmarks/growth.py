@@ -18,7 +18,6 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -32,7 +31,8 @@ from benchmarks.bus import (
     START_TIMEOUT_S,
     STATE,
     Issuer,
-    latency,
+    events_rate,
+    idle_busy_and_half,
     ledgers,
     started_engine,
     throughput,
@@ -147,32 +147,6 @@ async def kvstore_rate(stores: Sequence[Store], batches: int, size_bytes: int) -
 # -- the bus --------------------------------------------------------------------------------------------------------
 
 
-def events_rate(row: Row) -> float:
-    """Of a row of `throughput`."""
-    return next(figure.value for figure in row.figures if figure.label == "events")
-
-
-@contextlib.asynccontextmanager
-async def half_load(
-    issuers: Sequence[Issuer], buses: Sequence[CometBftBus], events_per_s: float
-) -> AsyncIterator[None]:
-    """Batches of all members at a rate."""
-
-    async def publish(issuer: Issuer, bus: CometBftBus) -> None:
-        begun, pause_s = perf_counter(), BATCH * len(buses) / events_per_s
-        for number in count():
-            await asyncio.sleep(max(0.0, begun + number * pause_s - perf_counter()))
-            await bus.publish([issuer.event() for _ in range(BATCH)], issuer.signer)
-
-    tasks = [asyncio.create_task(publish(issuer, bus)) for issuer, bus in zip(issuers, buses, strict=True)]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def grow(issuers: Sequence[Issuer], buses: Sequence[CometBftBus], events: int) -> float:
     """Publish full batches until the ledger has so many events, one at least; the rate."""
     begun = perf_counter()
@@ -196,15 +170,8 @@ async def life(
     plan: Plan, issuers: Sequence[Issuer], buses: Sequence[CometBftBus], when: str
 ) -> tuple[tuple[Row, ...], float]:
     """Latency when idle, rate, and latency at half of it; the rate."""
-    idle = await latency(plan, issuers, buses)
-    busy = await throughput(plan, issuers, buses)
-    async with half_load(issuers, buses, events_rate(busy) / 2):
-        await asyncio.sleep(plan.pause_s)
-        half = await latency(plan, issuers, buses)
-    names = (idle.name, busy.name, "one event, at half load")
-    return tuple(
-        Row(f"{name}, {when}", row.figures) for name, row in zip(names, (idle, busy, half), strict=True)
-    ), events_rate(busy)
+    rows = await idle_busy_and_half(plan, issuers, buses)
+    return tuple(Row(f"{row.name}, {when}", row.figures) for row in rows), events_rate(rows[1])
 
 
 # -- on disk --------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 from hansa.core.errors import EXIT_STATUS, Code
 from hansa.node.settings.schema import BY_KEY
 from tests.docs.pages import code_blocks, page, pages, prose, table_rows
+from tests.docs.test_readme import typed
 
 OPERATORS: Final = tuple(path for path in pages() if path.startswith("docs/operators/"))
 NOT_OF_A_START: Final = frozenset(
@@ -28,6 +29,8 @@ NOT_OF_A_START: Final = frozenset(
 """Codes with an exit status of their own that `hansa serve` does not end with."""
 CURED_BY_WAITING: Final = frozenset({Code.DISK_FULL, Code.CLOCK_WRONG, Code.ENGINE_FAILED})
 WRONG_COMMAND_LINE: Final = 2
+FOR_OPERATORS: Final = ("replication", "peers", "resync", "import", "audit export")
+"""Commands that a marketplace answers to an operator's token alone."""
 
 
 def causes() -> dict[int, str]:
@@ -58,6 +61,13 @@ def test_no_page_promises_for_later_what_there_is(path: str) -> None:
     """A page that says what a release lacks is outdated by the release that brings it."""
     text = prose(page(path))
     assert re.findall(r"this version does not have|not have yet|not yet supported", text) == []
+
+
+@pytest.mark.parametrize("path", [*OPERATORS, "docs/commands.md"])
+def test_every_line_that_needs_a_token_has_one(path: str) -> None:
+    lines = [" ".join(words) for words in typed(path)]
+    shown = [one for one in lines if one.removeprefix("hansa ").startswith(FOR_OPERATORS)]
+    assert [one for one in shown if "--token" not in one] == []
 
 
 @pytest.mark.parametrize("path", OPERATORS)

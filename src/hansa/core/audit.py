@@ -290,7 +290,8 @@ class AnchorCheck:
         """
         if not self._announced:
             raise invalid_log(
-                "no anchor of it is on the ledger, so nothing shows that it was not written anew"
+                "no anchor of it is on the ledger, so nothing shows that it was not written anew. A log that was begun within "
+                "the last hour has none yet (audit_anchor_interval_s): verify it again then"
             )
         known = [one.hashlink in self._seqs for one in self._announced]
         if not any(known):

@@ -9,6 +9,7 @@ from typing import Any
 
 import apsw
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from hansa.cli.app import app
@@ -30,6 +31,8 @@ from hansa.cli.doctor.network import (
     check_expiry,
     check_indexes,
     check_ledger,
+    check_registered_engines,
+    check_shared_addresses,
     conditions_in,
     private_addresses,
 )
@@ -249,6 +252,31 @@ async def test_an_endpoint_on_a_private_network_is_noticed(endpoint: str, privat
     assert await private_addresses(endpoint, resolve) == private
 
 
+async def test_engines_of_several_members_at_one_address_need_a_setting(folder: Path) -> None:
+    async def resolve(host: str) -> tuple[str, ...]:
+        return {"one.example": ("192.0.2.1",), "two.example": ("192.0.2.2", "192.0.2.1")}[host]
+
+    settings = load_settings(folder, {})
+    apart = ("a@one.example:1", "b@192.0.2.3:1", "c@[2001:db8::1]:1")
+    assert await check_shared_addresses(replace(settings, persistent_peers=apart), resolve) == []
+    near = replace(settings, persistent_peers=(*apart, "d@two.example:2"))
+    (found,) = await check_shared_addresses(near, resolve)
+    assert found.state == "wrong"
+    assert "192.0.2.1" in found.result
+    assert "single_machine" in found.todo
+    assert await check_shared_addresses(replace(near, single_machine=True), resolve) == []
+
+
+def test_an_engine_that_no_member_has_registered_is_noticed(folder: Path) -> None:
+    settings = replace(load_settings(folder, {}), persistent_peers=(f"{'a' * 40}@192.0.2.1:26656",))
+    member = replace(Origin("bergen").member, node_ids=("a" * 40,))
+    assert check_registered_engines(settings, [member]) == []
+    (found,) = check_registered_engines(settings, [replace(member, node_ids=("b" * 40,))])
+    assert found.state == "look"
+    assert settings.persistent_peers[0] in found.result
+    assert "persistent_peers" in found.todo
+
+
 def test_a_founder_on_a_private_network_is_told_the_setting(tmp_path: Path) -> None:
     cards = []
     for number, name in enumerate(("one", "two"), 1):
@@ -287,3 +315,14 @@ def test_a_change_of_rules_that_this_release_lacks_is_wrong_before_it_comes(
     result = check_rules(folder)
     assert result.state == state, result
     assert (plan is None) == ("no change" in result.result)
+
+
+def test_a_founder_on_one_machine_with_others_is_told_the_setting(tmp_path: Path) -> None:
+    cards = []
+    for number, name in enumerate(("one", "two", "three"), 1):
+        endpoint = f"http://127.0.0.1:{8100 + number}"
+        init_member(tmp_path / name, name, endpoint, ManualClock(), p2p_port=29000 + number)
+        cards.append(str(tmp_path / name / "member.json"))
+    result = CliRunner().invoke(app, ["found", *cards, "--into", str(tmp_path / "one")])
+    assert result.exit_code == 0
+    assert "single_machine = true" in result.stderr

@@ -63,6 +63,7 @@ def found_league(
         output.message(f"Send {folders[0] / folder.GENESIS} to the other members: all need the same one.")
     for path in folders:
         _warn_of_private_network(path, members, output)
+        _warn_of_shared_addresses(path, output)
 
 
 def _warn_of_private_network(folder: Path, cards: Sequence[MemberCard], output: Output) -> None:
@@ -84,6 +85,17 @@ def _warn_of_private_network(folder: Path, cards: Sequence[MemberCard], output: 
             f"entities would never come. For a league on a private network put into {folder / FILE_NAME}: "
             "allow_private_networks = true"
         )
+
+
+def _warn_of_shared_addresses(folder: Path, output: Output) -> None:
+    """Say which setting members on one machine need, as soon as that can be known."""
+    import asyncio
+
+    from hansa.cli.doctor.network import check_shared_addresses
+    from hansa.node.settings.loading import FILE_NAME, load_settings
+
+    for one in asyncio.run(check_shared_addresses(load_settings(folder, {}))):
+        output.message(f"{folder / FILE_NAME}: {one.result}. {one.todo}")
 
 
 def _genesis_of(path: Path, cards: Sequence[MemberCard]) -> bytes:

@@ -54,7 +54,7 @@ def list_(
 
 @command(
     "Show the state of one entity, and why it is in it.",
-    "hansa replication why urn:ngsi-ld:product-offering:vm-small http://localhost:8101",
+    "hansa replication why urn:ngsi-ld:product-offering:vm-small --token $(cat market/token)",
 )
 def why(
     entity: Annotated[str, typer.Argument(metavar="ENTITY", help="Its identifier, or its ledger key.")],
@@ -71,7 +71,7 @@ def why(
 
 @command(
     "Have entities requested again at once.",
-    "hansa replication retry http://localhost:8101 --origin riga --state rejected",
+    "hansa replication retry --origin riga --state rejected --token $(cat market/token)",
 )
 def retry(
     url: Url = DEFAULT_URL,

@@ -150,7 +150,7 @@ async def _network(folder: Path, settings: Settings, clock: Clock) -> list[Check
     except HansaError:
         return []  # the check of the registration reports it
     members = registered_members(folder) or document.app_state.members
-    others = [member for member in members if member.did != settings.did]
+    others = [member for member in members if member.did != settings.did and member.is_current]
     return [
         *await check_peers(settings, others, clock),
         *await check_certificates(settings, others, clock),

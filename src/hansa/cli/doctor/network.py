@@ -6,8 +6,10 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -35,6 +37,7 @@ WORTH_A_LOOK: Final = frozenset({ConditionCode.VALIDATOR_OBSERVES, ConditionCode
 """Conditions that need no hurry; all others are wrong."""
 
 Report = Mapping[str, Any]
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 """Gives the addresses of a host."""
 
@@ -71,7 +74,7 @@ def check_answer(report: Report) -> list[CheckResult]:
     conditions = {one.get("message") for one in conditions_in(report)}
     reasons = [reason for reason in report.get("reasons") or () if reason not in conditions]
     shown = "; ".join(printable(str(reason), SUMMARY_MAX_CHARS) for reason in reasons)
-    return [wrong("answers", f"not ready: {shown}", "Wait if it is starting; else look at its log.")]
+    return [wrong("answers", f"not ready: {shown}", "Wait if it is starting; else see below, and look at its log.")]
 
 
 def check_ledger(report: Report) -> CheckResult:
@@ -122,11 +125,15 @@ def check_indexes(searches: object) -> CheckResult:
     if not unindexed:
         return ok("indexes", "every filter so far had one")
     shown = ", ".join(
-        f"{text_of(one.get('type'))}.{text_of(one.get('path'))} ({text_of(one.get('count'))} times)"
+        f"{text_of(one.get('type'))}.{text_of(one.get('path'))} ({_times(one.get('count'))})"
         for one in unindexed[:SEARCHES_SHOWN_MAX]
     )
     todo = "Name attributes that are often used in `indexed_attributes` in hansa.toml, and restart."
     return look("indexes", f"lists without an index since the start: {shown}", todo)
+
+
+def _times(count: object) -> str:
+    return "once" if count == 1 else f"{text_of(count)} times"
 
 
 async def check_peers(settings: Settings, others: Sequence[Member], clock: Clock) -> list[CheckResult]:
@@ -137,7 +144,9 @@ async def check_peers(settings: Settings, others: Sequence[Member], clock: Clock
     engines = await asyncio.gather(
         *(_check_engine(peer, others) for peer in settings.persistent_peers[:MEMBERS_CHECKED_MAX])
     )
-    return [*members, *engines, await _check_clock(settings, others, clock)]
+    shared = await check_shared_addresses(settings)
+    registered = check_registered_engines(settings, others)
+    return [*members, *engines, *registered, *shared, await _check_clock(settings, others, clock)]
 
 
 async def _check_member(settings: Settings, member: Member) -> CheckResult:
@@ -170,19 +179,60 @@ async def private_addresses(endpoint: str, resolve: Resolve = _resolved) -> tupl
 
     An endpoint that cannot be resolved has none: that it cannot be reached is another check's result.
     """
-    host = urlsplit(endpoint).hostname or ""
+    addresses = await _addresses(urlsplit(endpoint).hostname or "", resolve)
+    if any(is_allowed_address(one, allow_private_networks=False) for one in addresses):
+        return ()
+    return tuple(sorted(map(str, addresses)))
+
+
+async def _addresses(host: str, resolve: Resolve) -> frozenset[IpAddress]:
+    """The addresses of a host; none of one that cannot be resolved."""
     try:
-        addresses = {ipaddress.ip_address(host)}
+        return frozenset({ipaddress.ip_address(host)})
     except ValueError:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 resolved = await resolve(host)
         except (OSError, TimeoutError, UnicodeError):
-            return ()
-        addresses = {ipaddress.ip_address(one.partition("%")[0]) for one in resolved}
-    if any(is_allowed_address(one, allow_private_networks=False) for one in addresses):
-        return ()
-    return tuple(sorted(map(str, addresses)))
+            return frozenset()
+        return frozenset(ipaddress.ip_address(one.partition("%")[0]) for one in resolved)
+
+
+async def check_shared_addresses(settings: Settings, resolve: Resolve = _resolved) -> list[CheckResult]:
+    """Whether engines of several other members are at one address, of which ours takes one at a time."""
+    shared = () if settings.single_machine else await shared_addresses(settings.persistent_peers, resolve)
+    if not shared:
+        return []
+    shown = f"several members' engines are at {', '.join(shared)}, and this one takes one of an address"
+    todo = "When members share a machine or an address: `single_machine = true` in `hansa.toml`, and restart."
+    return [wrong("engines", shown, todo)]
+
+
+def check_registered_engines(settings: Settings, others: Sequence[Member]) -> list[CheckResult]:
+    """Whether the engines that the settings name are those of members: keys of engines are replaced."""
+    known = {node_id for member in others for node_id in member.node_ids}
+    peers = (peer for peer in settings.persistent_peers if peer.partition("@")[0] not in known)
+    unknown = ", ".join(printable(peer, 100) for peer in islice(peers, MEMBERS_CHECKED_MAX))
+    if not unknown:
+        return []
+    todo = (
+        "Write the id that its member has registered (`hansa league members --json` shows `node_ids`) into `persistent_peers` "
+        "in `hansa.toml`, or remove the line of one that left, and restart."
+    )
+    return [look("engines' ids", f"no member has the engine {unknown}", todo)]
+
+
+async def shared_addresses(peers: Sequence[str], resolve: Resolve = _resolved) -> tuple[str, ...]:
+    """The addresses at which more than one engine is.
+
+    Args:
+        peers: The engines, as `<node id>@host:port`. One whose host cannot be resolved has no address.
+        resolve: Gives the addresses of a host.
+    """
+    hosts = [peer.rpartition("@")[2].rpartition(":")[0].strip("[]") for peer in peers[:MEMBERS_CHECKED_MAX]]
+    found = await asyncio.gather(*(_addresses(host, resolve) for host in hosts))
+    counts = Counter(address for addresses in found for address in addresses)
+    return tuple(sorted(str(address) for address, count in counts.items() if count > 1))
 
 
 async def _check_engine(peer: str, others: Sequence[Member]) -> CheckResult:

@@ -113,7 +113,7 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
     ConditionCode.ENTITIES_LOST: (
         "The ledger has entities of this marketplace that its store has not, as after an older backup or an empty store.",
         (
-            "Import them from another member, or delete what is to be no more: docs/operators/recover.md. "
+            "`hansa restore --from-league URL` takes them back from the other members: docs/operators/recover.md. "
             "`hansa replication lost` lists them."
         ),
     ),
@@ -245,8 +245,11 @@ MEANINGS: Final[dict[ConditionCode, tuple[str, str]]] = {
         "Rotate the key before: `hansa keys rotate D --key member`.",
     ),
     ConditionCode.ENDPOINT_DIFFERS: (
-        "The league knows this marketplace at another endpoint than its settings name.",
-        "`hansa league endpoint D URL` states the one that is right, and sets it in `hansa.toml`.",
+        "The league knows this marketplace at another endpoint than the one that it was started with.",
+        (
+            "When `hansa.toml` names that endpoint already, restart: links in responses follow then. Otherwise "
+            "`hansa league endpoint D URL` states the one that is right, and sets it in `hansa.toml`."
+        ),
     ),
     ConditionCode.VOTE_MISSING: (
         "A proposal is open on which this marketplace has not voted, though it has voting power.",

@@ -41,7 +41,7 @@ def membership_conditions(own: OwnMembership, state: LeagueState) -> tuple[Condi
         message = f"the key that signs here ({own.kid[:16]}) is valid until {valid_until}"
         conditions.append(Condition(ConditionCode.KEY_EXPIRES, message))
     if me.endpoint != own.endpoint:
-        message = f"the league knows this marketplace at {me.endpoint}, its settings at {own.endpoint}"
+        message = f"the league knows this marketplace at {me.endpoint}, it was started as {own.endpoint}"
         conditions.append(Condition(ConditionCode.ENDPOINT_DIFFERS, message))
     waiting = [one for one in proposals(state, with_closed=False) if me.name in one.missing]
     if waiting:

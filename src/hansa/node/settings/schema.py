@@ -273,7 +273,8 @@ OWN_SETTINGS: Final = (
         "single_machine",
         "truth value",
         False,
-        "Whether several members share this machine, as in the demo: the engine then accepts loopback addresses.",
+        "Whether several members share this machine, as in the demo, or an address: the engine then accepts loopback addresses, "
+        "and more than one engine of an address.",
         True,
     ),
     Setting(

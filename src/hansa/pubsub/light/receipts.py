@@ -284,10 +284,11 @@ def _history(fields: Mapping[str, Any], app_hash: bytes) -> ShownHistory | None:
 def _proved(shown: ShownHistory | None, fields: Mapping[str, Any]) -> ProvedHistory | None:
     if shown is None:
         return None
-    history = shown.history
-    return ProvedHistory(
-        shown.member, fields.get("size", 0), shown.content is None, history.keys, history.endpoints
-    )
+    keys, endpoints = shown.history.keys, shown.history.endpoints
+    if shown.member is not None:  # records of others stand beside its own to prove that those are all
+        keys = tuple(one for one in keys if one.did == shown.member)
+        endpoints = tuple(one for one in endpoints if one.did == shown.member)
+    return ProvedHistory(shown.member, fields.get("size", 0), shown.content is None, keys, endpoints)
 
 
 def _events(

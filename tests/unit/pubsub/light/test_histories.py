@@ -151,14 +151,15 @@ async def test_a_key_of_another_event_does_not_do() -> None:
 # -- the history of a member ---------------------------------------------------------------------------------
 
 
-async def test_a_receipt_of_a_member_has_all_its_keys_and_endpoints() -> None:
+async def test_a_receipt_of_a_member_has_all_its_keys_and_endpoints_and_nobody_elses() -> None:
     league, old = rotated_league()
     receipt = await proved(league, league.lubeck.did)
     assert receipt.history is not None
-    assert {(one.jwk.kid, one.since, one.until) for one in receipt.history.keys} >= {
+    assert {(one.jwk.kid, one.since, one.until) for one in receipt.history.keys} == {
         (old.kid, 1, 2),
         (league.lubeck.key.kid, 3, None),
     }
+    assert {one.did for one in receipt.history.endpoints} == {league.lubeck.did}
     own = LedgerHistory(receipt.history.keys, receipt.history.endpoints)
     assert own.endpoint(league.lubeck.did, 4) == league.lubeck.endpoint
     assert own.endpoint(league.lubeck.did, 5) == "https://moved.example"
@@ -169,7 +170,8 @@ async def test_a_stranger_is_proved_never_to_have_been_a_member() -> None:
     league, _ = rotated_league()
     receipt = await proved(league, "did:web:nobody.example")
     assert receipt.history is not None
-    assert not [one for one in receipt.history.keys if one.did == "did:web:nobody.example"]
+    assert receipt.history.member == "did:web:nobody.example"
+    assert (receipt.history.keys, receipt.history.endpoints) == ((), ())
     with pytest.raises(Refused) as refused:
         await league.maker.of_member("nobody")
     assert refused.value.code is Code.INVALID

@@ -55,6 +55,7 @@ class ProvedHistory(msgspec.Struct, frozen=True):
     is_fixed: bool
     """Whether the rules let no member change: keys and endpoints are those of the genesis."""
     keys: tuple[KeyPeriod, ...] = ()
+    """Where there is a `member`, of that one alone."""
     endpoints: tuple[EndpointPeriod, ...] = ()
 
 

@@ -216,7 +216,8 @@ class Lists:
             if page is not None:
                 return page
         assert plan.way in {Way.POOL_SEARCH, Way.INTERSECTION}, "no other way waits"
-        self._count_unindexed(query.type, analysis.unindexed)
+        if caller is not INTERNAL:
+            self._count_unindexed(query.type, analysis.unindexed)
         page_numbers, total = await self._pool_search(analysis, query, plan.scan, caller)
         return self._page(page_numbers, total, analysis.unindexed)
 
