@@ -1,8 +1,8 @@
 """The bus alone: four validators with their ledger applications on this machine, without marketplaces.
 
 Commit latency is from handing one event to a member's bus until `publish` returns there, and until a follower
-at another member received it. The rate is that of members which all publish full batches, a few at a time. Half
-load is full batches of all members at half of that rate.
+at another member received it. The rate is that of members which all publish full batches, a few at a time.
+Half load is full batches of all members at half of that rate.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ byte: `form.write(form.read(raw)) == raw`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
 from hansa.core.errors import Code, Refused
@@ -229,6 +229,12 @@ class Record:
             (name, b'"%b":' % name.encode(), form, name in required)
             for name, form in sorted({**required, **optional}.items())
         )
+
+    def misnamed(self, names: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Which fields of the record some names lack, and which of the names are no field of it; in order."""
+        known = {name: is_required for name, _, _, is_required in self._fields}
+        lacking = tuple(name for name, is_required in known.items() if is_required and name not in names)
+        return lacking, tuple(sorted(set(names).difference(known)))
 
     def parse(self, raw: bytes, at: int) -> tuple[dict[str, Any], int]:
         """See `Form.parse`."""

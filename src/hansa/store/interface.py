@@ -230,7 +230,7 @@ class Store(Protocol):
         """A walk over all entities, replicas too, that refer to others at a path of the plan."""
 
     def unindexed_searches(self) -> dict[tuple[str, str], int]:
-        """How often lists of others compared or sorted by what has no index, by (collection, path), since opening.
+        """How often others' lists compared or sorted by what has no index, by (collection, path).
 
         Those of the marketplace itself are not among them: no operator can do anything about these.
         """

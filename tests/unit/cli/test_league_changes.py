@@ -53,6 +53,22 @@ def test_a_suspension_for_a_time_is_the_emergency_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ('{"height": 0}', "it lacks ruleset."),
+        ('{"hight": 9, "ruleset": "hansa-ledger/5"}', "it lacks height; hight is no field of it."),
+        ('{"height": 9, "ruleset": "Rules"}', "at byte"),
+    ],
+)
+def test_a_file_that_is_not_in_its_form_is_told_what_is_wrong(
+    tmp_path: Path, written: str, hint: str
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(written)
+    assert hint in refused("upgrade", str(plan))
+
+
+@pytest.mark.parametrize(
     ("words", "hint"),
     [
         (("supend", "member-0"), "did you mean suspend"),

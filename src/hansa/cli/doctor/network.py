@@ -74,7 +74,11 @@ def check_answer(report: Report) -> list[CheckResult]:
     conditions = {one.get("message") for one in conditions_in(report)}
     reasons = [reason for reason in report.get("reasons") or () if reason not in conditions]
     shown = "; ".join(printable(str(reason), SUMMARY_MAX_CHARS) for reason in reasons)
-    return [wrong("answers", f"not ready: {shown}", "Wait if it is starting; else see below, and look at its log.")]
+    return [
+        wrong(
+            "answers", f"not ready: {shown}", "Wait if it is starting; else see below, and look at its log."
+        )
+    ]
 
 
 def check_ledger(report: Report) -> CheckResult:
@@ -230,8 +234,8 @@ async def shared_addresses(peers: Sequence[str], resolve: Resolve = _resolved) -
         resolve: Gives the addresses of a host.
     """
     hosts = [peer.rpartition("@")[2].rpartition(":")[0].strip("[]") for peer in peers[:MEMBERS_CHECKED_MAX]]
-    found = await asyncio.gather(*(_addresses(host, resolve) for host in hosts))
-    counts = Counter(address for addresses in found for address in addresses)
+    resolved = await asyncio.gather(*(_addresses(host, resolve) for host in hosts))
+    counts = Counter(address for addresses in resolved for address in addresses)
     return tuple(sorted(str(address) for address, count in counts.items() if count > 1))
 
 

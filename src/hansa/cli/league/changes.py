@@ -16,6 +16,7 @@ from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json
 from hansa.core.errors import Code, Refused
 from hansa.core.files import read_file
+from hansa.core.foreign_text import printable
 from hansa.core.governance.changes import (
     CHANGE_FORMS,
     MemberPut,
@@ -188,9 +189,13 @@ def _from_file(*changes: str, whole: str = "") -> _Make:
         try:
             made: LeagueChange = form.read(canonical_json(fields))
         except Refused as error:
+            lacking, unknown = form.record.misnamed(fields)
+            slips = [f"it lacks {', '.join(lacking)}"] if lacking else []
+            slips += [f"{printable(', '.join(unknown))} is no field of it"] if unknown else []
+            shown = f"{'; '.join(slips)}." if slips else error.message
             raise Refused(
                 Code.INVALID,
-                f"{path} does not hold {change} in its form: {error.message} docs/operators/trust.md and upgrade.md show each.",
+                f"{path} does not hold {change} in its form: {shown} docs/operators/trust.md and upgrade.md show each.",
             ) from error
         return made
 
