@@ -84,3 +84,26 @@ def test_a_member_that_loses_its_store_forwards_what_is_repeated_under_the_same_
     )
     outcome = run_plan(LeaguePlan(96, 2, False, True, (), steps))
     assert outcome.violation is None, report(outcome, is_shrunk=False)
+
+
+@pytest.mark.parametrize("wrong_by_s", [20_000.0, -90_000.0])
+def test_what_was_announced_by_a_wrong_clock_arrives_when_the_clock_is_right(wrong_by_s: float) -> None:
+    confidential, public = 300, 0
+    writes = (Step("update", 0, confidential), Step("update", 0, public), Step("create", 0, 1, "chosen"))
+    steps = (
+        *(Step("create", 0, public, "bound"), Step("choose", 0, confidential, number=2.0)),
+        *(Step("wait", number=5.0), Step("clock", 0, number=wrong_by_s), *writes, Step("wait", number=900.0)),
+        *(Step("update", 0, confidential), Step("update", 0, public), Step("clock", 0)),
+    )
+    outcome = run_plan(LeaguePlan(1, 2, False, True, (), steps))
+    assert outcome.violation is None, report(outcome, is_shrunk=False)
+    assert outcome.simulated_s < 3_600
+
+
+def test_what_was_postponed_by_a_clock_that_was_ahead_is_retrieved_when_the_clock_is_right() -> None:
+    steps = (
+        *(Step("clock", 1, number=90_000.0), Step("proxy", 0, text="503")),
+        *(Step("choose", 0, 300, number=2.0), Step("create", 0, 0, "bound"), Step("wait", number=60.0)),
+    )
+    outcome = run_plan(LeaguePlan(1, 2, False, True, (), steps))
+    assert outcome.violation is None, report(outcome, is_shrunk=False)

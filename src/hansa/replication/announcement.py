@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ import msgspec
 
 from hansa.core.characteristics import labels_of, regions_of
 from hansa.core.entity_form import form_violation, size_violation
-from hansa.core.errors import Code, Refused
+from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import (
     ATTRIBUTE_VALUE_CHANGE,
     CREATE,
@@ -31,17 +31,40 @@ from hansa.core.events import (
     LifecycleEvent,
     Metadata,
     ValidityPeriod,
+    decode_event,
     encode_event,
     event_id,
     event_name,
     event_time,
+    event_time_ms,
     is_metadata_text,
 )
 from hansa.core.identifiers import entity_key
 from hansa.store import Entity
 from hansa.store.tables.publications import Outgoing, Publication
 
+UNTIL_REGISTERED: Final = frozenset({Code.EVENT_ISSUER_UNKNOWN, Code.CERTIFICATE_INVALID})
+"""Refusals that end when the registry changes: this member is suspended, or its certificate has expired."""
+OUTDATED_S: Final = 60.0
+"""From then on an event is announced anew when the ledger takes its time for wrong."""
 _METADATA_LISTS: Final = ("categories", "compliance", "region")
+
+
+def age_s(content: bytes, issuer: str, now: datetime) -> float:
+    """How old an event is by a clock, in seconds; below 0: the clock was ahead when it was announced."""
+    return now.timestamp() - event_time_ms(decode_event(content, issuer).time) / 1000
+
+
+def is_over(failure: Refused | Unavailable, contents: Sequence[bytes], issuer: str, now: datetime) -> bool:
+    """Whether events that were not committed never will be as they are.
+
+    Those whose time the ledger takes for wrong have it from this marketplace's clock. While that says the
+    same, it is wrong itself, and is waited for. When it says something else, they are announced anew.
+    """
+    if failure.code is not Code.EVENT_TIME_WRONG:
+        return isinstance(failure, Refused) and failure.code not in UNTIL_REGISTERED
+    ages_s = [age_s(content, issuer, now) for content in contents]
+    return min(ages_s) < 0 if isinstance(failure, Unavailable) else max(ages_s) >= OUTDATED_S
 
 
 class Announcer:

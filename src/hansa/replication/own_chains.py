@@ -1,14 +1,15 @@
 """The version chains of this member's entities on the ledger, and events that do not continue them.
 
 An event says which version it continues. When the ledger has another one, as after a restored backup, or
-when the event is too old, the chain is read from the ledger, and the entity is announced anew from its end.
-That is done once for each entity until one of its events is committed, so that nothing is announced in
-circles.
+when the event has a time that this marketplace's clock does not say any more, the chain is read from the
+ledger, and the entity is announced anew from its end. The former is done once for each entity until one of
+its events is committed, the latter at most once a minute, so that nothing is announced in circles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from hansa.core.retry import Retry
 from hansa.core.signal import Signal
 from hansa.pubsub.bus import Bus
+from hansa.replication.announcement import OUTDATED_S, age_s
 from hansa.replication.own_claims import OwnClaims
 from hansa.store import Store
 from hansa.store.tables import publications
@@ -46,7 +48,7 @@ class OwnChains:
         self._changed = changed
         self._retry = retry
         self._rebased: set[str] = set()
-        """Identifiers of entities that were announced anew, and not committed since."""
+        """Identifiers of entities whose events were refused and announced anew, and not committed since."""
 
     def conclude(self, entity_ids: Iterable[str]) -> None:
         """Events of some entities were committed, or nothing is to be announced of them any more."""
@@ -68,15 +70,17 @@ class OwnChains:
         if broken:
             log.warning("version_chains_rebased", entities=len(broken))
             await self._retry(partial(self._rebase, broken, ends))
+            self._rebased.update(event.entity_id for event in broken)
         return tuple(event for event in batch if event not in broken)
 
-    async def rebase_outdated(self, batch: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:
-        """Announce anew, with the present time, what has not been announced anew before.
+    async def rebase_outdated(self, batch: tuple[Outgoing, ...], now: datetime) -> tuple[Outgoing, ...]:
+        """Announce anew, with the present time, what has another one.
 
         Returns:
             The rest of the batch.
         """
-        outdated = [event for event in batch if event.entity_id not in self._rebased]
+        ages_s = {event.seq: age_s(event.content, self._did, now) for event in batch}
+        outdated = [event for event in batch if not 0 <= ages_s[event.seq] < OUTDATED_S]
         if outdated:
             log.warning("outdated_events_rebased", entities=len(outdated))
             ends = await self._retry(partial(self._ends, [event.key for event in outdated]))
@@ -90,6 +94,7 @@ class OwnChains:
             return False
         ends = await self._retry(partial(self._ends, [event.key]))
         await self._retry(partial(self._rebase, [event], ends))
+        self._rebased.add(event.entity_id)
         return True
 
     async def _ends(self, keys: Sequence[str]) -> dict[str, ChainEnd]:
@@ -110,5 +115,4 @@ class OwnChains:
                 await publications.rebase(tx, event, ends[event.key])
                 if event.entity_id in firsts:
                     await self._claims.settle(tx, event, lost.get(event.entity_id))
-        self._rebased.update(event.entity_id for event in events)
         self._changed.notify()

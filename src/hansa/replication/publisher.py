@@ -31,15 +31,16 @@ and the loss is recorded with it and as a conflict until it is deleted.
 Failures of a batch:
 
 - the outcome is unknown or the bus does not answer (`Unavailable`): it is submitted again with back-off,
-  without end; so is everything while the ledger does not accept this member (`UNTIL_REGISTERED`), as after a
+  without end; so is everything while the ledger does not accept this member (`is_over`), as after a
   suspension or when the certificate of its key has expired;
 - `EVENT_VERSION_BROKEN`: the ledger's version chains are not those of the store, because a store was lost or
   restored. The ends of the chains are read from the ledger, and what does not continue them is announced anew
   (*rebased*);
 - the ledger has no room for more of this member now, or its quota is used up (`OVERLOADED`): it is submitted
   again after the time that the ledger names, and never divided;
-- `EVENT_TIME_WRONG`: it waited too long for a block, as when a member was cut off for a day. It is announced
-  anew with the present time. While the ledger's time is behind the events', it is submitted again later;
+- `EVENT_TIME_WRONG`: it waited too long for a block, as when a member was cut off for a day, or the clock
+  here was wrong. It is announced anew with the present time; while that is the same, it is submitted again
+  later;
 - an entity that no member may publish as it is (`hansa.core.entity_form`) is not announced, withdrawn if an
   earlier version was, and the refusal recorded with it;
 - any other refusal: the batch is halved until the refused event is alone. That one is rebased once, which
@@ -70,7 +71,7 @@ from hansa.pubsub.bus import Bus
 from hansa.replication.announced.outcomes import Outcomes, PublisherCounters, unpublished_of
 from hansa.replication.announced.parts import AnnouncedParts
 from hansa.replication.announced.pushing import BundlePusher, PusherCounters
-from hansa.replication.announcement import Announcer
+from hansa.replication.announcement import Announcer, is_over
 from hansa.replication.auditing.anchoring import anchor_entity
 from hansa.replication.auditing.outcomes import record_published, record_refused
 from hansa.replication.backlog import Backlog
@@ -91,8 +92,6 @@ ANNOUNCEMENTS_PER_TURN: Final = 16
 """Entities looked at before other tasks on the event loop get their turn."""
 WAITED_FOR: Final = frozenset({Code.OVERLOADED, Code.EVENT_TIME_WRONG})
 """Failures of which the ledger says how long to wait."""
-UNTIL_REGISTERED: Final = frozenset({Code.EVENT_ISSUER_UNKNOWN, Code.CERTIFICATE_INVALID})
-"""Refusals that end when the registry changes: this member is suspended, or its certificate has expired."""
 WAIT_MAX_S: Final = 600.0
 """Then it is tried all the same: parameters of a league change."""
 CHANGES_SKIPPED_MAX: Final = 1000
@@ -395,8 +394,8 @@ class Publisher:
             self._problem = refusal.code
             if refusal.code in {Code.EVENT_VERSION_BROKEN, Code.EVENT_TIME_WRONG}:
                 is_broken = refusal.code is Code.EVENT_VERSION_BROKEN
-                rebase = self._chains.rebase_broken if is_broken else self._chains.rebase_outdated
-                remaining = await rebase(batch)
+                outdated = partial(self._chains.rebase_outdated, now=self._clock.now())
+                remaining = await (self._chains.rebase_broken if is_broken else outdated)(batch)
                 if len(remaining) < len(batch):
                     await self._deliver(remaining)
                     return
@@ -424,12 +423,12 @@ class Publisher:
         while True:
             try:
                 return await self._bus.publish([event.content for event in batch], self._signer)
-            except Refused as refusal:
-                if refusal.code not in UNTIL_REGISTERED:
-                    raise
-                self._problem, retry_after_s = refusal.code, 0.0
-            except Unavailable as error:
-                self._problem, retry_after_s = error.code, error.retry_after_s
+            except (Refused, Unavailable) as failure:
+                contents = [event.content for event in batch]
+                if is_over(failure, contents, self._signer.issuer, self._clock.now()):
+                    raise Refused(failure.code, failure.message) from failure
+                self._problem = failure.code
+                retry_after_s = failure.retry_after_s if isinstance(failure, Unavailable) else 0.0
             self._count(submissions_failed=1)
             pause_s = backoff.next_s()
             if self._problem in WAITED_FOR:

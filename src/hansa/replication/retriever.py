@@ -241,6 +241,9 @@ class Retriever:
         now, limits = now_ms(self._clock), self._limits
         origin_latest_ms = now + int(limits.retrieval_backoff_max_s * 1000)
         latest_ms = now + int(limits.retrieval_backoff_limit_s * 1000)
+        for lane in self._lanes.values():
+            lane.retry_at_ms = min(lane.retry_at_ms, origin_latest_ms)
+            lane.untried_at_ms = min(lane.untried_at_ms, origin_latest_ms)
         async with self._store.transaction() as tx:
             await origins.bound_pauses(tx, origin_latest_ms)
             await heads.bound_pauses(tx, latest_ms)

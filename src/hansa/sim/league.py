@@ -268,6 +268,8 @@ class SimulatedLeague:
             case "disk":
                 if member.process is not None:
                     member.process.set_disk_room(int(step.number))
+            case "clock":
+                member.clock.set_offset(step.number)
             case "heal":
                 self.heal()
             case _:
@@ -304,10 +306,11 @@ class SimulatedLeague:
         self._loop.call_later(self.drawn.uniform(*DOWN_S), member.start)
 
     def heal(self) -> None:
-        """Let network, ledger and disks be well from now on."""
+        """Let network, ledger, clocks and disks be well from now on."""
         self.network.heal()
         self.ledger.heal()
         for member in self.members:
+            member.clock.set_offset(0.0)
             if member.process is not None:
                 member.process.set_disk_room(None)
                 member.process.after_commits(0, _nothing)

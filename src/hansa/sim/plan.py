@@ -109,6 +109,10 @@ SHORT_CONDITIONS: Final = 0.12
 """Share of the plans in which other conditions hold for a short time."""
 RESTORATIONS: Final = 0.06
 """Share of the plans in which a store is lost, and conditions change before anything of it is back."""
+WRONG_CLOCKS: Final = 0.15
+"""Share of the plans in which clocks step."""
+CLOCK_STEPS_S: Final = (-90_000.0, -3_600.0, -40.0, -3.0, 3.0, 250.0, 3_600.0, 20_000.0)
+"""How much later than it is a member takes it to be."""
 PRIVATE_SLOT: Final = 300
 """Of an entity whose identifier is bound, so that it can be confidential."""
 MANY: Final = (10, 14, 20)
@@ -200,9 +204,22 @@ def plan_of(seed: int) -> LeaguePlan:
             if wait_s > PATIENCE_MAX_S:  # who retries each second for a day costs more than it shows
                 steps.append(Step("heal"))
             steps.append(Step("wait", number=wait_s))
+    _let_clocks_step(seed, members - is_lying, steps)
     steps += _scenes(seed, members - is_lying)
     late = tuple(one for one in range(2, members - is_lying) if drawn.random() < 0.3)
     return LeaguePlan(seed, members, is_lying, drawn.random() < 0.7, late, tuple(steps))
+
+
+def _let_clocks_step(seed: int, honest: int, steps: list[Step]) -> None:
+    """Have the clocks of some members step, anywhere in a plan; seldom.
+
+    It is drawn apart from the rest of a plan.
+    """
+    drawn = random.Random(f"clocks {seed}")  # noqa: S311 - to be repeated, not to be secret
+    if drawn.random() < WRONG_CLOCKS:
+        for _ in range(drawn.randint(1, 4)):
+            step = Step("clock", drawn.randrange(honest), number=drawn.choice((0.0, *CLOCK_STEPS_S)))
+            steps.insert(drawn.randrange(len(steps) + 1), step)
 
 
 def _scenes(seed: int, honest: int) -> list[Step]:

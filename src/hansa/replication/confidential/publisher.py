@@ -42,6 +42,7 @@ from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.pubsub.bus import Bus
+from hansa.replication.announcement import is_over
 from hansa.replication.backlog import Backlog
 from hansa.replication.confidential.audience import Audiences
 from hansa.replication.confidential.demands import Demands
@@ -64,7 +65,6 @@ SCANNED: Final = "1"
 NO_ENTITY: Final = ""
 """In place of an identifier that is not known."""
 _FRAME_BYTES: Final = 2560
-UNTIL_REGISTERED: Final = frozenset({Code.EVENT_ISSUER_UNKNOWN, Code.CERTIFICATE_INVALID})
 
 log = structlog.get_logger()
 
@@ -335,15 +335,13 @@ class ConfidentialPublisher:
         while True:
             try:
                 return await self._bus.publish([event.content for event in batch], self._signer)
-            except Refused as refusal:
-                if refusal.code not in UNTIL_REGISTERED:
-                    raise
-                code, pause_s = refusal.code, backoff.next_s()
-            except Unavailable as error:
-                code, pause_s = error.code, backoff.next_s(error.retry_after_s)
-            log.info(
-                "confidential_publish_retried", code=str(code), events=len(batch), pause_s=round(pause_s, 3)
-            )
+            except (Refused, Unavailable) as failure:
+                contents = [event.content for event in batch]
+                if is_over(failure, contents, self._signer.issuer, self._clock.now()):
+                    raise Refused(failure.code, failure.message) from failure
+                code = str(failure.code)
+                pause_s = backoff.next_s(failure.retry_after_s if isinstance(failure, Unavailable) else 0.0)
+            log.info("confidential_publish_retried", code=code, events=len(batch), pause_s=round(pause_s, 3))
             await self._clock.sleep(pause_s)
 
     async def _renew(self, batch: Sequence[WaitingEvent]) -> None:

@@ -127,11 +127,23 @@ class ConfidentialRetriever:
             Fatal: The store is damaged.
         """
         self._lanes.clear()
+        await self._retry(self._bound_pauses)
         async with asyncio.TaskGroup() as tasks:
             while True:
                 seen = self._changed.count
                 pause_s = await self._start_requests(tasks)
+                if pause_s is not None and pause_s > self._limits.retrieval_backoff_limit_s + 1:
+                    await self._retry(self._bound_pauses)
+                    continue
                 await self._changed.wait(seen, pause_s)
+
+    async def _bound_pauses(self) -> None:
+        """Shorten pauses that are longer than any may be, as after the clock was set back by hours."""
+        now, limits = now_ms(self._clock), self._limits
+        for lane in self._lanes.values():
+            lane.due_ms = min(lane.due_ms, now + int(limits.retrieval_backoff_max_s * 1000))
+        async with self._store.transaction() as tx:
+            await received.bound_pauses(tx, now + int(limits.retrieval_backoff_limit_s * 1000))
 
     async def _start_requests(self, tasks: asyncio.TaskGroup) -> float | None:
         """Request what is due; seconds until something else is, None when nothing will be by itself."""

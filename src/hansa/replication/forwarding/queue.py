@@ -163,7 +163,7 @@ class WriteQueue:
                 if row is None:
                     return
                 pause_s = (row.due_ms - self._now_ms()) / 1000
-                if pause_s > 0:
+                if 0 < pause_s <= self._limits.queued_write_backoff_max_s + 1:  # else the clock was set back
                     seen = self._added.count
                     await self._added.wait(seen, pause_s)
                     continue

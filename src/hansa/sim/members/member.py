@@ -17,6 +17,7 @@ from hansa.node.folder import AGREEMENT_KEY
 from hansa.sim.members.identity import Identity
 from hansa.sim.members.process import Failures, Process
 from hansa.sim.world.ledger import SimulatedLedger
+from hansa.sim.world.loop import MemberClock
 from hansa.sim.world.network import SimulatedNetwork
 
 STORE_FILES: Final = ("store.db", "store.db-wal")
@@ -57,7 +58,7 @@ class SimulatedMember:
         self._network = network
         self._ledger = ledger
         self._known = known
-        self._clock = clock
+        self.clock = MemberClock(clock)
         self._entropy: Entropy = drawn.randbytes
         self._limits = limits
         self._numbers = itertools.count(1)
@@ -88,7 +89,7 @@ class SimulatedMember:
         self._write_policies(folder)
         self._write_keys(folder)
         self.process = Process(
-            *(self.one, folder, self._network, self._ledger, self._known, self._clock, self._entropy),
+            *(self.one, folder, self._network, self._ledger, self._known, self.clock, self._entropy),
             *(self._limits, self.failures),
         )
         self.process.start()
@@ -131,7 +132,7 @@ class SimulatedMember:
         """Lose the store by a crash, and put the last backup in its place; an empty one, without a backup."""
         self.crash()
         self._current = self._new_folder(self._backup if self._backup is not None else self._template.parent)
-        self.restored_at_s = self._clock.monotonic()
+        self.restored_at_s = self.clock.monotonic()
 
     def set_policy(self, name: str, text: str | None) -> None:
         """Write one of the operator's files, or remove it."""

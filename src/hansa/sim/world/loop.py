@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from hansa.core.clock import Clock
+
 T = TypeVar("T")
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -114,6 +116,37 @@ class SimulatedClock:
     async def sleep(self, seconds: float) -> None:
         """Wait; for nothing: let the others run."""
         await asyncio.sleep(max(0.0, seconds))
+
+
+class MemberClock:
+    """The `Clock` of one member, whose time of day may be wrong.
+
+    Args:
+        clock: The league's.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = timedelta()
+        self.was_wrong = False
+        """Whether its time of day ever was."""
+
+    def set_offset(self, seconds: float) -> None:
+        """Step to a time of day that is so much later than the league's."""
+        self._offset = timedelta(seconds=seconds)
+        self.was_wrong |= seconds != 0.0
+
+    def now(self) -> datetime:
+        """The time of day, UTC, as this member has it."""
+        return self._clock.now() + self._offset
+
+    def monotonic(self) -> float:
+        """Simulated seconds, which no step changes."""
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; for nothing: let the others run."""
+        await self._clock.sleep(seconds)
 
 
 def run_simulated(main: Callable[[SimulationLoop], Coroutine[Any, Any, T]]) -> T:

@@ -90,6 +90,12 @@ async def pending_issuers(store: Store) -> dict[str, int]:
     return {issuer: int(due_ms) for issuer, due_ms in rows}
 
 
+async def bound_pauses(tx: Transaction, latest_ms: int) -> None:
+    """Let nothing wait beyond a moment."""
+    update = "UPDATE confidential_head SET due_ms = ? WHERE state = 'pending' AND due_ms > ?"
+    await tx.sql.execute(update, (latest_ms, latest_ms))
+
+
 async def is_pending(store: Store, issuer: str, position: int) -> bool:
     """Whether what an event of a member announces is still to be retrieved."""
     sql = "SELECT 1 FROM confidential_head WHERE state = 'pending' AND issuer = ? AND position = ?"
