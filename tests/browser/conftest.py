@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from gettext import NullTranslations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -132,11 +133,20 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, address: str, complaints: list[str]) -> Iterator[Page]:
     """A page in a context of its own; `complaints` must be empty at the end."""
-    context = browser.new_context(base_url=address, locale="en-GB", reduced_motion="reduce")
-    opened = context.new_page()
-    opened.set_default_timeout(60_000)
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    yield opened
+    context = browser.new_context(**context_options(address))
+    yield listened_to(context.new_page(), complaints)
     context.close()
     assert complaints == []
+
+
+def context_options(address: str) -> dict[str, Any]:
+    """Of the context of somebody who is at a marketplace."""
+    return {"base_url": address, "locale": "en-GB", "reduced_motion": "reduce"}
+
+
+def listened_to(page: Page, complaints: list[str]) -> Page:
+    """A page whose errors are written down."""
+    page.set_default_timeout(60_000)
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return page
