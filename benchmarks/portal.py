@@ -1,7 +1,8 @@
 """Pages for strangers: front page, hits with facets, offering; each as a ratio to the bare server.
 
 Measured as the API is (`benchmarks.api`): every round stands between two of the baseline. Nothing is
-compressed.
+compressed. A few pages that are viewed again and again are there already; so hits and offerings are measured
+once more with so many different pages that each is made when it is requested.
 
 Then the API beside the pages: how much longer its requests take while a few strangers view pages, at most
 500 a second, or without a pause. Each round beside them stands between two without them.
@@ -25,6 +26,10 @@ from benchmarks.report import Figure, Row, Table
 from hansa.core.clock import SystemClock
 
 SAMPLES_MAX: Final = 500
+MADE_MAX: Final = 20_000
+"""Offerings of which each is viewed once, in turn: more than any cache of pages has."""
+PAGES_OF_HITS: Final = 50
+"""Of each word: too many, with all words, for one to be there when its turn comes again."""
 VIEWERS: Final = 4
 """Connections that view pages while the API is measured."""
 VIEWS_PER_S: Final = 500
@@ -123,10 +128,16 @@ def kinds_of_page(plan: Plan, port: int, count: int) -> tuple[Measured, ...]:
     numbers = [one for one in range(min(count, 4 * SAMPLES_MAX)) if is_public(offering(one))]
     draw.shuffle(numbers)
     offerings = [f"/offerings/{identifier(one)}" for one in numbers[:SAMPLES_MAX]]
+    others = [one for one in range(4 * SAMPLES_MAX, min(count, MADE_MAX)) if is_public(offering(one))]
+    pages_of_hits = [
+        f"/search?q={word}&limit=20&offset={20 * number}" for number in range(PAGES_OF_HITS) for word in WORDS
+    ]
     paths = {
         "front page": ["/"],
         "hits of a word, with facets": [f"/search?q={word}" for word in WORDS],
+        "hits, each page made": pages_of_hits,
         "an offering": offerings,
+        "an offering, each page made": [f"/offerings/{identifier(one)}" for one in others] or offerings,
     }
     return tuple(
         Measured(name, Job(port, tuple(map(page, all_of)), plan.connections, plan.round_s))

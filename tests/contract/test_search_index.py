@@ -236,6 +236,35 @@ async def test_a_facet_is_counted_as_if_nothing_of_it_were_selected(index: Searc
     assert set(answer.ids) == {"d0", "d1"}
 
 
+async def test_what_is_selected_of_very_many_is_counted_exactly_and_in_order(
+    index: SearchIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hansa.store.sqlite.search.placed_facets.AT_ONCE", 3)
+    monkeypatch.setattr("hansa.store.sqlite.search.matching.COUNTED_MAX", 5)
+    await put(
+        index,
+        *(
+            document(
+                f"d{n:02}",
+                "cloud",
+                facets=(("region", "DE" if n % 2 else "FR"), ("status", "Launched" if n % 3 else "Draft")),
+                kind=n % 2,
+                price=float(n),
+                updated_ms=n,
+            )
+            for n in range(20)
+        ),
+    )
+    chosen = (("region", ("DE",)), ("status", ("Draft",)))
+    for text in ((), ((Term(("cloud",)),),)):
+        query = IndexQuery(text, selections=chosen, order="price")
+        answer = await index.answer(query, NOTHING_NEWER)
+        assert (answer.ids, answer.total, answer.is_sampled) == (("d03", "d09", "d15"), 3, False)
+        assert answer.counts == {"region": {"DE": 3, "FR": 4}, "status": {"Draft": 3, "Launched": 7}}
+        newest = await index.answer(msgspec.structs.replace(query, order="newest", limit=2), NOTHING_NEWER)
+        assert newest.ids == ("d15", "d09")
+
+
 async def test_values_are_named_by_documents_that_may_be_found(index: SearchIndex) -> None:
     facets = (("provider", "p"),)
     await put(

@@ -155,7 +155,7 @@ class Search:
             request.offset,
             request.limit,
             answered.answer.total,
-            answered.answer.is_approximate or is_cut,
+            is_cut,
             self._facets(request, answered.answer),
             request.sort,
             answered.text,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from hansa.store.search.records import Order, SearchDocument
@@ -61,7 +62,8 @@ def ordered(candidates: Sequence[Candidate], query_words: str) -> list[Candidate
     scored = [
         (one.kind, -(one.score + best * bonus(one.name_words, words)), one.id, one) for one in candidates
     ]
-    return [one for *_, one in sorted(scored, key=lambda each: each[:3])]
+    scored.sort(key=itemgetter(0, 1, 2))
+    return [one for *_, one in scored]
 
 
 def in_window(candidates: Iterable[Candidate], name_words: str) -> list[Candidate]:
@@ -88,13 +90,9 @@ def bonus(name_words: str, words: Sequence[str]) -> float:
     query_words = " ".join(words)
     if name_words == query_words:
         return _EXACT_NAME
-    name = name_words.split()
-    present = _present(words, name)
-    value = _SHARE * len(present) / max(len(name), len(words))
+    name, sought = name_words.split(), set(words)
+    present = len(sought.intersection(name))
+    value = _SHARE * present / max(len(name), len(words))
     if name_words.startswith(query_words):
         return value + _BEGINNING
-    return value + (_WHOLE_QUERY if len(present) == len(set(words)) else 0.0)
-
-
-def _present(words: Iterable[str], name: Sequence[str]) -> set[str]:
-    return set(words).intersection(name)
+    return value + (_WHOLE_QUERY if present == len(sought) else 0.0)

@@ -95,8 +95,6 @@ class IndexAnswer(msgspec.Struct, frozen=True):
 
     ids: tuple[str, ...]
     total: int
-    is_approximate: bool = False
-    """Whether the total is estimated."""
     counts: Mapping[str, Mapping[str, int]] = {}
     """By facet and value: how many hits would have it, were nothing else selected of that facet."""
     is_sampled: bool = False

@@ -17,8 +17,10 @@ from hansa.store.sqlite.search.expressions import excluded_expression, expressio
 from hansa.store.sqlite.search.placed_facets import IN_LIST, PlacedFacets
 from hansa.store.sqlite.search.schema import KIND_SHIFT
 
-COUNTED_MAX: Final = 10_000
-"""Hits beyond are counted by facets from a sample of so many."""
+COUNTED_MAX: Final = 50_000
+"""Of more hits, among which nothing is selected, facets are counted from a sample."""
+SAMPLED_MAX: Final = 10_000
+"""So many are in it."""
 FACETS_CACHED_MAX: Final = 200_000
 """Values of facets, by their numbers."""
 
@@ -131,6 +133,14 @@ class FacetNumbers:
             return {number: facet for number in numbers if (facet := read.get(number) or known.get(number))}
         return known
 
+    def of(self, connection: apsw.Connection, name: str, values: Iterable[str]) -> frozenset[int]:
+        """The numbers of some values of a facet."""
+        rows = connection.execute(
+            f"SELECT number FROM facet WHERE name = ? AND value IN {IN_LIST}",  # noqa: S608 - a constant
+            (name, msgspec.json.encode(list(values)).decode()),
+        )
+        return frozenset(int(str(number)) for (number,) in rows)
+
 
 class Counting:
     """Counts the hits of one question."""
@@ -145,22 +155,23 @@ class Counting:
 
     def count(self, hits: Hits) -> Counted:
         """How many hits there are, and what they have of facets."""
-        few = f"SELECT {hits.number} {hits.source()} LIMIT {COUNTED_MAX + 1}"
-        numbers = list(map(itemgetter(0), self._rows(few, hits.parameters)))
-        total, factor, sample = len(numbers), 1, hits
-        if total > COUNTED_MAX:
-            total = self._number(f"SELECT count(*) {hits.source()}", hits)
-            factor = -(-total // COUNTED_MAX)
-            # Spreads neighbours; numbers are below 2^46, so that it stays below 2^63.
-            sample = hits.also(f"({hits.number} * 40503 >> 7) % ? = 0", factor)
         if self._is_restricted(hits):
-            return self._restricted(hits, sample, total, factor)
-        if factor > 1:
-            rows = self._rows(f"SELECT {sample.number} {sample.source()}", sample.parameters)
-            numbers = list(map(itemgetter(0), rows))
-        return Counted(total, self._simple_counts(numbers, factor), factor > 1, total, hits)
+            return self._restricted(hits)
+        # Documents are counted sooner than their numbers are read; with words both take as long.
+        total = 0 if hits.has_words else self._number(f"SELECT count(*) {hits.source()}", hits)
+        if total <= COUNTED_MAX:
+            every = f"SELECT {hits.number} {hits.source()} LIMIT {COUNTED_MAX + 1}"
+            numbers = self._numbers(every, hits)
+            if len(numbers) <= COUNTED_MAX:
+                return Counted(len(numbers), self._simple_counts(numbers), False, len(numbers), hits)
+            total = self._number(f"SELECT count(*) {hits.source()}", hits)
+        factor = -(-total // SAMPLED_MAX)
+        # Spreads neighbours; numbers are below 2^46, so that it stays below 2^63.
+        sample = hits.also(f"({hits.number} * 40503 >> 7) % ? = 0", factor)
+        numbers = self._numbers(f"SELECT {sample.number} {sample.source()}", sample)
+        return Counted(total, self._simple_counts(numbers, factor), True, total, hits)
 
-    def _simple_counts(self, documents: Sequence[int], factor: int) -> Counts:
+    def _simple_counts(self, documents: Sequence[int], factor: int = 1) -> Counts:
         """The numbers where nothing is selected."""
         numbers = self._placed.counts(self._connection, documents)
         counts: Counts = {}
@@ -175,34 +186,48 @@ class Counting:
                 of_facet[value] = count * factor
         return counts
 
-    def _restricted(self, hits: Hits, sample: Hits, total: int, factor: int) -> Counted:
+    def _restricted(self, hits: Hits) -> Counted:
         """The numbers where something is selected, or not all are found by whoever asks."""
-        columns = "SELECT p.signature, p.facets, count(*)"
+        selections = self._query.selections
+        if hits.which == "private" and self._query.private_having is not None:
+            return self._grouped(hits)
+        numbers = sorted(self._numbers(f"SELECT {hits.number} {hits.source()}", hits))
+        requested = [self._facets.of(self._connection, name, values) for name, values in selections]
+        selected = self._placed.selected(numbers, requested)
+        if selected is None:
+            return self._grouped(hits)
+        chosen, *others = selected
+        counts = self._simple_counts(chosen)
+        for (name, _), having_others in zip(selections, others, strict=True):
+            of_facet = self._simple_counts(having_others).get(name, {})
+            counts = {**counts, name: of_facet} if of_facet else counts
+        # With a sign in front, words are read in order; without, they are looked up for each document.
+        number = f"+{hits.number}" if hits.has_words else hits.number
+        shown = hits.also(f"{number} IN {IN_LIST}", msgspec.json.encode(chosen).decode())
+        return Counted(len(chosen), counts, False, len(numbers), shown)
+
+    def _grouped(self, hits: Hits) -> Counted:
+        """The same, read from the file: by signatures, which documents with the same values share."""
         rows = self._rows(
-            f"{columns} {sample.source(with_place=True)} GROUP BY p.signature", sample.parameters
+            f"SELECT p.signature, p.facets, count(*) {hits.source(with_place=True)} GROUP BY p.signature",
+            hits.parameters,
         )
-        groups = [
-            (facets, int(str(count)) * factor)
-            for facets, (_, _, count) in zip(self._decoded(rows), rows, strict=True)
-        ]
-        if factor > 1:
-            rows = self._rows(
-                f"{columns} {hits.source(with_place=True)} GROUP BY p.signature", hits.parameters
-            )
         is_private = hits.which == "private"
-        if is_private:
-            groups = [group for group in groups if self._may_find(group[0])]
-        selected = [
-            row[0]
+        groups = [
+            (row[0], facets, int(str(row[2])))
             for facets, row in zip(self._decoded(rows), rows, strict=True)
-            if is_selected(facets, self._query.selections) and (not is_private or self._may_find(facets))
+            if not is_private or self._may_find(facets)
+        ]
+        selected = [
+            signature for signature, facets, _ in groups if is_selected(facets, self._query.selections)
         ]
         chosen = hits.also(
             f"p.signature IN {IN_LIST}", msgspec.json.encode(selected).decode(), needs_place=True
         )
-        number, counts = counted(groups, self._query.selections)
+        number, counts = counted(((facets, count) for _, facets, count in groups), self._query.selections)
         named: Counts = {name: dict(values) for name, values in counts.items()}
-        return Counted(number, named, factor > 1, total, chosen)
+        matching = sum(int(str(row[2])) for row in rows)
+        return Counted(number, named, False, matching, chosen)
 
     def _decoded(self, rows: Rows) -> list[Facets]:
         """The facets of signatures."""
@@ -223,6 +248,9 @@ class Counting:
     def _number(self, sql: str, hits: Hits) -> int:
         ((value,),) = self._rows(sql, hits.parameters)
         return int(str(value))
+
+    def _numbers(self, sql: str, hits: Hits) -> list[int]:
+        return list(map(itemgetter(0), self._rows(sql, hits.parameters)))
 
     def _rows(self, sql: str, parameters: Parameters) -> Rows:
         return self._connection.execute(sql, parameters).fetchall()

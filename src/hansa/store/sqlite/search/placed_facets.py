@@ -16,8 +16,8 @@ from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
-from operator import itemgetter
+from itertools import chain, compress
+from operator import itemgetter, or_
 from typing import Final
 
 import apsw
@@ -29,6 +29,8 @@ DOCUMENTS_MAX: Final = 500_000
 """At sixteen bytes each, and their groups."""
 FEW_VALUES_MAX: Final = 64
 """A facet with more of them is one with many."""
+AT_ONCE: Final = 20_000
+"""So many are looked at between two moments at which another thread may go on."""
 IN_LIST: Final = "(SELECT value FROM json_each(?))"
 _COUNTER: Final = (1 << KIND_SHIFT) - 1
 _UNKNOWN: Final = 0
@@ -101,7 +103,7 @@ class PlacedFacets:
         start = 0
         while start < len(ordered):
             kind = ordered[start] >> KIND_SHIFT
-            end = bisect_left(ordered, (kind + 1) << KIND_SHIFT, start)
+            end = bisect_left(ordered, (kind + 1) << KIND_SHIFT, start, min(len(ordered), start + AT_ONCE))
             base = kind << KIND_SHIFT
             places = [one - base for one in ordered[start:end]] if base else ordered[start:end]
             missing += [base + place for place in self._count(kind, places, counts)]
@@ -109,6 +111,56 @@ class PlacedFacets:
         if missing:
             _add(counts, Counter(chain.from_iterable(_read(connection, missing))))
         return counts
+
+    def selected(
+        self, numbers: Sequence[int], requested: Sequence[frozenset[int]]
+    ) -> tuple[list[int], ...] | None:
+        """Of some documents, those that have a value of each of some sets, and those that lack one at most.
+
+        Args:
+            numbers: Of the documents, in order.
+            requested: Sets of numbers of values.
+
+        Returns:
+            Those that have a value of each set; then for each set, those that have one of each other set.
+            None where not all of the documents are here.
+        """
+        whole = (1 << len(requested)) - 1
+        chosen: tuple[list[int], ...] = ([], *([] for _ in requested))
+        start = 0
+        while start < len(numbers):
+            kind = numbers[start] >> KIND_SHIFT
+            end = bisect_left(numbers, (kind + 1) << KIND_SHIFT, start, min(len(numbers), start + AT_ONCE))
+            part = numbers[start:end]
+            present = self._present(kind, [number & _COUNTER for number in part], requested)
+            if present is None:
+                return None
+            known = list(present)
+            for at, those in enumerate(chosen):
+                allowed = 1 << at - 1 if at else 0
+                those.extend(compress(part, [each | allowed == whole for each in known]))
+            start = end
+        return chosen
+
+    def _present(
+        self, kind: int, places: list[int], requested: Sequence[frozenset[int]]
+    ) -> Iterable[int] | None:
+        """Of documents of one kind: of which sets each has a value, as bits. None: not all are here."""
+        of_kind = self._by_kind.get(kind)
+        if of_kind is None or places[-1] >= min(len(each.by_place) for each in of_kind):
+            return None
+        bits: list[Iterable[int]] = []
+        for groups in of_kind:
+            taken = _taken(places, groups.by_place)
+            of_group = {
+                group: sum(1 << at for at, values in enumerate(requested) if not values.isdisjoint(members))
+                for group in set(taken)
+                for members in (groups.members[group],)
+            }
+            if _UNKNOWN in of_group:
+                return None
+            bits.append(map(of_group.__getitem__, taken))
+        return map(or_, *bits)
 
     def _count(self, kind: int, places: list[int], counts: defaultdict[int, int]) -> list[int]:
         """Count documents of one kind; those that are not here are returned."""

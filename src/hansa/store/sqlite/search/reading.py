@@ -1,11 +1,10 @@
 """Answers questions from the search index, in a thread with a connection that reads.
 
-Hits are read three times, each as cheaply as possible: to count them, up to `COUNTED_MAX`; to count their
-facets, beyond that of a sample (`matching`); and to find the best, whose scores cost most. Where one word has
-more than `NAMED_FIRST_MIN` hits, those that have it in their name are scored first, and only where these are
-too few for a page, the others. So it is with several words of more than `SCORED_MAX` hits, and then some of
-the others are scored; of more than `COUNTED_MAX` the others follow by number: words that so many have tell
-nothing about them.
+Hits are read twice, each time as cheaply as possible: to count them and their facets (`matching`), and to
+find the best, whose scores cost most. Where one word has more than `NAMED_FIRST_MIN` hits, those that have it
+in their name are scored first, and only where these are too few for a page, the others. So it is with several
+words of more than `SCORED_MAX` hits, and then some of the others are scored; of more than `ORDERED_MAX` the
+others follow by number: words that so many have tell nothing about them.
 """
 
 from __future__ import annotations
@@ -31,7 +30,6 @@ from hansa.store.sql import Parameter
 from hansa.store.sqlite.search.expressions import NAME_COLUMNS, scored_phrases
 from hansa.store.sqlite.search.labels import FacetLabels
 from hansa.store.sqlite.search.matching import (
-    COUNTED_MAX,
     Counted,
     Counting,
     FacetNumbers,
@@ -58,6 +56,8 @@ SCORED_MAX: Final = 3000
 """Of no more hits of several words, likewise."""
 OTHERS_SCORED_MAX: Final = 1000
 """Of more, so many that do not have all words in their name."""
+ORDERED_MAX: Final = 10_000
+"""Of more, none of these is scored."""
 NAMED_MAX: Final = WINDOW
 """Documents whose name is what was asked for."""
 _BM25: Final = f"bm25({{which}}_words, {', '.join(map(str, WEIGHTS))})"
@@ -106,13 +106,11 @@ class Reading:
             ids = self._by_relevance(parts, newer)
         else:
             ids = self._by_value(parts, newer)
-        is_sampled = any(one.is_sampled for one in parts)
         return IndexAnswer(
             tuple(ids[query.offset : query.offset + query.limit]),
             sum(one.total for one in parts) + newer_total,
-            is_sampled and bool(query.selections),
             counts,
-            is_sampled,
+            any(one.is_sampled for one in parts),
             self._labels(counts),
         )
 
@@ -180,7 +178,7 @@ class Reading:
             numbers = msgspec.json.encode([number for number, _ in scored]).decode()
             others = all_hits.also(f"{all_hits.number} NOT IN {IN_LIST}", numbers)
             looked_at = part.matching if part.matching <= SCORED_MAX else OTHERS_SCORED_MAX
-            scored += self._others(others, missing, looked_at if part.matching <= COUNTED_MAX else 0)
+            scored += self._others(others, missing, looked_at if part.matching <= ORDERED_MAX else 0)
         return self._candidates(scored)
 
     def _others(self, hits: Hits, limit: int, scored: int) -> Scored:
