@@ -293,12 +293,15 @@ def _ledger(report: Report) -> str:
 
 
 def _validator(report: Report) -> str:
+    """What the validator does; of a member without voting power, that it has none."""
     validator = report.get("validator")
-    return (
-        printable(str(validator.get("summary") or NONE), VALIDATOR_MAX_CHARS)
-        if isinstance(validator, dict)
-        else NONE
-    )
+    if not isinstance(validator, dict):
+        return NONE
+    voting = {one.get("did") for one in _list(report, "powers")}
+    is_running = validator.get("address") and not validator.get("is_observing")
+    if voting and report.get("did") not in voting and is_running:
+        return "has no voting power: the engine follows"
+    return printable(str(validator.get("summary") or NONE), VALIDATOR_MAX_CHARS)
 
 
 def _following(report: Report) -> Report:

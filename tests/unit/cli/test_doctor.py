@@ -216,6 +216,10 @@ def test_a_ledger_without_peers_is_wrong_but_in_a_league_of_one() -> None:
     assert check_ledger({**REPORT, "peers": 0}).state == "wrong"
     assert check_ledger({**REPORT, "peers": 0, "powers": [{}]}).state == "ok"
     assert check_ledger({**REPORT, "height": None}).state == "wrong"
+    alone = {**REPORT, "peers": 0, "powers": [{}, {}]}
+    assert "firewall" in check_ledger(alone).todo
+    former = {**alone, "conditions": [{"code": "no-member", "message": "left"}]}
+    assert check_ledger(former).state == "look", "no firewall is in its way"
 
 
 def test_all_is_well_only_when_nothing_has_to_be_looked_at() -> None:

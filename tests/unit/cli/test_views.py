@@ -16,12 +16,15 @@ from hansa.cli.demo.league import announce
 from hansa.cli.demo.members import DemoMember, last_message
 from hansa.cli.demo.view import DOWN, DemoView, MemberView, RateMeter
 from hansa.cli.events import EventLines, EventSelection, check_selection, report_nothing, time_of
+from hansa.cli.league.showing import shown_block
 from hansa.cli.output import Output, is_number
 from hansa.cli.status import facts_of, rows_of_entities, rows_of_evidence, rows_of_origins
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.foreign_text import printable
 from hansa.core.known_words import check_known
+from hansa.pubsub.light.chain.rpc_form import write_commit
+from tests.support.light_chain import Signer, light_block
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 
@@ -315,3 +318,29 @@ def test_the_reason_of_a_failed_start_is_the_last_line_for_people(tmp_path: Path
     assert last_message(log) is None
     log.write_text('old reason\n{"event": "x"}\nPort 8101 (HTTP) is in use.\n{"event": "stopped"}\n')
     assert last_message(log) == "Port 8101 (HTTP) is in use."
+
+
+def test_a_member_without_voting_power_is_not_said_to_sign() -> None:
+    validator = {"address": "AB", "is_observing": False, "summary": "signs"}
+    member = {
+        **REPORT,
+        "validator": validator,
+        "powers": [{"did": REPORT["did"], "name": "lubeck", "power": 1}],
+    }
+    assert facts_of(member)["validator"] == "signs"
+    observer = {**member, "powers": [{"did": "did:key:zTwo", "name": "bergen", "power": 1}]}
+    assert "no voting power" in facts_of(observer)["validator"]
+    light = {**observer, "validator": {**validator, "address": "", "summary": "runs none (a light member)"}}
+    assert facts_of(light)["validator"] == "runs none (a light member)"
+
+
+def test_the_hash_of_a_block_is_computed_from_what_the_marketplace_shows() -> None:
+    block = light_block(8, [Signer("v1")])
+    shown = shown_block({"result": write_commit(block)}, 8)
+    assert (shown["height"], shown["hash"]) == (8, block.header.hash.hex().upper())
+    with pytest.raises(Refused) as another:
+        shown_block({"result": write_commit(block)}, 9)
+    assert another.value.code is Code.PROOF_INVALID
+    with pytest.raises(Refused) as missing:
+        shown_block({"error": {"code": -32603, "message": "Internal error"}}, 9)
+    assert missing.value.code is Code.NOT_FOUND

@@ -52,6 +52,22 @@ def parameters(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     show_parameters(url, Output(as_json=as_json))
 
 
+@command("Show the hash of a block, to compare it by other means.", "hansa league block 250000")
+def block(
+    height: Annotated[int, typer.Argument(metavar="HEIGHT", min=1, help="Of the block.")],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show a block as the marketplace has it: what an operator is asked for by whoever joins, or trusts a block.
+
+    The hash is computed here, from the header. Ask your own marketplace: what another one shows proves nothing.
+    """
+    from hansa.cli.league.showing import show_block
+    from hansa.cli.output import Output
+
+    show_block(url, height, Output(as_json=as_json))
+
+
 @command(
     "Trust a block that was compared by other means.",
     "hansa league trust market 250000 5F2B…",
@@ -231,6 +247,6 @@ LEAGUE = CommandGroup(
     "The league: members, limits, proposals and votes.",
     (
         *(show, members, validators, parameters, proposals, explain, propose, vote, endpoint),
-        *(nodes, trust, leave),
+        *(nodes, block, trust, leave),
     ),
 )

@@ -108,7 +108,7 @@ def _show(
     output.facts(
         {
             "league": report.document.chain_id,
-            "members": ", ".join(member.name for member in report.members),
+            "members": ", ".join(member.name for member in report.members if member.is_current),
             "genesis": " ".join(fingerprint[at : at + 8] for at in range(0, len(fingerprint), 8)),
             "block": f"{report.trusted_height}, {report.trusted_hash}",
             "same at": ", ".join(report.confirmed_by),

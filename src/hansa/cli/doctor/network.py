@@ -89,6 +89,8 @@ def check_ledger(report: Report) -> CheckResult:
     if isinstance(report.get("following"), dict):
         return ok("ledger", f"{state}; {_trusted_text(report)}")
     if report.get("peers") == 0 and len(report.get("powers") or ()) > 1:
+        if any(one.get("code") == ConditionCode.NO_MEMBER for one in conditions_in(report)):
+            return look("ledger", f"{state}: engines of members take those of members alone", "See below.")
         todo = "Check p2p_port, persistent_peers and the firewall."
         return wrong("ledger", f"{state}: no other member is connected", todo)
     return ok("ledger", state)

@@ -17,6 +17,8 @@ from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
 from hansa.core.members import Member, country_of
 from hansa.pubsub.league.reports import NAME_MIN_CHARS, ProposalReport, RegisteredMember
+from hansa.pubsub.ledger.reading import time_text
+from hansa.pubsub.light.chain.rpc_form import read_commit
 
 HASH_SHOWN_CHARS: Final = 12
 DID_SHOWN_CHARS: Final = 8
@@ -132,6 +134,44 @@ def show_parameters(url: str, output: Output) -> None:
     output.table(
         ("limit", "value"), [(printable(name), f"{value:,}") for name, value in sorted(params.items())]
     )
+
+
+def show_block(url: str, height: int, output: Output) -> None:
+    """A block, with the hash of its header."""
+
+    async def get(client: Client) -> Any:
+        parameters = [("height", str(height))]
+        response = await client.request("GET", "/league/v1/light/commit", parameters=parameters)
+        if response.status not in {200, 404}:  # the engine's form of an error comes with 404
+            raise client.refusal(response)
+        return response.json()
+
+    shown = shown_block(_fetch(url, get), height)
+    if output.as_json:
+        output.document(shown)
+    else:
+        at = f"{shown['height']}, {shown['hash']}"
+        output.facts({"league": printable(shown["chain_id"]), "block": at, "time": shown["time"]})
+
+
+def shown_block(answer: Any, height: int) -> dict[str, Any]:
+    """What a marketplace shows of the block at a height, with the hash of its header as computed here.
+
+    Raises:
+        Refused: `Code.NOT_FOUND`: it has none; `Code.PROOF_INVALID`: what it shows is not that block.
+    """
+    signed = answer.get("result") if isinstance(answer, dict) else None
+    if signed is None:
+        raise Refused(Code.NOT_FOUND, f"The marketplace has no block {height:,}: not yet, or not any more.")
+    header, _, _ = read_commit(msgspec.json.encode(signed))
+    if header.height != height:
+        raise Refused(Code.PROOF_INVALID, f"The marketplace shows another block than {height:,}.")
+    return {
+        "chain_id": header.chain_id,
+        "height": header.height,
+        "hash": header.hash.hex().upper(),
+        "time": time_text(header.time_ns // 1_000_000),
+    }
 
 
 def show_proposals(url: str, output: Output, *, with_closed: bool) -> None:
