@@ -90,10 +90,17 @@ async def no_private_address(endpoint: str) -> tuple[str, ...]:
     return ()
 
 
+async def no_shared_address(peers: Sequence[str], resolve: network.Resolve) -> tuple[str, ...]:
+    """Every machine on a page has an address of its own."""
+    del peers, resolve
+    return ()
+
+
 @pytest.fixture
 def founders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Operator]:
     """Four operators who have made their folders and sent each other their cards: steps 1 and 2."""
     monkeypatch.setattr(network, "private_addresses", no_private_address)
+    monkeypatch.setattr(network, "shared_addresses", no_shared_address)
     operators = {name: Operator(tmp_path / name, monkeypatch) for name in FOUNDERS}
     further = {"bergen": ["--prefix", "urn:bergen:"], "riga": ["--validator-key-type", "ml-dsa-65"]}
     for name, operator in operators.items():

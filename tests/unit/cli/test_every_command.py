@@ -51,6 +51,7 @@ LINES: Final = {
     "league vote": "{folder} 3f9a1c yes",
     "league endpoint": "{folder} https://new.example",
     "league nodes": "{folder} {file}",
+    "league block": "250000 {url}",
     "league trust": "{folder} 250000 " + "5F" * 32,
     "league leave": "{folder} --yes",
     "engine repair": "{folder} --yes",

@@ -58,9 +58,10 @@ def block(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Show a block as the marketplace has it: what an operator is asked for by whoever joins, or trusts a block.
+    """Show a block as the marketplace has it, for whoever joins the league, or trusts a block.
 
-    The hash is computed here, from the header. Ask your own marketplace: what another one shows proves nothing.
+    The hash is computed here, from the header. Ask your own marketplace: what another one shows proves
+    nothing.
     """
     from hansa.cli.league.showing import show_block
     from hansa.cli.output import Output
