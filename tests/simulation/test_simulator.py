@@ -107,3 +107,13 @@ def test_what_was_postponed_by_a_clock_that_was_ahead_is_retrieved_when_the_cloc
     )
     outcome = run_plan(LeaguePlan(1, 2, False, True, (), steps))
     assert outcome.violation is None, report(outcome, is_shrunk=False)
+
+
+def test_who_had_not_retrieved_what_was_lost_waits_for_it_no_more_when_it_is_withdrawn() -> None:
+    bergen_and_riga, late = 6.0, (2,)
+    steps = (
+        *(Step("choose", 0, 300, number=bergen_and_riga), Step("wait", number=5.0), Step("restore", 0)),
+        Step("publish", 0, text="not-offerings"),
+    )
+    outcome = run_plan(LeaguePlan(1, 3, False, True, late, steps))
+    assert outcome.violation is None, report(outcome, is_shrunk=False)

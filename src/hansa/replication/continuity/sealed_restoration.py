@@ -10,9 +10,10 @@ marketplace's sealed events, in ledger order:
                once sealed, with entity, version, digest and nonce. So a recipient cannot alter anything
     verify     the bytes have the salted hash of the event and the digest of the notice, and pass what every
                entity passes
-    store      in one transaction: the entity, what its last version was, and who has it. It is then sealed
-               anew for everybody for whom it is, under a greater version: a recipient that had not retrieved
-               it yet gets its bytes, which the store has lost with everything else
+    store      in one transaction: the entity, what its last version was, and who has it, or waits for it. It
+               is then sealed anew for everybody for whom it is, under a greater version, and withdrawn from
+               all others: a recipient that had not retrieved it yet gets its bytes, which the store has lost
+               with everything else, or waits no more
 
 A recipient returns bytes of the version that it has alone. What it could do is to withhold events, or to open
 an old one, of which it has the bytes, as if nothing had followed. Of what followed there are events on the
@@ -338,9 +339,9 @@ class SealedRestoration:
         notice, holders = ones[0].event.notice, [one for one in ones if one.draft is not None]
         draft = holders[0].draft if holders else None
         if draft is None:
-            self._note_missing(ones)
+            await self._note_missing(tx, ones, outcome)
             return
-        self._missing.pop(notice.entity_key, None)
+        missing = self._missing.pop(notice.entity_key, None)
         before = (await announced.states(tx, [draft.id])).get(draft.id)
         before = before or AnnouncedEntity(draft.id, draft.type)
         current, returned = await tx.entity(draft.id), self._returned.get(notice.entity_key)
@@ -356,17 +357,24 @@ class SealedRestoration:
             outcome.restored.add(new.id)
         else:
             outcome.present.add(draft.id)
-        had = _keys_by_member(before) | {one.member.did: one.member.agreement_key for one in holders}
-        await self._record(tx, before, max(before.version, notice.version), had, outcome)
+        had = _keys_by_member(before) | dict(missing.recipients if missing is not None else {})
+        await self._record(
+            tx, before, max(before.version, notice.version), had | _keys_of_recipients(ones), outcome
+        )
 
-    def _note_missing(self, ones: Sequence[_Disclosure]) -> None:
+    async def _note_missing(self, tx: Transaction, ones: Sequence[_Disclosure], outcome: _Outcome) -> None:
         """Some members were sent a version, and none of them has its bytes."""
         notice = ones[0].event.notice
-        if notice.entity_key in self._returned:
+        returned = self._returned.get(notice.entity_key)
+        if returned is not None:  # of an earlier version; what they wait for is replaced by what came back
+            known = (await announced.states(tx, [returned.entity_id])).get(returned.entity_id)
+            if known is not None:
+                had = _keys_by_member(known) | _keys_of_recipients(ones)
+                await self._record(tx, known, max(known.version, notice.version), had, outcome)
             return
         before = self._missing.get(notice.entity_key)
         recipients = dict(before.recipients) if before is not None else {}
-        recipients |= {one.member.did: one.member.agreement_key for one in ones}
+        recipients |= _keys_of_recipients(ones)
         version = max(notice.version, before.version if before is not None else 0)
         self._missing[notice.entity_key] = LostNotice(notice.entity_key, notice.type, version, recipients)
 
@@ -406,6 +414,11 @@ class SealedRestoration:
         known = msgspec.structs.replace(before, version=version, hashlink=None, audience=audience)
         await announced.record(tx, known)
         outcome.due[before.entity_id] = before.type
+
+
+def _keys_of_recipients(ones: Sequence[_Disclosure]) -> dict[str, str]:
+    """The members that were sent a version, with their keys: those, too, that have not retrieved it."""
+    return {one.member.did: one.member.agreement_key for one in ones}
 
 
 def _keys_by_member(entity: AnnouncedEntity) -> dict[str, str]:
