@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from hansa.core.errors import HansaError
+from hansa.cli.durations import duration_text
+from hansa.core.errors import HansaError, Unavailable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,6 +24,8 @@ ENTRY_MIN_COLUMNS: Final = 20
 """A narrower text is not folded below itself."""
 GAP: Final = "  "
 """Between the items of a line."""
+WAIT_SHOWN_MIN_S: Final = 60.0
+"""Shorter waits are not told: whoever types a command again has waited."""
 PLAIN_WIDTH: Final = 200
 """Width of a table where the output is no terminal, in characters: wide enough that no line is folded."""
 
@@ -73,8 +76,10 @@ class Output:
         sys.stderr.flush()
 
     def error(self, error: HansaError) -> None:
-        """The message of an error; with `--json`, its code and message on stdout too."""
+        """The message of an error, and how long to wait where that is long; with `--json`, on stdout too."""
         self.message(error.message)
+        if isinstance(error, Unavailable) and error.retry_after_s > WAIT_SHOWN_MIN_S:
+            self.message(f"It may be possible in {duration_text(error.retry_after_s)}.")
         if self.as_json:
             self.document({"error": {"code": str(error.code), "message": error.message}}, is_indented=False)
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from hansa import __version__
 from hansa.cli.app import app
 from hansa.cli.reporting import INTERRUPTED, reporting
-from hansa.core.errors import EXIT_STATUS, Code, Fatal, HansaError, Refused
+from hansa.core.errors import EXIT_STATUS, Code, Fatal, HansaError, Refused, Unavailable
 
 COMMANDS = (
     "demo",
@@ -118,6 +118,12 @@ def test_an_error_is_one_sentence_on_stderr_and_its_exit_status(code: Code) -> N
     assert result.exit_code == EXIT_STATUS.get(code, 1)
     assert result.stderr == "This is what happened.\n"
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(("wait_s", "hint"), [(1.0, ""), (1_200_000.0, "It may be possible in 13 d 21 h.\n")])
+def test_a_wait_of_days_is_told_and_one_of_seconds_is_not(wait_s: float, hint: str) -> None:
+    error = Unavailable(Code.CONFLICT, "Too much would change.", wait_s)
+    assert runner.invoke(command_that(error), []).stderr == f"Too much would change.\n{hint}"
 
 
 def test_with_json_a_program_reads_the_code_on_stdout() -> None:
