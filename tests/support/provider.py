@@ -130,16 +130,18 @@ class Provided:
         self.tokens = TokensAuthenticate(self.access_tokens, self.proofs, operators, self.here.endings)
         self.authenticate = SessionAuthenticate(self.tokens, self.here.sessions)
         self.provider = self._provider(delegations, member_key)
-        self.client = AsgiClient(rest_application(OidcRoutes(self.provider, _page).routes()))
+        self._application = rest_application(OidcRoutes(self.provider, _page).routes())
+        self.client = AsgiClient(self._application)
         self._numbers = itertools.count()
 
     def _provider(self, delegations: tuple[str, ...], member_key: SigningKey) -> OpenIdProvider:
         clock, issuer, tokens, sessions = self.clock, self.issuer, self.access_tokens, self.here.sessions
+        rates = Rates(clock, self.limits)
         check = ClientCheck(
             *(self.registry, ClientKeys(self.web, clock), DidKeys(self.web), issuer),
-            *(f"{issuer}/oidc/token", lambda: self.members, clock),
+            *(f"{issuer}/oidc/token", lambda: self.members, clock, rates),
         )
-        rates, codes = Rates(clock, self.limits), Codes(clock, seeded(3), 900.0)
+        codes = Codes(clock, seeded(3), 900.0)
         id_tokens, pushed = IdTokens(self.keys, issuer, clock), PushedRequests(clock, seeded(5))
         dids = DidKeys(self.web)
         types = ["LEARCredentialEmployee", "LEARCredentialMachine"]
@@ -159,7 +161,8 @@ class Provided:
         return OpenIdProvider(
             *(issuer, self.keys, check, rates, self.proofs, pushed),
             AuthorizationEndpoint(
-                *(self.registry, pushed, codes, sessions, issuer, b"m" * 32, clock, seeded(7))
+                *(self.registry, pushed, codes, sessions, id_tokens),
+                *(issuer, b"m" * 32, clock, seeded(7)),
             ),
             TokenEndpoint(
                 *(check, rates, self.proofs, codes, tokens, families, id_tokens),
@@ -230,6 +233,14 @@ class Provided:
     async def post(self, path: str, form: Mapping[str, str], **headers: str) -> Response:
         """The answer to a form."""
         return await self.client.post_form(path, form, headers)
+
+    async def post_from(self, address: str, path: str, form: Mapping[str, str]) -> Response:
+        """The answer to a form that comes from an address."""
+
+        async def from_there(scope: Any, receive: Any, send: Any) -> None:
+            await self._application({**scope, "client": (address, 50_000)}, receive, send)
+
+        return await AsgiClient(from_there).post_form(path, form)
 
     async def token(self, form: Mapping[str, str | None], **headers: str) -> Response:
         """The answer of the token endpoint; a parameter of None is left out."""

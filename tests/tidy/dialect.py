@@ -32,7 +32,7 @@ TERMS: Final = (
     Term("result, rows, matches, value", ("found",), ("not_found",)),
     Term("requested", ("asked",)),
     Term("reported, error, message", ("told",)),
-    Term("value, actual, granted", ("given",)),
+    Term("value, actual, granted", ("given",), ("given_name",)),
     Term("cached, retained", ("kept",)),
     Term("expected, needed, requested", ("wanted",)),
     Term("existing, current", ("standing",)),

@@ -204,6 +204,7 @@ class Limits(msgspec.Struct, frozen=True):
     token_families_per_subject_max: int = 20
     login_requests_per_address_per_s: float = 20.0
     token_requests_per_client_per_s: float = 100.0
+    wrong_client_secrets_per_s: float = 0.1
     # The machine.
     cache_max_bytes: int = 27 * _SHARE_BYTES
     disk_free_min_bytes: int = 67_108_864

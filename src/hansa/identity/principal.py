@@ -53,6 +53,8 @@ class Principal(msgspec.Struct, frozen=True):
     """Of the organisation; ISO 3166, as the credential has it."""
     name: str = ""
     """For display; empty when the credential has none. Written by whoever issued the credential."""
+    given_name: str = ""
+    family_name: str = ""
     email: str = ""
     powers: tuple[Power, ...] = ()
     roles: frozenset[str] = frozenset()
@@ -113,6 +115,8 @@ def principal_of(presentation: VerifiedCredential, rules: RoleRules) -> Principa
         organization_name=organization.name or organization.common_name,
         country=organization.country,
         name=_name(mandate),
+        given_name=getattr(mandate.mandatee, "first_name", ""),
+        family_name=getattr(mandate.mandatee, "last_name", ""),
         email=getattr(mandate.mandatee, "email", ""),
         powers=mandate.powers,
         roles=rules.roles(kind, organization.identifier, mandate),

@@ -11,8 +11,10 @@ from click.testing import CliRunner, Result
 from typer.main import get_command
 
 from hansa.cli.app import app
+from hansa.cli.doctor.checks import check_clients
 from hansa.core.clock import SystemClock
 from hansa.identity.provider.clients.registry import read_clients
+from hansa.identity.provider.clients.secrets import is_client_secret
 from hansa.node.folder import init_member
 from tests.support.credentials import jwk
 from tests.support.provider import CLIENT_KEY
@@ -69,6 +71,58 @@ def test_a_client_with_keys_is_confidential(folder: Path, tmp_path: Path) -> Non
     assert (folder / "clients.json").stat().st_mode & 0o077 == 0
 
 
+SECRET_CLIENT = ("--redirect-uri", BACK, "--secret", "client_secret_basic")
+
+
+def test_a_secret_is_shown_once_and_nowhere_kept(folder: Path) -> None:
+    added = hansa("clients", "add", str(folder), "old", *SECRET_CLIENT)
+    secret = added.stdout.strip()
+    assert len(secret) == 43
+    assert secret not in (folder / "clients.json").read_text()
+    (client,) = read_clients(folder / "clients.json")
+    assert is_client_secret(client, "old", secret, 0)
+    for listed in (hansa("clients", "list", str(folder)), hansa("clients", "list", str(folder), "--json")):
+        assert secret not in listed.output
+        assert client.client_secrets[0].digest not in listed.output
+        assert "client_secret_basic" in listed.output
+    assert "with a secret: old" in check_clients(folder / "clients.json").result
+
+
+def test_a_client_that_is_registered_anew_keeps_its_secret_and_loses_it_with_the_option(folder: Path) -> None:
+    secret = document(hansa("clients", "add", str(folder), "old", *SECRET_CLIENT, "--json"))["client_secret"]
+    again = document(hansa("clients", "add", str(folder), "old", *SECRET_CLIENT, "--without-pkce", "--json"))
+    assert "client_secret" not in again
+    (client,) = read_clients(folder / "clients.json")
+    assert is_client_secret(client, "old", secret, 0)
+    assert not client.require_pkce
+    assert "may do without PKCE: old" in check_clients(folder / "clients.json").result
+    hansa("clients", "add", str(folder), "old", "--redirect-uri", BACK)
+    (client,) = read_clients(folder / "clients.json")
+    assert client.client_secrets == ()
+
+
+def test_a_secret_is_rotated_with_an_overlap_or_none(folder: Path) -> None:
+    first = document(hansa("clients", "add", str(folder), "old", *SECRET_CLIENT, "--json"))["client_secret"]
+    second = document(hansa("clients", "rotate", str(folder), "old", "--overlap", "7d", "--json"))
+    (client,) = read_clients(folder / "clients.json")
+    ends_s = client.client_secrets[0].expires_s
+    assert ends_s is not None
+    assert is_client_secret(client, "old", first, ends_s - 1)
+    assert not is_client_secret(client, "old", first, ends_s)
+    third = hansa("clients", "rotate", str(folder), "old", "--overlap", "0s").stdout.strip()
+    (client,) = read_clients(folder / "clients.json")
+    good = [one for one in (first, second["client_secret"], third) if is_client_secret(client, "old", one, 0)]
+    assert good == [third]
+
+
+def test_what_has_no_secret_cannot_be_rotated(folder: Path) -> None:
+    hansa("clients", "add", str(folder), "shop", "--redirect-uri", BACK)
+    assert "no secret" in hansa("clients", "rotate", str(folder), "shop").output
+    assert "no client" in hansa("clients", "rotate", str(folder), "nobody").output
+    hansa("clients", "add", str(folder), "old", *SECRET_CLIENT)
+    assert "30 days" in hansa("clients", "rotate", str(folder), "old", "--overlap", "31d").output
+
+
 def test_a_client_that_is_there_is_registered_anew(folder: Path) -> None:
     for scope in ("read", "write"):
         hansa("clients", "add", str(folder), "shop", "--redirect-uri", BACK, "--scope", scope)
@@ -89,6 +143,9 @@ def test_a_client_that_is_there_is_registered_anew(folder: Path) -> None:
         ["--redirect-uri", BACK, "--grant", "client_credentials"],
         ["--redirect-uri", BACK, "--jwks-uri", "http://shop.example/keys"],
         ["--redirect-uri", BACK, "--id-token-alg", "none"],
+        ["--redirect-uri", BACK, "--without-pkce"],
+        ["--redirect-uri", BACK, "--secret", "client_secret_jwt"],
+        ["--redirect-uri", BACK, "--secret", "client_secret_post", "--grant", "client_credentials"],
     ],
     ids=" ".join,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -18,8 +18,9 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.api.bodies import typed_body
 from hansa.api.responses import JSON
+from hansa.identity.provider.clients.requests import ClientRequest
 from hansa.identity.provider.endpoints.authorization import AUTHORIZE_PATH
-from hansa.identity.provider.endpoints.authorization_requests import RedirectedRefusal
+from hansa.identity.provider.endpoints.authorization_requests import RedirectedRefusal, check_no_secret
 from hansa.identity.provider.endpoints.parameters import FORM_SIZE_MAX_BYTES, Parameters, read_parameters
 from hansa.identity.provider.endpoints.token_requests import TOKEN_PATH
 from hansa.identity.provider.metadata import (
@@ -32,14 +33,16 @@ from hansa.identity.provider.metadata import (
     USERINFO_PATH,
     provider_metadata,
 )
-from hansa.identity.provider.oauth_errors import OAuthRefused, invalid_client
+from hansa.identity.provider.oauth_errors import OAuthRefused
 from hansa.identity.provider.provider import OpenIdProvider
 from hansa.identity.sessions import Headers
 
 FORM: Final = "application/x-www-form-urlencoded"
 QUERY_MAX_BYTES: Final = 16_384
+TOO_LONG: Final = "The request is too long: push it (PAR)."
 ONCE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 """Headers of whatever is for one alone."""
+BASIC_CHALLENGE: Final = 'Basic realm="OpenID Provider", charset="UTF-8"'
 NOBODY: Final = "local"
 """The address of a request that came over no network."""
 
@@ -121,15 +124,22 @@ class OidcRoutes:
     @_json_errors
     async def par(self, request: Request) -> Response:
         """`POST /oidc/par`."""
-        pushed = await self._provider.push(await _form(request), request.headers.get("dpop"))
+        pushed = await self._provider.push(await _client_request(request), request.headers.get("dpop"))
         return self._json(pushed, request, 201)
 
     async def authorize(self, request: Request) -> Response:
-        """`GET` or `POST /oidc/authorize`: to the client with a code, or to the login."""
+        """`GET` or `POST /oidc/authorize`: to the client with a code, or to the login.
+
+        Browsers send no cookies with a POST from another site (`SameSite=Lax`), so it is sent again by GET.
+        """
         authorization = self._provider.authorization
         try:
             self.take(request)
-            location = authorization.answer(await _parameters(request), _headers(request))
+            parameters = await _parameters(request)
+            check_no_secret(parameters)
+            if request.method == "POST":
+                return _redirection(_by_get(parameters))
+            location = authorization.answer(parameters, _headers(request))
         except RedirectedRefusal as error:
             location = authorization.refusal_address(error)
         except OAuthRefused as error:
@@ -139,26 +149,25 @@ class OidcRoutes:
     @_json_errors
     async def token(self, request: Request) -> Response:
         """`POST /oidc/token`."""
-        if "authorization" in request.headers:
-            raise invalid_client("There are no shared secrets here: a client signs (private_key_jwt).")
-        tokens = await self._provider.tokens.answer(await _form(request), request.headers.get("dpop"))
+        sent = await _client_request(request)
+        tokens = await self._provider.tokens.answer(sent, request.headers.get("dpop"))
         return self._json(tokens, request)
 
     @_json_errors
     async def userinfo(self, request: Request) -> Response:
         """`GET` or `POST /oidc/userinfo`: who the holder of a token is."""
-        claims = self._provider.callers.claims(_headers(request))
+        claims = self._provider.callers.claims(await _with_token(request))
         return self._json(self._provider.reports.about_person(claims), request)
 
     @_json_errors
     async def introspect(self, request: Request) -> Response:
         """`POST /oidc/introspect`."""
-        return self._json(await self._provider.reports.introspected(await _form(request)), request)
+        return self._json(await self._provider.reports.introspected(await _client_request(request)), request)
 
     @_json_errors
     async def revoke(self, request: Request) -> Response:
         """`POST /oidc/revoke`."""
-        await self._provider.reports.revoke(await _form(request))
+        await self._provider.reports.revoke(await _client_request(request))
         return Response(status_code=200, headers=ONCE)
 
     async def logout(self, request: Request) -> Response:
@@ -191,7 +200,7 @@ class OidcRoutes:
         Raises:
             Unavailable: `Code.OVERLOADED`.
         """
-        self._provider.rates.take_address(request.client.host if request.client is not None else NOBODY)
+        self._provider.rates.take_address(_address(request))
 
     def refusal(self, error: OAuthRefused, request: Request) -> Response:
         """A refusal as a client reads it (RFC 6749, section 5.2; RFC 6750, section 3)."""
@@ -203,8 +212,9 @@ class OidcRoutes:
         if error.http_status in {401, 403} and is_resource:
             scheme = "DPoP" if "dpop" in request.headers else "Bearer"
             response.headers["www-authenticate"] = f'{scheme} error="{error.error}"'
-        elif error.http_status == 401:
-            response.headers["www-authenticate"] = "Bearer"
+        elif error.http_status == 401:  # a challenge of HTTP Basic has a browser ask people for a password
+            is_basic = "authorization" in request.headers
+            response.headers["www-authenticate"] = BASIC_CHALLENGE if is_basic else "Bearer"
         return response
 
     def _json(self, content: Any, request: Request, status: int = 200) -> Response:
@@ -253,14 +263,60 @@ async def _form(request: Request) -> Parameters:
     return read_parameters(await typed_body(request, FORM, FORM_SIZE_MAX_BYTES))
 
 
+async def _client_request(request: Request) -> ClientRequest:
+    """What a client sends.
+
+    Raises:
+        OAuthRefused: `invalid_request`.
+        Refused: `Code.UNSUPPORTED_MEDIA_TYPE` or `Code.TOO_LARGE`.
+    """
+    authorizations = request.headers.getlist("authorization")
+    if len(authorizations) > 1:
+        raise OAuthRefused("invalid_request", "There are several Authorization headers.")
+    return ClientRequest(await _form(request), "".join(authorizations), _address(request))
+
+
+async def _with_token(request: Request) -> Headers:
+    """The headers of a request, with the bearer token of its form if it has one (RFC 6750, section 2.2).
+
+    Raises:
+        OAuthRefused: `invalid_request`, when there is another token in the headers.
+    """
+    headers = _headers(request)
+    if request.method != "POST" or request.headers.get("content-type", "").partition(";")[0].strip() != FORM:
+        return headers
+    token = (await _form(request)).get("access_token", "")
+    if not token:
+        return headers
+    if b"authorization" in headers:
+        raise OAuthRefused("invalid_request", "The access token comes in one way, and once (RFC 6750).")
+    return {**headers, b"authorization": b"Bearer " + token.encode("latin-1", "replace")}
+
+
+def _by_get(parameters: Parameters) -> str:
+    """The address of an authorization request that came as a form.
+
+    Raises:
+        OAuthRefused: `invalid_request`, when it is too long for one.
+    """
+    query = urlencode(parameters)
+    if len(query) > QUERY_MAX_BYTES:
+        raise OAuthRefused("invalid_request", TOO_LONG, 414)
+    return f"{AUTHORIZE_PATH}?{query}"
+
+
 async def _parameters(request: Request) -> Parameters:
     """The parameters of a request, in its query or in its form."""
     if request.method == "POST":
         return await _form(request)
     query: bytes = request.scope["query_string"]
     if len(query) > QUERY_MAX_BYTES:
-        raise OAuthRefused("invalid_request", "The request is too long: push it (PAR).", 414)
+        raise OAuthRefused("invalid_request", TOO_LONG, 414)
     return read_parameters(query)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else NOBODY
 
 
 def _headers(request: Request) -> Headers:

@@ -26,6 +26,7 @@ from hansa.core.errors import Code, Fatal, HansaError
 from hansa.core.files import is_missing
 from hansa.core.foreign_text import printable
 from hansa.core.keys import SigningKey
+from hansa.identity.provider.clients.registry import read_clients
 from hansa.node import folder as folders
 from hansa.node import preflight
 from hansa.node.folder.disk import free_bytes
@@ -118,6 +119,7 @@ def check_folder(folder: Path, environment: Mapping[str, str], clock: Clock) -> 
     yield ok("settings", f"{settings.name} at {settings.endpoint}")
     yield from check_keys(folder)
     yield check_registration(folder, settings)
+    yield check_clients(folder / folders.CLIENTS)
     if settings.bus == "light":
         followed = settings.followed_members or ("those that run a validator",)
         yield ok("engine", f"none: a light member that follows {', '.join(followed)}")
@@ -274,6 +276,27 @@ def check_store(path: Path) -> CheckResult:
         f", brought up to version {len(MIGRATIONS)} at the next start" if version < len(MIGRATIONS) else ""
     )
     return ok("store", f"version {version}{older}, {path.stat().st_size / 1e6:,.1f} MB, {state}")
+
+
+def check_clients(path: Path) -> CheckResult:
+    """The clients of the OpenID Provider, and which of them can be imitated by whoever reads a secret."""
+    try:
+        clients = read_clients(path)
+    except HansaError as error:
+        return wrong("clients", error.message, "Correct the file, or register its clients anew.")
+    by_secret = [one.client_id for one in clients if one.token_endpoint_auth_method is not None]
+    without_pkce = [one.client_id for one in clients if not one.require_pkce]
+    parts = [f"{len(clients)} registered"]
+    for label, names in (("with a secret", by_secret), ("may do without PKCE", without_pkce)):
+        if names:
+            more = " …" if len(names) > PATHS_SHOWN_MAX else ""
+            parts.append(f"{label}: {', '.join(names[:PATHS_SHOWN_MAX])}{more}")
+    if len(parts) == 1:
+        return ok("clients", parts[0])
+    todo = (
+        "Have software sign (private_key_jwt) and use PKCE as soon as it can; see docs/operators/clients.md."
+    )
+    return look("clients", "; ".join(parts), todo)
 
 
 def check_publications(path: Path) -> CheckResult:

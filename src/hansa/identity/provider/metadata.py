@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from hansa.identity.provider.clients.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
-from hansa.identity.provider.clients.records import TOKEN_EXCHANGE
+from hansa.identity.provider.clients.records import TOKEN_EXCHANGE, SecretMethod
 from hansa.identity.provider.scopes import SCOPES
+from hansa.identity.provider.tokens.id_tokens import ACR, SCOPE_OF_CLAIM
 from hansa.identity.provider.tokens.proofs import PROOF_ALGORITHMS
 from hansa.identity.provider.tokens.signing_keys import ALGORITHMS
 
@@ -18,7 +19,8 @@ INTROSPECT_PATH: Final = "/oidc/introspect"
 REVOKE_PATH: Final = "/oidc/revoke"
 LOGOUT_PATH: Final = "/oidc/logout"
 
-_AUTHENTICATION: Final = ["private_key_jwt", "none"]
+_CONFIDENTIAL: Final = ["private_key_jwt", *get_args(SecretMethod)]
+_AUTHENTICATION: Final = [*_CONFIDENTIAL, "none"]
 
 
 def provider_metadata(issuer: str) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def provider_metadata(issuer: str) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": list(reversed(ALGORITHMS)),
         "token_endpoint_auth_methods_supported": _AUTHENTICATION,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
-        "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "introspection_endpoint_auth_methods_supported": _CONFIDENTIAL,
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_methods_supported": _AUTHENTICATION,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
@@ -54,11 +56,11 @@ def provider_metadata(issuer: str) -> dict[str, Any]:
         "require_pushed_authorization_requests": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
         "claim_types_supported": ["normal"],
         "claims_supported": [
-            *("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash"),
-            *("name", "email", "email_verified", "organization", "organization_name", "country", "powers"),
+            *("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "at_hash", *SCOPE_OF_CLAIM)
         ],
+        "acr_values_supported": [ACR],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
     }

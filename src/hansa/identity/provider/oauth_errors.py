@@ -26,6 +26,8 @@ OAuthError = Literal[
     "access_denied",
     "login_required",
     "request_not_supported",
+    "request_uri_not_supported",
+    "unmet_authentication_requirements",
     "registration_not_supported",
     "use_dpop_nonce",
     "temporarily_unavailable",

@@ -156,11 +156,12 @@ class IdentityParts:
         settings, clock, entropy = self._settings, self._clock, self._entropy
         issuer, limits, access_tokens = settings.endpoint, settings.limits, self._access_tokens
         token_endpoint = f"{issuer}{TOKEN_PATH}"
+        rates = Rates(clock, limits)
         check = ClientCheck(
             *(self._clients, self._client_keys, DidKeys(self._http), issuer, token_endpoint),
-            *(self._registry.callers, clock),
+            *(self._registry.callers, clock, rates),
         )
-        rates, codes = Rates(clock, limits), Codes(clock, entropy, limits.access_token_lifetime_s)
+        codes = Codes(clock, entropy, limits.access_token_lifetime_s)
         check_status = None if credentials is None else credentials.check_status
         families = TokenFamilies(self._store, access_tokens, clock, entropy, limits, check_status)
         id_tokens, pushed = IdTokens(self._keys, issuer, clock), PushedRequests(clock, entropy)
@@ -176,7 +177,8 @@ class IdentityParts:
             proofs=self.proofs,
             pushed=pushed,
             authorization=AuthorizationEndpoint(
-                *(self._clients, pushed, codes, self.sessions, issuer, mark_key, clock, entropy)
+                *(self._clients, pushed, codes, self.sessions, id_tokens),
+                *(issuer, mark_key, clock, entropy),
             ),
             tokens=TokenEndpoint(
                 *(check, rates, self.proofs, codes, access_tokens, families, id_tokens, machines),

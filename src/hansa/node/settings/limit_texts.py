@@ -147,6 +147,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "token_families_per_subject_max": "Those that one person has with one client; the oldest gives way to a further one.",
     "login_requests_per_address_per_s": "Requests a second to the OpenID Provider from one address; ten seconds of it may come at once, further ones are answered with 429.",
     "token_requests_per_client_per_s": "Requests a second to it of one client that proves who it is; ten seconds of it may come at once, further ones are answered with 429.",
+    "wrong_client_secrets_per_s": "Wrong secrets a second of one client from one address; a hundred seconds of it may come at once, then that address is answered with 429 without a look at the secret.",
     "cache_max_bytes": "Memory for the caches of the catalogue together: pages of the database, entities, rows and responses of lists, and sets of matching entities. They fill as the catalogue is used; 24 MiB are enough to work with.",
     "disk_free_min_bytes": "Free disk space below which the start is refused and writes are answered with 503.",
     "stop_timeout_s": "How long requests and child processes may take to end when the marketplace stops.",

@@ -1,4 +1,4 @@
-"""Confidential clients sign; nobody has a secret; keys come from where they are registered."""
+"""Confidential clients sign; keys come from where they are registered."""
 
 from __future__ import annotations
 
@@ -37,15 +37,6 @@ async def redeemed_by_backend(op: Provided, shown: dict[str, str]) -> Any:
 async def test_a_confidential_client_signs(op: Provided) -> None:
     assert (await redeemed_by_backend(op, op.assertion())).status == 200
     assert error_of(await redeemed_by_backend(op, {"client_id": "backend"})) == "invalid_client"
-
-
-async def test_there_are_no_shared_secrets(op: Provided) -> None:
-    assert (
-        error_of(await redeemed_by_backend(op, {"client_id": "backend", "client_secret": "x"}))
-        == "invalid_client"
-    )
-    answer = await op.token({"grant_type": "client_credentials"}, authorization="Basic YmFja2VuZDp4")
-    assert error_of(answer) == "invalid_client"
 
 
 MS = 1_796_040_000_000

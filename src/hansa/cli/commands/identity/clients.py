@@ -35,8 +35,8 @@ Scopes = Annotated[
     list[str] | None,
     typer.Option(
         "--scope",
-        help="What it may request: openid, profile, email, read, write, learcredential, operate; may be repeated. "
-        "[default: openid, profile, email, read]",
+        help="What it may request: openid, profile, email, read, write, learcredential, operate, offline_access; "
+        "may be repeated. [default: openid, profile, email, read, offline_access]",
     ),
 ]
 Grants = Annotated[
@@ -65,6 +65,27 @@ SigningAlgorithm = Annotated[
     str, typer.Option("--id-token-alg", help="With which its ID tokens are signed: RS256 or ES256.")
 ]
 HasToPush = Annotated[bool, typer.Option("--par", help="Take pushed requests of it alone (RFC 9126).")]
+SecretMethod = Annotated[
+    str,
+    typer.Option(
+        "--secret",
+        metavar="METHOD",
+        help="Draw a secret for it, for software that cannot sign; how it shows that: client_secret_basic or "
+        "client_secret_post.",
+    ),
+]
+DoesWithoutPkce = Annotated[
+    bool,
+    typer.Option("--without-pkce", help="Take requests of it, a confidential client, without PKCE too."),
+]
+Overlap = Annotated[
+    str,
+    typer.Option(
+        "--overlap",
+        metavar="DURATION",
+        help="How long the present secret stays good, as 1h or 7d; 0s when it leaked.",
+    ),
+]
 IsBound = Annotated[
     bool, typer.Option("--dpop", help="Issue tokens to it that are bound to its key alone (RFC 9449).")
 ]
@@ -88,13 +109,16 @@ def add(
     signing_algorithm: SigningAlgorithm = "RS256",
     par: HasToPush = False,
     dpop: IsBound = False,
+    secret: SecretMethod = "",
+    without_pkce: DoesWithoutPkce = False,
     as_json: AsJson = False,
 ) -> None:
     """Register an OpenID client, or register it anew with what is said here.
 
     Without keys it is public, as an application in a browser or on a telephone. With keys it is confidential
-    and signs whatever it asks for (private_key_jwt); there are no shared secrets. A marketplace that runs
-    notices it within seconds.
+    and signs whatever it asks for (private_key_jwt): prefer that. A secret is for software that cannot sign:
+    it is shown once, and a client that is registered anew keeps it. A marketplace that runs notices a change
+    within seconds.
     """
     from hansa.cli.identity.clients import ClientOptions, add_client
     from hansa.cli.output import Output
@@ -112,6 +136,8 @@ def add(
         signing_algorithm=signing_algorithm,
         has_to_push=par,
         is_bound=dpop,
+        secret_method=secret,
+        needs_pkce=not without_pkce,
     )
     add_client(folder, options, Output(as_json=as_json))
 
@@ -137,6 +163,21 @@ def remove(folder: Folder, client_id: ClientId, as_json: AsJson = False) -> None
     remove_client(folder, client_id, Output(as_json=as_json))
 
 
+@command("Rotate the secret of an OpenID client.", "hansa clients rotate market shop --overlap 7d")
+def rotate(folder: Folder, client_id: ClientId, overlap: Overlap = "1d", as_json: AsJson = False) -> None:
+    """Draw a further secret for an OpenID client that has one, and show it once.
+
+    The present one stays good for the overlap, so that the client can be changed meanwhile; one before that
+    is good no more. A marketplace that runs notices it within seconds.
+    """
+    from hansa.cli.durations import seconds_of
+    from hansa.cli.identity.clients import rotate_secret
+    from hansa.cli.output import Output
+    from hansa.core.clock import SystemClock
+
+    rotate_secret(folder, client_id, seconds_of(overlap), Output(as_json=as_json), SystemClock())
+
+
 CLIENTS = CommandGroup(
-    "clients", "Applications that log people in with this marketplace.", (add, list_, remove)
+    "clients", "Applications that log people in with this marketplace.", (add, list_, rotate, remove)
 )

@@ -1,5 +1,8 @@
 """How a client proves who it is: by a JWT that it signs for us (`private_key_jwt`, RFC 7523).
 
+A client that was registered with a secret shows that instead, in the one way that was registered and in no
+other (`hansa.identity.provider.clients.secrets`); no client has both.
+
 The JWT names the client twice (`iss`, `sub`), this OpenID Provider alone (`aud`), a short time (`exp`) and a
 name that is used once (`jti`). A time in milliseconds is far beyond any short time, and refused.
 
@@ -14,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from hansa.core.bounded_json import read_object
 from hansa.core.certificates.algorithms import CertifiedKey
@@ -32,9 +36,17 @@ from hansa.identity.foreign_jws import (
     read_foreign_jws,
 )
 from hansa.identity.provider.clients.client_keys import ClientKeys
-from hansa.identity.provider.clients.records import TOKEN_EXCHANGE, ClientRecord, GrantType
+from hansa.identity.provider.clients.records import (
+    TOKEN_EXCHANGE,
+    ClientRecord,
+    GrantType,
+    SecretMethod,
+)
 from hansa.identity.provider.clients.registry import ClientRegistry
+from hansa.identity.provider.clients.requests import ClientRequest
+from hansa.identity.provider.clients.secrets import is_client_secret, read_basic
 from hansa.identity.provider.oauth_errors import OAuthRefused, invalid_client, invalid_request
+from hansa.identity.provider.rates import Rates
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SIZE_MAX_BYTES: Final = 131_072
@@ -48,6 +60,8 @@ _MACHINE_GRANTS: Final[tuple[GrantType, ...]] = ("client_credentials",)
 _TYPES: Final = frozenset({None, "JWT", "jwt", "client-authentication+jwt"})
 _NOTHING: Final[frozenset[str]] = frozenset()
 _LIMITS: Final = Limits(body_depth_max=8, body_nodes_max=500, string_length_max_chars=131_072)
+
+log = structlog.get_logger("hansa.identity")
 
 
 class AuthenticatedClient(msgspec.Struct, frozen=True):
@@ -71,6 +85,7 @@ class ClientCheck:
         token_endpoint: Its token endpoint.
         members: The current members, who are clients by their DIDs and keys on the ledger.
         clock: For all times.
+        rates: How often somebody may guess a secret.
     """
 
     def __init__(
@@ -82,6 +97,7 @@ class ClientCheck:
         token_endpoint: str,
         members: Callable[[], Iterable[Member]],
         clock: Clock,
+        rates: Rates,
         assertions_max: int = ASSERTIONS_MAX,
     ) -> None:
         self._registry = registry
@@ -90,23 +106,41 @@ class ClientCheck:
         self._audiences = frozenset({issuer, token_endpoint})
         self._members = members
         self._clock = clock
+        self._rates = rates
         self._used = RecentPresentations(assertions_max)
 
-    async def client(self, parameters: Mapping[str, str]) -> AuthenticatedClient:
-        """The client that sends a form.
+    async def client(self, request: ClientRequest) -> AuthenticatedClient:
+        """The client that sends a request.
 
         Raises:
             OAuthRefused: `invalid_client` or `invalid_request`.
             Unavailable: `Code.OVERLOADED`.
         """
+        parameters = request.parameters
         named, assertion = parameters.get("client_id", ""), parameters.get("client_assertion", "")
+        ways = (request.authorization, parameters.get("client_secret", ""), assertion)
+        if sum(map(bool, ways)) > 1:
+            raise invalid_request("A client proves in one way who it is (RFC 6749, section 2.3).")
+        if request.authorization:
+            basic = read_basic(request.authorization)
+            if named not in {"", basic.client_id}:
+                raise invalid_request("client_id is another one than that of the Authorization header.")
+            return self._of_secret(
+                "client_secret_basic", basic.client_id, basic.client_secret, request.address
+            )
         if "client_secret" in parameters:
-            raise invalid_client("There are no shared secrets here: a client signs (private_key_jwt).")
-        if not assertion:
-            client = self._registry.client(named)
-            if client is None or client.is_confidential:
-                raise invalid_client("The client is unknown, or has to sign (private_key_jwt).")
-            return AuthenticatedClient(client, is_proved=False)
+            return self._of_secret("client_secret_post", named, parameters["client_secret"], request.address)
+        if assertion:
+            return await self._of_assertion(parameters, named, assertion)
+        client = self._registry.client(named)
+        if client is None or client.is_confidential:
+            raise invalid_client("The client is unknown, or has to prove who it is.")
+        return AuthenticatedClient(client, is_proved=False)
+
+    async def _of_assertion(
+        self, parameters: Mapping[str, str], named: str, assertion: str
+    ) -> AuthenticatedClient:
+        """The client that signed an assertion."""
         if parameters.get("client_assertion_type") != ASSERTION_TYPE:
             raise invalid_request("client_assertion_type is not the one of JWTs (RFC 7523).")
         jws, claims = _read(assertion)
@@ -125,6 +159,23 @@ class ClientCheck:
                 raise invalid_client("The assertion was used before.") from error
         return AuthenticatedClient(client, is_proved=True, vp_token=vp_token)
 
+    def _of_secret(
+        self, method: SecretMethod, client_id: str, secret: str, address: str
+    ) -> AuthenticatedClient:
+        """The client whose secret this is; a refusal does not tell whether there is such a client."""
+        client = self._registry.client(client_id)
+        counted = client_id if client is not None else ""
+        self._rates.check_guesses(counted, address)
+        if client is not None and client.token_endpoint_auth_method != method:
+            client = None
+        if is_client_secret(client, client_id, secret, self._clock.now().timestamp()):
+            assert client is not None, "whose secret it is"
+            return AuthenticatedClient(client, is_proved=True)
+        self._rates.take_guess(counted, address)
+        if counted:
+            log.warning("client_secret_refused", client=counted, method=method)
+        raise invalid_client("There is no such client, or it has another secret or shows it otherwise.")
+
     async def _verified(self, jws: ForeignJws, subject: str, *, has_presentation: bool) -> ClientRecord:
         """The client whose key signed an assertion."""
         client = self._registry.client(subject)
@@ -136,7 +187,7 @@ class ClientCheck:
                 now_s = epoch_s(self._clock)
                 key = await self._dids.key(subject, jws.kid, "authentication", now_s)
                 client = _machine(subject)
-            elif client is None or not client.is_confidential:
+            elif client is None or not client.has_keys:
                 raise invalid_client("The client is unknown, or has no keys.")
             else:
                 key = key_of_jwk(await self._keys.key(client, jws.kid))

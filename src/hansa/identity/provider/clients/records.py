@@ -1,8 +1,11 @@
 """What is registered of a client: the metadata of RFC 7591 that a marketplace needs, checked.
 
 Every client is registered by the operator; nobody registers one over the network. A client is *confidential*
-when it has keys, in `jwks` or at `jwks_uri`, and *public* otherwise; nobody has a shared secret. Redirect
-addresses are compared as texts: one that has a wildcard or a fragment is none.
+when it has keys, in `jwks` or at `jwks_uri`, or, where the operator says so expressly, a secret, and *public*
+otherwise. Redirect addresses are compared as texts: one that has a wildcard or a fragment is none.
+
+A client with a secret logs people in, and does nothing else. Its client_id reads the same whether software
+percent-encodes it for HTTP Basic, as RFC 6749 wants it, or not.
 """
 
 from __future__ import annotations
@@ -25,14 +28,30 @@ GrantType = Literal[
     "client_credentials",
     "urn:ietf:params:oauth:grant-type:token-exchange",
 ]
+SecretMethod = Literal["client_secret_basic", "client_secret_post"]
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
 ADDRESSES_MAX: Final = 32
 KEYS_MAX: Final = 16
 NAME_MAX_CHARS: Final = 128
+SECRETS_MAX: Final = 2
+"""Of a client: the present one, and the one before it while both are good."""
 
 _ID: Final = re.compile(r"[!-~]{1,256}", re.ASCII)
 _NOT_IN_ID: Final = frozenset("\"\\<>&'`{}")
+_UNRESERVED_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,256}", re.ASCII)
+_DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_OF_SECRETS: Final = frozenset({"authorization_code", "refresh_token"})
+"""Grant types of clients that have a secret."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class ClientSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is kept of a secret, by which it is known again and not told."""
+
+    digest: str
+    """`hansa.identity.provider.clients.secrets.client_secret_digest`."""
+    expires_s: int | None = None
+    """From when it is good no more, since 1970; None: it is the present one."""
 
 
 class ClientRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -43,20 +62,31 @@ class ClientRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[GrantType, ...] = ("authorization_code", "refresh_token")
-    scopes: tuple[str, ...] = ("openid", "profile", "email", "read")
+    scopes: tuple[str, ...] = ("openid", "profile", "email", "read", "offline_access")
     jwks: dict[str, Any] | None = None
     """Public keys of a confidential client."""
     jwks_uri: str = ""
     """Where a confidential client has its public keys."""
+    token_endpoint_auth_method: SecretMethod | None = None
+    """How it shows its secret, and no other way; None: it has none."""
+    client_secrets: tuple[ClientSecret, ...] = ()
+    """The present one last."""
     roles: tuple[str, ...] = ()
     """What the client may do in its own name (`client_credentials`), without a credential."""
     id_token_signed_response_alg: SigningAlgorithm = "RS256"  # noqa: S105 - an algorithm
+    require_pkce: bool = True
+    """Whether each of its requests has a code challenge; a public client's always has."""
     require_pushed_authorization_requests: bool = False
     dpop_bound_access_tokens: bool = False
 
     @property
     def is_confidential(self) -> bool:
         """Whether it proves who it is."""
+        return self.has_keys or self.token_endpoint_auth_method is not None
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether it signs."""
         return self.jwks is not None or self.jwks_uri != ""
 
 
@@ -85,6 +115,7 @@ def check_client(client: ClientRecord) -> None:
         keys_of(client.jwks)
     if client.jwks_uri and web_address(client.jwks_uri).scheme != "https":
         raise _invalid("jwks_uri is an https address")
+    _check_secrets(client)
     _check_grants(client)
 
 
@@ -94,10 +125,32 @@ def _check_grants(client: ClientRecord) -> None:
         raise _invalid("a client has a grant type")
     if "authorization_code" in grants and not client.redirect_uris:
         raise _invalid("a client that logs people in has a redirect URI")
-    if "client_credentials" in grants and not client.is_confidential:
+    if "client_credentials" in grants and not client.has_keys:
         raise _invalid("a client that acts in its own name has keys")
     if client.roles and "client_credentials" not in grants:
         raise _invalid("roles are for clients that act in their own name (client_credentials)")
+
+
+def _check_secrets(client: ClientRecord) -> None:
+    if not client.require_pkce and not client.is_confidential:
+        raise _invalid("a public client uses PKCE")
+    if (client.token_endpoint_auth_method is None) != (not client.client_secrets):
+        raise _invalid("a client with a secret says how it shows it, and one without does not")
+    if client.token_endpoint_auth_method is None:
+        return
+    if client.has_keys:
+        raise _invalid("a client has keys or a secret, not both")
+    if _UNRESERVED_ID.fullmatch(client.client_id) is None:
+        raise _invalid("the client_id of a client with a secret has letters, digits, and . _ ~ - alone")
+    if not set(client.grant_types) <= _OF_SECRETS:
+        raise _invalid("a client with a secret logs people in and does nothing else: others have keys")
+    *before, present = client.client_secrets
+    if len(before) >= SECRETS_MAX or present.expires_s is not None:
+        raise _invalid(f"a client has one secret, and at most {SECRETS_MAX - 1} before it that expires")
+    if any(one.expires_s is None for one in before):
+        raise _invalid("a secret that was rotated expires")
+    if not all(_DIGEST.fullmatch(one.digest) for one in client.client_secrets):
+        raise _invalid("of a secret there is a digest, as `hansa clients` writes it")
 
 
 def _check_redirection(address: str) -> None:

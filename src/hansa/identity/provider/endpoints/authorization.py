@@ -1,6 +1,6 @@
 """The authorization endpoint: a browser comes with a client's request, and goes to the client with a code.
 
-    request ── nobody logged in, `prompt=login`, `max_age` ──▶ /login ──▶ the same request once more
+    request ── nobody logged in, or another, `prompt=login`, `max_age` ──▶ /login ──▶ the request once more
        │
        └── logged in ──▶ code, state, iss to the registered address
 
@@ -24,6 +24,8 @@ from hansa.core.clock import Clock
 from hansa.core.identifiers import Entropy
 from hansa.identity.provider.clients.registry import ClientRegistry
 from hansa.identity.provider.endpoints.authorization_requests import (
+    REQUEST_URI_PREFIX,
+    STATE_MAX_CHARS,
     AuthorizationRequest,
     PushedRequests,
     RedirectedRefusal,
@@ -35,6 +37,7 @@ from hansa.identity.provider.endpoints.codes import CodeGrant, Codes
 from hansa.identity.provider.endpoints.parameters import Parameters
 from hansa.identity.provider.oauth_errors import OAuthRefused, invalid_request
 from hansa.identity.provider.tokens.access_tokens import Authorized
+from hansa.identity.provider.tokens.id_tokens import IdTokens
 from hansa.identity.sessions import Headers, Session, Sessions, local_path
 
 AUTHORIZE_PATH: Final = "/oidc/authorize"
@@ -54,6 +57,7 @@ class AuthorizationEndpoint:
         pushed: What they pushed.
         codes: Codes.
         sessions: Who is logged in.
+        id_tokens: By which clients say whom they expect.
         issuer: This OpenID Provider.
         mark_key: Of this marketplace, for nothing else.
         clock: For the age of logins.
@@ -66,6 +70,7 @@ class AuthorizationEndpoint:
         pushed: PushedRequests,
         codes: Codes,
         sessions: Sessions,
+        id_tokens: IdTokens,
         issuer: str,
         mark_key: bytes,
         clock: Clock,
@@ -75,6 +80,7 @@ class AuthorizationEndpoint:
         self._pushed = pushed
         self._codes = codes
         self._sessions = sessions
+        self._id_tokens = id_tokens
         self._issuer = issuer
         self._mark_key = mark_key
         self._clock = clock
@@ -96,9 +102,14 @@ class AuthorizationEndpoint:
         requested = {name: value for name, value in parameters.items() if name != LOGIN_MARK}
         request, request_uri = self._request(requested)
         session = self._sessions.of(headers)
-        if session is None or self._is_too_old(request, session, requested, mark):
-            if "none" in request.prompts:
-                refusal = OAuthRefused("login_required", "Nobody is logged in, or not since then.")
+        subject = self._subject(request)
+        is_other = bool(subject) and session is not None and session.principal.subject != subject
+        if session is None or is_other or self._is_too_old(request, session, requested, mark):
+            is_over = is_other and session is not None and self._is_since(mark, requested, session)
+            if is_over or "none" in request.prompts:
+                refusal = OAuthRefused(
+                    "login_required", "Nobody is logged in, or not since then, or another."
+                )
                 raise RedirectedRefusal(refusal, request.redirect_uri, request.state)
             return self._login(request, request_uri, requested, session)
         if request_uri:
@@ -130,6 +141,10 @@ class AuthorizationEndpoint:
         """What is asked for, and the name under which it was pushed; empty: it was not."""
         client_id, request_uri = requested.get("client_id", ""), requested.get("request_uri", "")
         client, parameters = self._registry.client(client_id), requested
+        if request_uri and not request_uri.startswith(REQUEST_URI_PREFIX):
+            _, redirect_uri = check_address(client, requested)
+            refusal = OAuthRefused("request_uri_not_supported", "Push the request (PAR): none is fetched.")
+            raise RedirectedRefusal(refusal, redirect_uri, requested.get("state", "")[:STATE_MAX_CHARS])
         if request_uri:
             pushed = self._pushed.read(request_uri, client_id)
             if pushed is None:
@@ -141,6 +156,23 @@ class AuthorizationEndpoint:
             refusal = invalid_request("This client has to push its requests (PAR).")
             raise RedirectedRefusal(refusal, redirect_uri, request.state)
         return request, request_uri
+
+    def _subject(self, request: AuthorizationRequest) -> str:
+        """Who has to log in; empty: anybody.
+
+        Raises:
+            RedirectedRefusal: The hint is none, or says somebody else than the claims.
+        """
+        subject = request.claims.subject
+        if not request.id_token_hint:
+            return subject
+        hinted = self._id_tokens.hinted(request.id_token_hint)
+        if hinted is None or hinted.aud != request.client.client_id or subject not in {"", hinted.sub}:
+            refusal = invalid_request(
+                "id_token_hint is no ID token that this client got, or of another person."
+            )
+            raise RedirectedRefusal(refusal, request.redirect_uri, request.state)
+        return hinted.sub
 
     def _is_too_old(
         self, request: AuthorizationRequest, session: Session, requested: Parameters, mark: str
@@ -164,7 +196,7 @@ class AuthorizationEndpoint:
             raise RedirectedRefusal(refusal, request.redirect_uri, request.state)
         if request_uri:
             self._pushed.extend(request_uri, LOGIN_TIME_S)
-        return with_parameters(LOGIN_PATH, return_to=return_to)
+        return with_parameters(LOGIN_PATH, return_to=return_to, lang=request.language)
 
     def _code(self, request: AuthorizationRequest, session: Session) -> str:
         """The address of the client, with a code."""
@@ -174,6 +206,8 @@ class AuthorizationEndpoint:
             scopes=request.scopes,
             auth_time_s=session.begun_s,
             key_thumbprint=request.key_thumbprint,
+            userinfo_claims=request.claims.userinfo,
+            id_token_claims=request.claims.id_token,
         )
         family = to_base64url(self._entropy(16))
         grant = CodeGrant(authorized, request.redirect_uri, request.code_challenge, family, request.nonce)

@@ -1,6 +1,7 @@
 """Authorization requests: what a client asks for, checked (RFC 6749, 9126, OpenID Connect Core).
 
-    code alone      `response_type=code`, with PKCE by S256 (RFC 7636) for every client
+    code alone      `response_type=code`, with PKCE by S256 (RFC 7636) for every client but those confidential
+                    ones that were registered to do without; a challenge of theirs counts all the same
     the address     `redirect_uri` is one of those that are registered, as a text
     no objects      `request` is not taken: what must not be altered is pushed
 
@@ -25,6 +26,7 @@ from hansa.core.errors import Code, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.identity.provider.clients.records import ClientRecord
 from hansa.identity.provider.endpoints.parameters import Parameters
+from hansa.identity.provider.endpoints.requested_claims import RequestedClaims, read_requested_claims
 from hansa.identity.provider.oauth_errors import OAuthRefused, invalid_request
 from hansa.identity.provider.scopes import OPENID, read_scope
 
@@ -39,6 +41,9 @@ MAX_AGE_MAX_S: Final = 31_536_000
 _CHALLENGE_CHARS: Final = 43
 _THUMBPRINT: Final = re.compile("[A-Za-z0-9_-]{43}", re.ASCII)
 _PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
+_LANGUAGE: Final = re.compile("[A-Za-z]{2,3}(?![A-Za-z0-9])", re.ASCII)
+"""Of the first of some language tags (BCP 47)."""
+_OF_CLIENTS: Final = frozenset({"client_secret", "client_assertion"})
 _DIGITS: Final = re.compile("[0-9]{1,9}", re.ASCII)
 
 
@@ -55,6 +60,11 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     max_age_s: int | None = None
     key_thumbprint: str = ""
     """Of the key to which the tokens are to be bound (`dpop_jkt`); empty: of none."""
+    claims: RequestedClaims = RequestedClaims()
+    id_token_hint: str = ""
+    """Of whoever has to log in, as it was sent; empty: it may be anybody."""
+    language: str = ""
+    """In which the login is to be (`ui_locales`), as `de`; empty: as the browser wants it."""
 
 
 class RedirectedRefusal(OAuthRefused):
@@ -70,6 +80,16 @@ class RedirectedRefusal(OAuthRefused):
         super().__init__(refusal.error, refusal.message, refusal.http_status)
         self.redirect_uri = redirect_uri
         self.state = state
+
+
+def check_no_secret(parameters: Parameters) -> None:
+    """Check that a browser does not come with what a client proves by who it is: its history has the address.
+
+    Raises:
+        OAuthRefused: `invalid_request`, for the browser.
+    """
+    if not _OF_CLIENTS.isdisjoint(parameters):
+        raise invalid_request("A client proves who it is at the token endpoint, never in a browser.")
 
 
 def check_address(client: ClientRecord | None, parameters: Parameters) -> tuple[ClientRecord, str]:
@@ -129,12 +149,15 @@ def _read(
         client=client,
         redirect_uri=redirect_uri,
         scopes=_scopes(client, parameters),
-        code_challenge=_challenge(parameters),
+        code_challenge=_challenge(client, parameters),
         state=state,
         nonce=nonce,
         prompts=prompts,
         max_age_s=_max_age_s(parameters),
         key_thumbprint=thumbprint,
+        claims=read_requested_claims(parameters.get("claims", ""), client),
+        id_token_hint=parameters.get("id_token_hint", ""),
+        language=_language(parameters.get("ui_locales", "")),
     )
 
 
@@ -148,14 +171,24 @@ def _scopes(client: ClientRecord, parameters: Parameters) -> tuple[str, ...]:
     return scopes
 
 
-def _challenge(parameters: Parameters) -> str:
-    """The PKCE challenge. Without one a stolen code would be worth something, so every client has one."""
+def _challenge(client: ClientRecord, parameters: Parameters) -> str:
+    """The PKCE challenge; empty, when the client does without one.
+
+    Without one a stolen code is worth something to whoever can have the client redeem it (RFC 9700, 4.5).
+    """
     challenge = parameters.get("code_challenge", "")
+    if not client.require_pkce and not challenge and "code_challenge_method" not in parameters:
+        return ""
     if parameters.get("code_challenge_method") != "S256":
         raise invalid_request("PKCE is needed: code_challenge, with code_challenge_method=S256.")
     if len(challenge) != _CHALLENGE_CHARS or CODE_CHALLENGE_PATTERN.fullmatch(challenge) is None:
         raise invalid_request("code_challenge is no SHA-256 in base64url.")
     return challenge
+
+
+def _language(locales: str) -> str:
+    match = _LANGUAGE.match(locales)
+    return "" if match is None else match[0].lower()
 
 
 def _max_age_s(parameters: Parameters) -> int | None:

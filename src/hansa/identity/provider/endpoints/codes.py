@@ -33,6 +33,7 @@ class CodeGrant(msgspec.Struct, frozen=True):
     authorized: Authorized
     redirect_uri: str
     code_challenge: str
+    """Empty: the client does without PKCE."""
     family: str
     """The name of the tokens that come of it."""
     nonce: str = ""
@@ -110,9 +111,7 @@ class Codes:
         self._used[name] = (now_s + self._retained_s, grant.family)
         if redirect_uri != grant.redirect_uri:
             raise invalid_grant("The code was made for another redirect_uri.")
-        is_verifier = CODE_VERIFIER_PATTERN.fullmatch(verifier) is not None
-        challenge = create_s256_code_challenge(verifier) if is_verifier else ""
-        if not hmac.compare_digest(challenge, grant.code_challenge):
+        if not _is_verifier(verifier, grant.code_challenge):
             raise invalid_grant("code_verifier is not the one of the code (PKCE).")
         return grant
 
@@ -121,3 +120,12 @@ class Codes:
         self._counts[subject] -= 1
         if not self._counts[subject]:
             del self._counts[subject]
+
+
+def _is_verifier(verifier: str, challenge: str) -> bool:
+    """Whether a verifier is that of a challenge; of a code without one there is none (RFC 9700, 2.1.1)."""
+    if not challenge:
+        return not verifier
+    if CODE_VERIFIER_PATTERN.fullmatch(verifier) is None:
+        return False
+    return hmac.compare_digest(create_s256_code_challenge(verifier), challenge)

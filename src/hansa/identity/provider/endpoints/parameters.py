@@ -22,6 +22,8 @@ Parameters = Mapping[str, str]
 def read_parameters(text: bytes) -> Parameters:
     """The parameters of a form; those without a value are as good as absent (RFC 6749, section 3.1).
 
+    Names that no parameter has are left out: what is not known is ignored.
+
     Raises:
         OAuthRefused: `invalid_request`, when one comes twice, or it is no form.
     """
@@ -29,6 +31,4 @@ def read_parameters(text: bytes) -> Parameters:
         fields = unique_fields(text, PARAMETERS_MAX, is_strict=bool(text))
     except Refused as error:
         raise invalid_request(f"The request {error.message}.") from error
-    if not all(map(_NAME.fullmatch, fields)):
-        raise invalid_request("A parameter has an unusable name.")
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in fields.items() if value and _NAME.fullmatch(name)}

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from hansa.identity.provider.clients.assertions import ClientCheck
+from hansa.identity.provider.clients.requests import ClientRequest
 from hansa.identity.provider.endpoints.parameters import Parameters
 from hansa.identity.provider.oauth_errors import OAuthRefused, invalid_request
 from hansa.identity.provider.rates import Rates
@@ -35,7 +36,7 @@ class TokenReports:
         self._families = families
         self._issuer = issuer
 
-    async def introspected(self, parameters: Parameters) -> dict[str, Any]:
+    async def introspected(self, request: ClientRequest) -> dict[str, Any]:
         """What a token is worth, for a client that proves who it is.
 
         A refresh token is nobody's business but that of its client.
@@ -44,11 +45,11 @@ class TokenReports:
             OAuthRefused: For the client.
             Unavailable: `Code.OVERLOADED`, or of the store.
         """
-        authenticated = await self._clients.client(parameters)
+        authenticated = await self._clients.client(request)
         if not authenticated.is_proved:
             raise OAuthRefused("unauthorized_client", "A public client introspects no tokens.", 403)
         self._rates.take_client(authenticated.client.client_id)
-        token = _token(parameters)
+        token = _token(request.parameters)
         claims = self._good(token)
         if claims is not None:
             return {"active": True, "token_type": _token_type(claims), **_shown(claims)}
@@ -65,7 +66,7 @@ class TokenReports:
             "exp": family.ends_s,
         }
 
-    async def revoke(self, parameters: Parameters) -> None:
+    async def revoke(self, request: ClientRequest) -> None:
         """End a token of the client that sends it; of another's, or of none, nothing becomes.
 
         With a refresh token everything ends that came of the same login, with an access token that alone.
@@ -74,11 +75,11 @@ class TokenReports:
             OAuthRefused: For the client.
             Unavailable: `Code.OVERLOADED`, or of the store: it is to be sent again.
         """
-        authenticated = await self._clients.client(parameters)
+        authenticated = await self._clients.client(request)
         client_id = authenticated.client.client_id
         if authenticated.is_proved:
             self._rates.take_client(client_id)
-        token = _token(parameters)
+        token = _token(request.parameters)
         claims = self._good(token)
         if claims is not None:
             if claims.client_id == client_id:
@@ -96,7 +97,7 @@ class TokenReports:
         """
         if OPENID not in claims.scopes:
             raise OAuthRefused("insufficient_scope", "userinfo needs the scope openid.", 403)
-        return {"sub": claims.sub, **person_claims(claims.principal, claims.scopes)}
+        return {"sub": claims.sub, **person_claims(claims.principal, claims.scopes, claims.claims)}
 
     def _good(self, token: str) -> AccessClaims | None:
         try:

@@ -18,6 +18,7 @@ from hansa.core.identifiers import Entropy
 from hansa.identity.principal import Principal
 from hansa.identity.provider.clients.assertions import AuthenticatedClient, ClientCheck
 from hansa.identity.provider.clients.records import TOKEN_EXCHANGE, ClientRecord
+from hansa.identity.provider.clients.requests import ClientRequest
 from hansa.identity.provider.endpoints.codes import CodeReusedError, Codes
 from hansa.identity.provider.endpoints.exchanges import ACCESS_TOKEN, Exchanges
 from hansa.identity.provider.endpoints.machines import Machines
@@ -64,19 +65,19 @@ class TokenEndpoint:
         self._clock = clock
         self._entropy = entropy
 
-    async def answer(self, parameters: Parameters, proof: str | None) -> dict[str, Any]:
+    async def answer(self, request: ClientRequest, proof: str | None) -> dict[str, Any]:
         """The response to a token request.
 
         Args:
-            parameters: Of its form.
+            request: Of the client.
             proof: Header `DPoP`.
 
         Raises:
             OAuthRefused: For the client.
             Unavailable: `Code.OVERLOADED`, or of the store.
         """
-        authenticated = await self._clients.client(parameters)
-        client = authenticated.client
+        authenticated = await self._clients.client(request)
+        client, parameters = authenticated.client, request.parameters
         if authenticated.is_proved:  # a public client is whoever says so: its addresses are counted
             self._rates.take_client(client.client_id)
         grant = parameters.get("grant_type", "")

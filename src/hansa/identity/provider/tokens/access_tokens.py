@@ -60,7 +60,11 @@ class AccessClaims(msgspec.Struct, frozen=True, omit_defaults=True):
     organization_name: str = ""
     country: str = ""
     name: str = ""
+    given_name: str = ""
+    family_name: str = ""
     email: str = ""
+    claims: tuple[str, ...] = ()
+    """What `userinfo` tells beside what the scopes open."""
     powers: tuple[Power, ...] = ()
     roles: frozenset[str] = frozenset()
     credential: str = ""
@@ -79,6 +83,8 @@ class AccessClaims(msgspec.Struct, frozen=True, omit_defaults=True):
             organization_name=self.organization_name,
             country=self.country,
             name=self.name,
+            given_name=self.given_name,
+            family_name=self.family_name,
             email=self.email,
             powers=self.powers,
             roles=self.roles,
@@ -101,6 +107,10 @@ class Authorized(msgspec.Struct, frozen=True):
     key_thumbprint: str = ""
     """Of the key to which tokens are bound; empty: to none."""
     member: str = ""
+    userinfo_claims: tuple[str, ...] = ()
+    """What the client may ask `userinfo` for, beside what the scopes open."""
+    id_token_claims: tuple[str, ...] = ()
+    """What the ID token tells beside that."""
 
 
 class AccessTokens:
@@ -153,6 +163,7 @@ class AccessTokens:
             raise invalid_grant("The credential has expired.")
         if self._is_removed(principal, authorized.client):
             raise invalid_grant("Access was removed.")
+        named = {*authorized.userinfo_claims}
         has_profile = not {PROFILE, LEAR_CREDENTIAL}.isdisjoint(authorized.scopes)
         claims = AccessClaims(
             iss=self._issuer,
@@ -167,10 +178,17 @@ class AccessTokens:
             kind=principal.kind,
             auth_time=authorized.auth_time_s,
             family=family,
-            organization_name=principal.organization_name if has_profile else "",
+            organization_name=principal.organization_name
+            if has_profile or "organization_name" in named
+            else "",
             country=principal.country,
-            name=principal.name if has_profile else "",
-            email=principal.email if EMAIL in authorized.scopes else "",
+            name=principal.name if has_profile or "name" in named else "",
+            given_name=principal.given_name if has_profile or "given_name" in named else "",
+            family_name=principal.family_name if has_profile or "family_name" in named else "",
+            email=principal.email
+            if EMAIL in authorized.scopes or named & {"email", "email_verified"}
+            else "",
+            claims=authorized.userinfo_claims,
             powers=principal.powers,
             roles=principal.roles,
             credential=principal.credential_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,22 @@ from hansa.identity.provider.tokens.signing_keys import SigningAlgorithm, Signin
 ID_TOKEN_TYPE: Final = "JWT"  # noqa: S105 - a media type
 ID_TOKEN_LIFETIME_S: Final = 600
 ID_TOKEN_SIZE_MAX_BYTES: Final = 16_384
+ACR: Final = "urn:hansa:acr:verifiable-presentation"
+"""How everybody logs in: by presenting a credential of which he or she proves to be the holder."""
+
+_OF_PROFILE: Final = frozenset({PROFILE, LEAR_CREDENTIAL})
+SCOPE_OF_CLAIM: Final[Mapping[str, frozenset[str]]] = {
+    "name": _OF_PROFILE,
+    "given_name": _OF_PROFILE,
+    "family_name": _OF_PROFILE,
+    "organization": _OF_PROFILE,
+    "organization_name": _OF_PROFILE,
+    "country": _OF_PROFILE,
+    "powers": frozenset({LEAR_CREDENTIAL}),
+    "email": frozenset({EMAIL}),
+    "email_verified": frozenset({EMAIL}),
+}
+"""The claims about a person, and the scopes each of which opens them."""
 
 
 class HintedLogin(msgspec.Struct, frozen=True):
@@ -50,8 +67,9 @@ class IdTokens:
             "iat": now_s,
             "exp": now_s + ID_TOKEN_LIFETIME_S,
             "auth_time": authorized.auth_time_s,
+            "acr": ACR,
             "at_hash": to_base64url(half),
-            **person_claims(authorized.principal, authorized.scopes),
+            **person_claims(authorized.principal, authorized.scopes, authorized.id_token_claims),
         }
         if nonce:
             claims["nonce"] = nonce
@@ -67,21 +85,24 @@ class IdTokens:
         return login if login.iss == self._issuer else None
 
 
-def person_claims(principal: Principal, scopes: tuple[str, ...]) -> dict[str, Any]:
-    """What scopes open about a person; what the credential does not say is left out."""
-    claims: dict[str, Any] = {}
-    if PROFILE in scopes or LEAR_CREDENTIAL in scopes:
-        claims |= {
-            "name": principal.name,
-            "organization": principal.organization,
-            "organization_name": principal.organization_name,
-            "country": principal.country,
-        }
-    if LEAR_CREDENTIAL in scopes:
-        claims["powers"] = msgspec.to_builtins(principal.powers)
-    if EMAIL in scopes:
-        claims["email"] = principal.email
-    present = {name: value for name, value in claims.items() if value}
-    if "email" in present:
-        present["email_verified"] = False
-    return present
+def person_claims(principal: Principal, scopes: Iterable[str], further: Iterable[str] = ()) -> dict[str, Any]:
+    """What scopes open about a person, and further claims; what the credential does not say is left out."""
+    named, in_scopes = {*further}, {*scopes}
+    claims: dict[str, Any] = {
+        "name": principal.name,
+        "given_name": principal.given_name,
+        "family_name": principal.family_name,
+        "organization": principal.organization,
+        "organization_name": principal.organization_name,
+        "country": principal.country,
+        "powers": msgspec.to_builtins(principal.powers),
+        "email": principal.email,
+    }
+    opened = {
+        name: value
+        for name, value in claims.items()
+        if value and (name in named or not SCOPE_OF_CLAIM[name].isdisjoint(in_scopes))
+    }
+    if principal.email and ("email" in opened or "email_verified" in named):
+        opened["email_verified"] = False
+    return opened
