@@ -11,12 +11,11 @@
     /favicon.svg   the icon of every page, and at `/favicon.ico`
 
 Those of the catalogue are in `hansa.portal.catalogue.routes`. What a page about an API holds is made when
-it is requested, beside the event loop; the latest stay in memory.
+it is requested, beside the event loop and once for all who request it meanwhile; the latest stay in memory.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -30,13 +29,14 @@ from hansa.business.openapi import openapi_document
 from hansa.core.cache import Cache
 from hansa.core.error_meanings import MEANINGS
 from hansa.core.errors import HTTP_STATUS, Code, Refused
+from hansa.core.thread_work import MadeOnce
 from hansa.portal.about import AboutPage, Overview
 from hansa.portal.docs import ApiEntry, DocsPage, DocsPages, ErrorEntry
 from hansa.portal.frame import Frame
 from hansa.portal.frame.assets import ASSETS_PATH
 
 PAGES_MAX_BYTES: Final = 8 * 1024 * 1024
-"""Of the pages about APIs that stay in memory."""
+"""Of the pages of documentation that stay in memory."""
 
 
 class LeagueDocuments(Protocol):
@@ -78,6 +78,8 @@ class PortalRoutes:
         self.cache: Final[Cache[str, DocsPage]] = Cache(
             "docs_pages", PAGES_MAX_BYTES, size_of=lambda page: len(page.content)
         )
+        self._making: dict[str, MadeOnce[DocsPage]] = {}
+        """Pages that are being made, each once for all who wait for it; no more than there are pages."""
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
@@ -105,12 +107,12 @@ class PortalRoutes:
             ApiEntry(api.id, api.title, api.version, api.base_path, tuple(one.name for one in api.resources))
             for api in self._apis.values()
         )
-        return self._shown(request, self._docs.index(self._name, apis))
+        return await self._cached(request, "index", lambda: self._docs.index(self._name, apis))
 
     async def errors(self, request: Request) -> Response:
         """`GET /docs/errors`: the `referenceError` of error bodies leads here."""
         codes = (ErrorEntry(code.value, status, MEANINGS[code]) for code, status in HTTP_STATUS.items())
-        return self._shown(request, self._docs.errors(codes))
+        return await self._cached(request, "errors", lambda: self._docs.errors(codes))
 
     async def api(self, request: Request) -> Response:
         """`GET /docs/{api}`: one API by its number, as `TMF620`, in any case.
@@ -143,11 +145,9 @@ class PortalRoutes:
     async def _cached(self, request: Request, name: str, make: Callable[[], DocsPage]) -> Response:
         page = self.cache.get(name)
         if page is None:
-            page = await asyncio.to_thread(make)
+            page = await self._making.setdefault(name, MadeOnce(make)).value()
+            self._making.pop(name, None)
             self.cache.put(name, page)
-        return self._shown(request, page)
-
-    def _shown(self, request: Request, page: DocsPage) -> Response:
         return self._frame.response(request, "docs/page.html", page)
 
     def _api_page(self, api: Api) -> DocsPage:

@@ -17,7 +17,7 @@ from hansa.business.http.messages import Response as BusinessResponse
 from hansa.core.clock import ManualClock
 from hansa.core.errors import Code, Refused
 from hansa.node.http.application import rest_application
-from hansa.node.http.front_door import FrontDoor
+from hansa.node.http.front_door import QUERY_PARAMETERS_MAX, FrontDoor
 from hansa.node.http.traffic import Traffic
 
 Message = MutableMapping[str, Any]
@@ -81,6 +81,7 @@ class Door:
         method: str = "GET",
         sent: list[Message] | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        query: bytes = b"",
     ) -> tuple[int, Any]:
         """Status and body of an answer; JSON is decoded."""
         messages: list[Message] = [] if sent is None else sent
@@ -101,7 +102,7 @@ class Door:
             "method": method,
             "path": path,
             "raw_path": path.encode(),
-            "query_string": b"",
+            "query_string": query,
             "headers": list(headers),
             "root_path": "",
             "http_version": "1.1",
@@ -161,6 +162,12 @@ async def test_options_are_the_methods_of_a_path_or_of_the_server(door: Door) ->
 async def test_an_error_of_ours_keeps_its_code(door: Door) -> None:
     status, body = await door.ask("/league/v1/refusing")
     assert (status, body["code"], body["message"]) == (403, "forbidden", "Not you.")
+
+
+async def test_a_query_of_very_many_parameters_is_refused_unread(door: Door) -> None:
+    status, body = await door.ask("/league/v1/refusing", query=b"a&" * QUERY_PARAMETERS_MAX)
+    assert (status, body["code"]) == (414, "uri-too-long")
+    assert (await door.ask("/league/v1/refusing", query=b"a&" * (QUERY_PARAMETERS_MAX - 1)))[0] == 403
 
 
 @pytest.mark.parametrize("path", ["/broken", "/tmf-api/x/broken"])

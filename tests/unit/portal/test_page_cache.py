@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from hansa.core.access import ANONYMOUS
 from hansa.core.clock import ManualClock
-from hansa.portal.catalogue.page_cache import AGE_MAX_S, Pacer, PageCache
+from hansa.portal.catalogue.page_cache import AGE_MAX_S, PageCache
 from hansa.portal.frame import Branding, Frame
 from tests.support.asgi import AsgiClient
 
@@ -90,49 +90,3 @@ async def test_a_page_is_made_anew_when_its_time_is_over() -> None:
     first = await (await pages.begin())
     await pages.clock.advance(AGE_MAX_S + 0.1)
     assert (first, await (await pages.begin())) == ("page 1", "page 2")
-
-
-class Waiters:
-    """Some who are paced at the same time; in which iteration of the event loop each was admitted."""
-
-    def __init__(self, count: int) -> None:
-        self.iteration = 0
-        self.admitted: list[tuple[int, int]] = []
-        self._pacer = Pacer()
-        self.tasks = [asyncio.create_task(self._wait(number)) for number in range(count)]
-
-    async def _wait(self, number: int) -> None:
-        await self._pacer.admit()
-        self.admitted.append((number, self.iteration))
-
-    async def iterate(self, count: int) -> None:
-        for _ in range(count):
-            await asyncio.sleep(0)
-            self.iteration += 1
-
-
-async def test_pages_that_are_requested_together_are_begun_in_order_one_in_an_iteration() -> None:
-    waiters = Waiters(5)
-    await waiters.iterate(20)
-    assert [number for number, _ in waiters.admitted] == [0, 1, 2, 3, 4]
-    assert len({iteration for _, iteration in waiters.admitted}) == 5
-
-
-@pytest.mark.parametrize("leavers", [(1,), (1, 2), (4,), (1, 2, 3, 4)])
-async def test_whoever_has_left_holds_nobody_up(leavers: tuple[int, ...]) -> None:
-    waiters = Waiters(5)
-    await waiters.iterate(1)
-    for leaver in leavers:
-        waiters.tasks[leaver].cancel()
-    await waiters.iterate(20)
-    assert [number for number, _ in waiters.admitted] == [n for n in range(5) if n not in leavers]
-
-
-async def test_after_a_rest_a_page_is_begun_at_once() -> None:
-    pacer = Pacer()
-    await pacer.admit()
-    for _ in range(3):
-        await asyncio.sleep(0)
-    waiting = pacer.admit()
-    with pytest.raises(StopIteration):
-        waiting.send(None)

@@ -17,7 +17,7 @@ from hansa.business.http.compression import Compressor
 from hansa.business.http.messages import Response, error_response, send_response
 from hansa.business.http.shared_headers import Header, HeaderBlock, SharedHeaders
 from hansa.core.clock import Clock
-from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.http import has_credentials
 from hansa.core.identifiers import Entropy
 from hansa.core.measured_work import MeasuredWork
@@ -39,6 +39,9 @@ LEAGUE_PATH: Final = "/league/"
 STREAM_PATH: Final = "/stream"
 LEDGER_PATHS: Final = ("/league/v1/events", "/league/v1/ledger")
 STREAM_RETRY_AFTER_S: Final = 10.0
+QUERY_PARAMETERS_MAX: Final = 500
+"""Of any request but to the TM Forum APIs, which have limits of their own: a head has room for tens of thousands,
+and reading them would take longer than the request."""
 CLIENT_CLOSED: Final = 499
 """In the counts: the client left before it was answered."""
 
@@ -186,7 +189,10 @@ class FrontDoor:
         final_send: Send = counting_send
         if may_be_compressed(scope):
             final_send = CompressingSend(self._compressor, counting_send)
-        if path.endswith(STREAM_PATH):
+        if scope["query_string"].count(b"&") >= QUERY_PARAMETERS_MAX:
+            message = f"The query has more than {QUERY_PARAMETERS_MAX} parameters."
+            answered = _send_error(counting_send, Refused(Code.URI_TOO_LONG, message))
+        elif path.endswith(STREAM_PATH):
             answered = self._answer_stream(scope, receive, counting_send, account)
         elif path.startswith(LEDGER_PATHS):
             answered = self._answer_reader(scope, receive, final_send, account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final, Literal
 from urllib.parse import urlencode
 
@@ -13,6 +14,8 @@ from hansa.portal.catalogue.offering.prices import PriceRow
 from hansa.portal.catalogue.search_page import PICK, ShownHit
 
 COMPARED_MAX: Final = 4
+CHARACTERISTICS_MAX: Final = 400
+"""Of all offerings together, that are compared."""
 
 RowKind = Literal["provider", "origin", "status", "categories", "labels", "terms", "characteristic"]
 
@@ -104,13 +107,10 @@ def _rows(columns: Sequence[ComparedOffering]) -> Iterable[ComparisonRow]:
     )
     yield _row("labels", "", [", ".join(sorted(item.name for item in one.labels)) for one in offerings])
     yield _row("terms", "", [", ".join(item.name for item in one.terms) for one in offerings])
-    names = dict.fromkeys(item.name for one in offerings for item in one.characteristics)
-    for name in names:
-        yield _row("characteristic", name, [_values(one, name) for one in offerings])
-
-
-def _values(offering: Offering, name: str) -> str:
-    return next((", ".join(one.values) for one in offering.characteristics if one.name == name), "")
+    values = [{item.name: ", ".join(item.values) for item in one.characteristics} for one in offerings]
+    names = dict.fromkeys(name for each in values for name in each)
+    for name in islice(names, CHARACTERISTICS_MAX):
+        yield _row("characteristic", name, [each.get(name, "") for each in values])
 
 
 def _row(kind: RowKind, name: str, cells: list[str]) -> ComparisonRow:

@@ -13,7 +13,6 @@ much as several requests to the API, which would wait for all pages that came wi
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -24,6 +23,7 @@ from starlette.responses import Response
 from hansa.core.access import ANONYMOUS, Caller
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
+from hansa.core.yielding import Pacer
 from hansa.portal.frame import Frame
 from hansa.portal.frame.frame import wants_json
 from hansa.portal.frame.page_response import PageResponse
@@ -44,35 +44,6 @@ class CachedPage(msgspec.Struct, frozen=True):
     """Of the store, before the page was made."""
     until_s: float
     """By the clock's monotonic time."""
-
-
-class Pacer:
-    """Has whoever waits go on in the order in which they came, one in each iteration of the event loop."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        """No more than there are requests."""
-        self._is_paused = False
-
-    async def admit(self) -> None:
-        """Return in an iteration in which nobody else is admitted."""
-        loop = asyncio.get_running_loop()
-        if not self._is_paused:
-            self._is_paused = True
-            loop.call_soon(self._admit_next)
-            return
-        admitted: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(admitted)
-        await admitted
-
-    def _admit_next(self) -> None:
-        while self._waiting:
-            admitted = self._waiting.popleft()
-            if not admitted.done():  # whoever left has cancelled theirs
-                admitted.set_result(None)
-                asyncio.get_running_loop().call_soon(self._admit_next)
-                return
-        self._is_paused = False
 
 
 class PageCache:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 import msgspec
 
@@ -208,8 +208,7 @@ def _search(pairs: Pairs) -> str:
 
 
 def _name_of(part: bytes) -> str:
-    pair = next(iter(parse_qsl(part.decode("latin-1"), keep_blank_values=True, errors="replace")), ("", ""))
-    return pair[0]
+    return unquote_plus(part.partition(b"=")[0].decode("latin-1"))
 
 
 def _shown(

@@ -34,6 +34,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hansa import __version__
 from hansa.core.http import NO_STORE
 from hansa.core.thread_work import SMALL_MAX_BYTES, LargeWork, MadeOnce
+from hansa.core.yielding import Pacer
 from hansa.portal.frame.assets import Assets
 from hansa.portal.frame.branding import Branding
 from hansa.portal.frame.formats import FORMATS
@@ -110,6 +111,7 @@ class Frame:
         self._people = people
         self._is_secure = is_secure
         self.large_work: Final = LargeWork()
+        self._pacer: Final = Pacer()
         self.rendered_pages: Final = rendered_pages()
         self._rendered: set[str] = set()
         """Templates that are compiled, with those that they take parts from; there are no more than files."""
@@ -148,7 +150,7 @@ class Frame:
         policy: PagePolicy = PLAIN,
         remember: bool = False,
     ) -> Response:
-        """A page as a response; much of it is made when it is sent (`page_response`).
+        """A page as a response; it is made when it is sent (`page_response`).
 
         With `remember`, its markup serves the next stranger to whom it would say the same (`rendered_pages`).
         """
@@ -163,16 +165,11 @@ class Frame:
             return Response(markup, status, media_type=HTML, headers=more)
         make, weight = partial(self.render, template, page, reader), weight_of(encoded)
         made = partial(self.rendered_pages.put, key) if key is not None else None
-        if template not in self._rendered:
+        is_usual_error = status >= HTTPStatus.BAD_REQUEST and weight <= SMALL_MAX_BYTES
+        if template not in self._rendered and not is_usual_error:  # which may be that threads have no room
             weight += COMPILING_WEIGHT
-        is_error = status >= HTTPStatus.BAD_REQUEST  # which may be that threads have no room
-        if weight > SMALL_MAX_BYTES and not is_error:
-            work = self.large_work
-            return PageResponse(make, weight, work, status, more, is_stranger=is_stranger, made=made)
-        markup = make()
-        if made is not None:
-            made(markup)
-        return Response(markup, status, media_type=HTML, headers=more)
+        threads, pacer = self.large_work, self._pacer
+        return PageResponse(make, weight, threads, pacer, status, more, is_stranger=is_stranger, made=made)
 
     def reader(self, request: Request) -> PageReader:
         """Who sends a request, and how pages are shown to them."""

@@ -2,7 +2,10 @@
 
 What an entity says can be long, and Markdown takes up to 25 microseconds a character where it is written to
 be slow: a page of one description would have everybody else wait for half a second. So what a page is made of
-is weighed before: a light page is made at once, and a heavy one by a thread, when it is sent.
+is weighed before: a light page is made in place, and a heavy one by a thread, when it is sent.
+
+A light page takes some milliseconds, too, and many are requested at once: those whose template has to be
+rendered are made one in each iteration of the event loop, so that others come in between.
 
 Rendering takes three quarters of the time of a page. So the markup of pages for strangers is remembered, by
 all that it depends on: the template, what the page shows, and for whom. What a page shows is read anew for
@@ -22,7 +25,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hansa.core.cache import Cache
-from hansa.core.thread_work import CHEAP, LargeWork
+from hansa.core.thread_work import CHEAP, SMALL_MAX_BYTES, LargeWork
+from hansa.core.yielding import Pacer
 from hansa.portal.frame.reader import PageReader
 
 TEXT_WEIGHT: Final = 32
@@ -40,6 +44,7 @@ class PageResponse(Response):
         make: Makes its markup.
         weight: Of the page.
         large_work: Has threads.
+        pacer: Has light pages made one after the other.
         is_stranger: Nobody knows who looks.
         status: Of the response.
         headers: Of the response.
@@ -52,6 +57,7 @@ class PageResponse(Response):
         make: Callable[[], bytes],
         weight: int,
         large_work: LargeWork,
+        pacer: Pacer,
         status: int,
         headers: Mapping[str, str],
         *,
@@ -63,6 +69,7 @@ class PageResponse(Response):
         self._make: Callable[[], bytes] | None = make
         self._weight = weight
         self._large_work = large_work
+        self._pacer = pacer
         self._is_stranger = is_stranger
         self._on_made = made
 
@@ -74,6 +81,8 @@ class PageResponse(Response):
         """
         make, self._make = self._make, None
         if make is not None:
+            if self._weight <= SMALL_MAX_BYTES:
+                await self._pacer.admit()
             self.body = await self._large_work.run(self._weight, make, is_stranger=self._is_stranger)
             self.headers["content-length"] = str(len(self.body))
             if self._on_made is not None:

@@ -81,7 +81,10 @@ class FormFields:
     """What a form was sent with; a field can come several times, as ticked boxes do."""
 
     def __init__(self, pairs: Sequence[tuple[str, str]] = ()) -> None:
-        self._pairs = tuple(pairs)
+        values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            values.setdefault(name, []).append(value)
+        self._values = {name: tuple(texts) for name, texts in values.items()}
 
     def one(self, name: str) -> str:
         """A field; empty when it is not there.
@@ -96,11 +99,11 @@ class FormFields:
 
     def all(self, name: str) -> tuple[str, ...]:
         """All values of a field, as they came."""
-        return tuple(value for key, value in self._pairs if key == name)
+        return self._values.get(name, ())
 
     def names(self) -> tuple[str, ...]:
         """The names of all fields, each once."""
-        return tuple(dict.fromkeys(name for name, _ in self._pairs))
+        return tuple(self._values)
 
 
 class Visit(msgspec.Struct, frozen=True):

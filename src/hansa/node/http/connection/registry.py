@@ -6,7 +6,7 @@ together so many. One more is always taken: it ends another one, of the same add
 addresses of one attacker end no connection of anybody else. Connections of the operator and of members are
 not ended for others.
 
-*Time.* One round a second looks at every connection, in place of a timer for each. A head has a time to
+*Time.* Rounds look at every connection, so many at a moment, in place of a timer for each. A head has a time to
 arrive; a body has a time too, which grows with what has arrived, so that there is a least rate; and so has a
 response that the client does not take.
 
@@ -18,8 +18,8 @@ request that needs more is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum
+from itertools import islice
 from typing import Final, Protocol
 
 from hansa.core.limits import Limits
@@ -36,8 +36,10 @@ UPLOAD_SHARE_MAX: Final = 0.25
 UNSENT_SHARE_MAX: Final = 0.5
 """Of the room for unsent bytes, for one area."""
 EVICTIONS_AT_ONCE: Final = 16
+LOOKED_AT_MAX: Final = 256
+"""Connections at one moment: all of them may have to end, each of which takes up to a tenth of a millisecond."""
 CANDIDATES_MAX: Final = 64
-"""So many connections of an address are looked at to find one that can end."""
+"""So many connections of an address or area are looked at to find one that can end."""
 
 
 class Phase(IntEnum):
@@ -88,11 +90,12 @@ class Connection(Protocol):
 class Unsent:
     """What one connection has not sent: since when, and how much it was then and is now."""
 
-    __slots__ = ("is_evictable", "now_bytes", "since_s", "then_bytes")
+    __slots__ = ("area", "is_evictable", "now_bytes", "since_s", "then_bytes")
 
-    def __init__(self, size_bytes: int, since_s: float, *, is_evictable: bool) -> None:
+    def __init__(self, size_bytes: int, since_s: float, area: str, *, is_evictable: bool) -> None:
         self.then_bytes = self.now_bytes = size_bytes
         self.since_s = since_s
+        self.area = area
         self.is_evictable = is_evictable
         """Whether the connection may be ended for others; not that of a member or of the operator."""
 
@@ -117,16 +120,20 @@ class Connections:
         """That clients have not read, beyond what a connection may always hold."""
         self._by_address: dict[str, dict[Connection, None]] = {}
         self._by_area: dict[str, dict[Connection, None]] = {}
-        self._count = 0
+        self._all: dict[Connection, None] = {}
+        self._round: list[Connection] = []
+        """Those at which the round under way has yet to look."""
         self._unsent: dict[Connection, Unsent] = {}
         self._unsent_by_area: dict[str, int] = {}
         """Bytes of those of its connections that may be ended for them."""
+        self._unsent_of_area: dict[str, dict[Connection, Unsent]] = {}
+        """These connections, the oldest first: whoever is ended is found without a look at all."""
         self._swept_at_s = now_s
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return self._count
+        return len(self._all)
 
     # -- number ----------------------------------------------------------------------------------------------
 
@@ -136,12 +143,12 @@ class Connections:
         same = self._by_address.get(address, {})
         if len(same) >= self.limits.connections_per_address_max and not connection.is_trusted_proxy:
             self._evict(same, Refusal.CONNECTIONS_OF_ADDRESS, 1)
-        elif self._count >= self.limits.connections_max:
+        elif self.count >= self.limits.connections_max:
             most = max(self._by_area.values(), key=len)
             self._evict(most, Refusal.CONNECTIONS, min(EVICTIONS_AT_ONCE, max(1, len(most) // 2)))
         self._by_address.setdefault(address, {})[connection] = None
         self._by_area.setdefault(area, {})[connection] = None
-        self._count += 1
+        self._all[connection] = None
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is over, unless it has been removed before."""
@@ -155,8 +162,7 @@ class Connections:
             del same[connection]
             if not same:
                 del groups[name]
-        self._count -= 1
-        assert self._count >= 0, "every connection is counted once"
+        del self._all[connection]
         self.end_unsent(connection)
         self.end_upload(connection)
         self.hold_ahead(connection, 0)
@@ -164,7 +170,7 @@ class Connections:
     def _evict(self, connections: dict[Connection, None], reason: Refusal, count: int) -> None:
         """End the connections among these that wait for their clients, the longest idle ones first."""
         candidates = []
-        for connection in list(_first(connections, CANDIDATES_MAX)):
+        for connection in tuple(islice(connections, CANDIDATES_MAX)):
             del connections[connection]
             connections[connection] = None  # behind the others, so that the next call looks at others
             if connection.account.kind < CallerKind.MEMBER:
@@ -180,18 +186,21 @@ class Connections:
     # -- time ------------------------------------------------------------------------------------------------
 
     def tick(self, now_s: float) -> None:
-        """Move the time, and look at every connection once a second or as often as a limit needs it."""
+        """Move the time, and look at some connections: in rounds, once a second or as a limit needs it."""
         assert now_s >= self.now_s, "time does not go back"
         self.now_s = now_s
         traffic = self.traffic
-        traffic.connections = self._count
+        traffic.connections = self.count
         traffic.unsent_bytes, traffic.upload_bytes = self.unsent_bytes, self.upload_bytes
         interval_s = min(1.0, self.limits.head_timeout_s / 3)
-        if now_s - self._swept_at_s >= interval_s:
+        if not self._round and now_s - self._swept_at_s >= interval_s:
             self._swept_at_s = now_s
-            for connections in tuple(self._by_address.values()):
-                for connection in tuple(connections):
-                    self._check(connection)
+            self._round = list(self._all)
+        part = self._round[-LOOKED_AT_MAX:]
+        del self._round[-LOOKED_AT_MAX:]
+        for connection in part:
+            if connection in self._all:
+                self._check(connection)
 
     def _check(self, connection: Connection) -> None:
         waited_s = self.now_s - connection.since_s
@@ -226,7 +235,7 @@ class Connections:
         if not size_bytes:
             self.end_unsent(connection)
             return False
-        self._add_unsent(area_of(connection.address), unsent, size_bytes - unsent.now_bytes)
+        self._add_unsent(unsent, size_bytes - unsent.now_bytes)
         unsent.now_bytes = size_bytes
         sent_s = max(0, unsent.then_bytes - size_bytes) / self.limits.send_rate_min_bytes_per_s
         return self.now_s - unsent.since_s > self.limits.send_grace_s + sent_s
@@ -244,9 +253,11 @@ class Connections:
         size_bytes = connection.unsent_bytes()
         self.end_unsent(connection)
         is_evictable = connection.account.kind < CallerKind.MEMBER
-        self._unsent[connection] = unsent = Unsent(size_bytes, self.now_s, is_evictable=is_evictable)
         area = area_of(connection.address)
-        self._add_unsent(area, unsent, size_bytes)
+        self._unsent[connection] = unsent = Unsent(size_bytes, self.now_s, area, is_evictable=is_evictable)
+        if is_evictable:
+            self._unsent_of_area.setdefault(area, {})[connection] = unsent
+        self._add_unsent(unsent, size_bytes)
         share_bytes = self.limits.unsent_max_bytes * UNSENT_SHARE_MAX
         if self._unsent_by_area.get(area, 0) > share_bytes:
             self._end_oldest_unsent(area, share_bytes)
@@ -259,29 +270,33 @@ class Connections:
     def end_unsent(self, connection: Connection) -> None:
         """It has taken enough, or is over."""
         unsent = self._unsent.pop(connection, None)
-        if unsent is not None:
-            self._add_unsent(area_of(connection.address), unsent, -unsent.now_bytes)
+        if unsent is None:
+            return
+        self._add_unsent(unsent, -unsent.now_bytes)
+        if unsent.is_evictable:
+            same = self._unsent_of_area[unsent.area]
+            del same[connection]
+            if not same:
+                del self._unsent_of_area[unsent.area]
 
-    def _add_unsent(self, area: str, unsent: Unsent, difference_bytes: int) -> None:
+    def _add_unsent(self, unsent: Unsent, difference_bytes: int) -> None:
         self.unsent_bytes += difference_bytes
         assert self.unsent_bytes >= 0, "what was added is subtracted once"
         if not unsent.is_evictable:
             return
-        total_bytes = self._unsent_by_area.pop(area, 0) + difference_bytes
+        total_bytes = self._unsent_by_area.pop(unsent.area, 0) + difference_bytes
         assert total_bytes >= 0, "what was added is subtracted once"
         if total_bytes:
-            self._unsent_by_area[area] = total_bytes
+            self._unsent_by_area[unsent.area] = total_bytes
 
     def _end_oldest_unsent(self, area: str, room_bytes: float) -> None:
-        """End connections of an area that do not take their responses, until so much is left, or none."""
-        victims = sorted(
-            (unsent.since_s, -unsent.now_bytes, id(one), one)
-            for one, unsent in self._unsent.items()
-            if area_of(one.address) == area and unsent.is_evictable
-        )
-        for *_, victim in victims:
-            if self._unsent_by_area.get(area, 0) <= room_bytes:
-                return
+        """End connections of an area that do not take their responses, until so much is left, or none.
+
+        Of those that began at the same time, the first that are looked at, whoever holds most ends first.
+        """
+        while self._unsent_by_area.get(area, 0) > max(room_bytes, 0):
+            oldest = islice(self._unsent_of_area[area].items(), CANDIDATES_MAX)
+            victim, _ = min(oldest, key=lambda item: (item[1].since_s, -item[1].now_bytes))
             self._drop(victim, Refusal.UNSENT_BYTES)
 
     def add_upload(self, connection: Connection, size_bytes: int) -> bool:
@@ -330,10 +345,3 @@ class Connections:
         self.upload_bytes -= connection.upload_bytes
         connection.upload_bytes = 0
         assert self.upload_bytes >= 0, "what was added is subtracted once"
-
-
-def _first(connections: Iterable[Connection], count: int) -> Iterable[Connection]:
-    for number, connection in enumerate(connections):
-        if number == count:
-            return
-        yield connection

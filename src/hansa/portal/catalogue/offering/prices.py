@@ -23,7 +23,8 @@ _PERIODS: Final[Mapping[str, Period]] = {
 QUANTITY_PARAMETER: Final = "quantity."
 QUANTITY_MAX_CHARS: Final = 40
 QUANTITY_MAX: Final = Decimal(10**9)
-ROWS_MAX: Final = 100
+ROWS_MAX: Final = 300
+"""Of all plans of an offering: it may refer to the same bundle again and again."""
 
 
 class PriceRow(msgspec.Struct, frozen=True):
@@ -105,18 +106,21 @@ def price_plans(
     """
     plans: list[PricePlan] = []
     single: list[PriceRow] = []
+    left = ROWS_MAX
     for reference in items_in(offering, "productOfferingPrice"):
+        if left <= 0:
+            break
         price = prices.get(text_in(reference, "id"), reference)
-        components = [
-            prices.get(text_in(one, "id"), one) for one in items_in(price, "bundledPopRelationship")
-        ]
+        components = items_in(price, "bundledPopRelationship")[:left]
         if components:
-            rows = tuple(_row(one, quantities) for one in components)[:ROWS_MAX]
+            rows = tuple(_row(prices.get(text_in(one, "id"), one), quantities) for one in components)
             plans.append(PricePlan(text_in(price, "name"), text_in(price, "description"), rows))
+            left -= len(rows)
         else:
             single.append(_row(price, quantities))
+            left -= 1
     if single:
-        plans.insert(0, PricePlan("", "", tuple(single[:ROWS_MAX])))
+        plans.insert(0, PricePlan("", "", tuple(single)))
     return tuple(plans)
 
 
