@@ -1,8 +1,8 @@
 """Letting others in, between values that are worked on one after the other on the event loop.
 
 Each value is small enough to be worked on in place, or has to be; many of them are not. A coroutine that says
-how large each was lets others in as soon as they come to `TURN_MAX_BYTES` (`Yielding`). What many requests have
-done at the same moment, each in place, is done one after the other, with the others in between (`Pacer`).
+how large each was lets others in as soon as they come to `TURN_MAX_BYTES` (`Yielding`). What many requests
+have done at the same moment, each in place, is done one after the other, with others in between (`Pacer`).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hansa.core.clock import ManualClock
 from hansa.core.limits import Limits
 from hansa.node.http.callers import Account, Callers
 from hansa.node.http.connection.registry import LOOKED_AT_MAX, Connections, Phase
@@ -48,7 +49,7 @@ class Crowd:
     def __init__(self, limits: Limits) -> None:
         self.traffic = Traffic()
         self.registry = Connections(limits, self.traffic)
-        self._callers = Callers(limits, time.monotonic)
+        self._callers = Callers(limits, ManualClock().monotonic)
 
     def add(self, address: str, size_bytes: int = 0) -> RecordedConnection:
         """One that has not sent so many bytes."""

@@ -40,8 +40,8 @@ STREAM_PATH: Final = "/stream"
 LEDGER_PATHS: Final = ("/league/v1/events", "/league/v1/ledger")
 STREAM_RETRY_AFTER_S: Final = 10.0
 QUERY_PARAMETERS_MAX: Final = 500
-"""Of any request but to the TM Forum APIs, which have limits of their own: a head has room for tens of thousands,
-and reading them would take longer than the request."""
+"""Of any request but to the TM Forum APIs, which have limits of their own: a head has room for tens of
+thousands, and reading them would take longer than the request."""
 CLIENT_CLOSED: Final = 499
 """In the counts: the client left before it was answered."""
 

@@ -6,9 +6,9 @@ together so many. One more is always taken: it ends another one, of the same add
 addresses of one attacker end no connection of anybody else. Connections of the operator and of members are
 not ended for others.
 
-*Time.* Rounds look at every connection, so many at a moment, in place of a timer for each. A head has a time to
-arrive; a body has a time too, which grows with what has arrived, so that there is a least rate; and so has a
-response that the client does not take.
+*Time.* Rounds look at every connection, so many at a moment, in place of a timer for each. A head has a time
+to arrive; a body has a time too, which grows with what has arrived, so that there is a least rate; and so has
+a response that the client does not take.
 
 *Bytes.* What is received and cannot be used yet (half-read bodies, incomplete heads, requests sent ahead of a
 response) and what is not sent yet is added up, of all connections and by caller. Over the ceiling of unsent
@@ -37,7 +37,7 @@ UNSENT_SHARE_MAX: Final = 0.5
 """Of the room for unsent bytes, for one area."""
 EVICTIONS_AT_ONCE: Final = 16
 LOOKED_AT_MAX: Final = 256
-"""Connections at one moment: all of them may have to end, each of which takes up to a tenth of a millisecond."""
+"""Connections at one moment: all of them may have to end, which takes up to a tenth of a millisecond each."""
 CANDIDATES_MAX: Final = 64
 """So many connections of an address or area are looked at to find one that can end."""
 
