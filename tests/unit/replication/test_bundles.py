@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hansa.core.canonical import canonical_json, hashlink
-from hansa.core.clock import ManualClock
-from hansa.core.errors import Code, Refused
+from hansa.core.clock import ManualClock, rfc3339
+from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.http import HttpResponse
 from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
 from hansa.identity import MemberSigner
@@ -125,6 +126,29 @@ async def test_what_is_not_public_is_in_no_bundle(league: League) -> None:
     bundles = [one.body for one in league.network.requests if one.url.endswith(BUNDLES_PATH)]
     assert bundles
     assert all(b"secret" not in zlib.decompress(raw) for raw in bundles)
+
+
+async def test_a_member_that_answers_no_bundle_is_known_to_be_silent_until_it_gives_a_sign_of_life() -> None:
+    def unreachable(*_: object) -> HttpResponse:
+        raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "Nobody answers.")
+
+    async with League(["lubeck", "bergen"]) as league:
+        lubeck, bergen = league.marketplaces
+        league.start()
+        await lubeck.put_bound(n=1)
+        await league.settle()
+        assert lubeck.pusher.failing_since(bergen.did) is None
+        league.network.faults[bergen.endpoint] = unreachable
+        await lubeck.put_bound(n=2)
+        await league.settle()
+        since = lubeck.pusher.failing_since(bergen.did)
+        assert since is not None
+        assert since <= rfc3339(league.clock.now())
+        league.network.faults.clear()
+        await league.run(60)
+        await lubeck.put_bound(n=3)
+        await league.settle()
+        assert lubeck.pusher.failing_since(bergen.did) is None
 
 
 @pytest.mark.parametrize("fault", [404, 500, 503])

@@ -27,7 +27,7 @@ import structlog
 
 from hansa.core.audit import AuditNotes
 from hansa.core.backoff import Backoff
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, rfc3339
 from hansa.core.errors import Refused, Unavailable
 from hansa.core.http import HttpClient, HttpRequest, RequestSigner
 from hansa.core.identifiers import Entropy, is_bound_form
@@ -82,6 +82,8 @@ class _Lane:
         """When something may be sent again, by the monotonic clock."""
         self.alive_s = 0.0
         """When a sign of life counts again."""
+        self.failing_since: str | None = None
+        """Since when every bundle failed, as RFC 3339 says it; None: the member took the last one."""
 
 
 class BundlePusher:
@@ -142,6 +144,12 @@ class BundlePusher:
         if lane is not None and now_s >= lane.alive_s:
             lane.alive_s = now_s + ALIVE_PAUSE_S
             lane.due_s = 0.0
+            lane.failing_since = None
+
+    def failing_since(self, did: str) -> str | None:
+        """Since when a member takes no bundle, as RFC 3339 says it; None where nothing is known of that."""
+        lane = self._lanes.get(did)
+        return None if lane is None else lane.failing_since
 
     def offer(self, batch: Sequence[Outgoing]) -> None:
         """A batch is submitted: push its bytes, and retain them for who misses them. Does not wait."""
@@ -240,11 +248,14 @@ class BundlePusher:
         sent, failed = self._counters.bundles_sent, self._counters.bundles_failed
         if status == 204:
             lane.pauses.reset()
+            lane.failing_since = None
             self._notes.served(member.did, (), count)
             self._counters = PusherCounters(sent + 1, failed)
             return
         pause_s = lane.pauses.next_s()
         lane.due_s = self._clock.monotonic() + pause_s
+        if status is None:  # whoever refuses a bundle is there
+            lane.failing_since = lane.failing_since or rfc3339(self._clock.now())
         self._counters = PusherCounters(sent, failed + 1)
         log.info(
             "bundle_not_taken",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -58,12 +59,21 @@ class LedgerOrigins:
         bus: The ledger, as strangers read it: what is shown to everybody takes nothing from replication.
         registry: The members.
         clock: For which certificates are valid.
+        silent_since: Since when a member does not take what is sent to it; None: it does, or got nothing.
     """
 
     def __init__(
-        self, did: str, name: str, store: Store, bus: BusReads, registry: MemberRegistry, clock: Clock
+        self,
+        did: str,
+        name: str,
+        store: Store,
+        bus: BusReads,
+        registry: MemberRegistry,
+        clock: Clock,
+        silent_since: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._clock = clock
+        self._silent_since = silent_since
         self._did = did
         self._name = name
         self._store = store
@@ -97,7 +107,7 @@ class LedgerOrigins:
             announced=announced,
             is_ledger_silent=is_silent,
             newest_version=place.newest_version,
-            failing_since=place.failing_since,
+            failing_since=place.failing_since or self._silent_since(did),
             receipt=f"/league/v1/entities/{place.key}/receipt?latest=true" if announced else None,
         )
 

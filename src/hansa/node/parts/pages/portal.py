@@ -108,7 +108,8 @@ def portal(
         return error_page(frame, request, error) if wants_page(request) else response_of(error)
 
     reads = CatalogueReads(business.operations.values(), context.authenticate, context.store.entity)
-    origins = LedgerOrigins(*(settings.did, settings.name, context.store, bus, registry), context.clock)
+    described_by = settings.did, settings.name, context.store, bus, registry, context.clock
+    origins = LedgerOrigins(*described_by, replication.pusher.failing_since)
     hosts = MemberOrigins(registry.known, settings.followed_members)
     pictures = Pictures(to_members, hosts.has_origin, context.clock)
     catalogue = CataloguePages(
