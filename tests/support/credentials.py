@@ -328,7 +328,7 @@ def bitstring_status(index: Any = "7", purpose: str = "revocation", **changes: A
 class Web:
     """The `HttpClient` of tests: what is at which address."""
 
-    def __init__(self, pages: Mapping[str, str] | None = None) -> None:
+    def __init__(self, pages: Mapping[str, str | bytes] | None = None) -> None:
         self.pages = dict(pages or {})
         self.requests: list[str] = []
 
@@ -338,7 +338,8 @@ class Web:
             raise Refused(Code.HOST_NOT_ALLOWED, "A request to this address is not allowed.")
         if request.url not in self.pages:
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The other side cannot be reached.")
-        return HttpResponse(200, {}, self.pages[request.url].encode())
+        page = self.pages[request.url]
+        return HttpResponse(200, {}, page if isinstance(page, bytes) else page.encode())
 
 
 def grant(
@@ -363,7 +364,7 @@ class Verifying:
         *issuers: TrustedIssuer,
         anchors: Sequence[Issued] = (ROOT,),
         anchored_types: Sequence[str] = (),
-        pages: Mapping[str, str] | None = None,
+        pages: Mapping[str, str | bytes] | None = None,
         presentations_max: int = 1000,
         offset_s: int = 0,
     ) -> None:

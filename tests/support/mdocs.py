@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +19,7 @@ from tests.support.credentials import (
     AUDIENCE,
     DAY_S,
     HOLDER,
+    LIST_URI,
     NONCE,
     NOW_S,
     ROOT,
@@ -36,6 +38,8 @@ MDOC_REQUEST: Final = PresentationRequest(AUDIENCE, NONCE, SessionTerms(RESPONSE
 SIGNER_PURPOSE: Final = x509.ExtendedKeyUsage([x509.ObjectIdentifier("1.0.18013.5.1.2")])
 SIGNER: Final = seal(ROOT, further=[(SIGNER_PURPOSE, True)])
 
+STATUS_TYPE: Final = "application/statuslist+cwt"
+IDENTIFIER_TYPE: Final = "application/identifierlist+cwt"
 ALGORITHMS: Final = {"ES256": -7, "ES384": -35, "EdDSA": -8}
 _CURVES: Final = {"P-256": 1, "P-384": 2}
 
@@ -81,6 +85,41 @@ def sign1(
         None if detached else payload,
         signature(key, algorithm_of(key), signed),
     ]
+
+
+def cwt(key: Any, typ: str, claims: Mapping[int, Any], *chain: Issued, **header: Any) -> bytes:
+    """A CWT that says what it is, with the certificates in its protected header."""
+    ders = [one.der for one in chain]
+    fields = {1: ALGORITHMS[algorithm_of(key)], 16: typ, 33: ders[0] if len(ders) == 1 else ders}
+    if not ders:
+        del fields[33]
+    return cbor(cbor2.CBORTag(18, sign1(key, cbor(dict(claims)), protected=fields | header.get("more", {}))))
+
+
+def status_cwt(
+    revoked: Sequence[int] = (), issuer: Issued = SIGNER, typ: str = STATUS_TYPE, **changes: Any
+) -> bytes:
+    """A status list of 1,024 entries as a CWT; `changes` name claims as `c` and their number."""
+    content = bytearray(128)
+    for index in revoked:
+        content[index // 8] |= 1 << index % 8
+    listed = {"bits": 1, "lst": zlib.compress(bytes(content))}
+    return cwt(issuer.key, typ, list_claims({65533: listed}, changes), issuer)
+
+
+def identifier_cwt(
+    revoked: Sequence[bytes] = (), issuer: Issued = SIGNER, typ: str = IDENTIFIER_TYPE, **changes: Any
+) -> bytes:
+    """An identifier list as a CWT; see `status_cwt`."""
+    listed: dict[str, Any] = {"identifiers": {one: {} for one in revoked}}
+    return cwt(issuer.key, typ, list_claims({65530: listed}, changes), issuer)
+
+
+def list_claims(content: Mapping[int, Any], changes: Mapping[str, Any]) -> dict[int, Any]:
+    """The claims of a list; one of None is left out."""
+    claims = {2: LIST_URI, 4: NOW_S + 600, 6: NOW_S, 65534: 720, **content}
+    claims |= {int(name.removeprefix("c")): value for name, value in changes.items()}
+    return {name: value for name, value in claims.items() if value is not None}
 
 
 def element(number: int, name: str, value: Any, **changes: Any) -> bytes:

@@ -225,7 +225,7 @@ class CredentialVerifier:
         issuer, mandate, validity = await self._verified(document, now_s, steps)
         if presentation is not None:
             await self._check_holder(presentation, document.holder, now_s, steps)
-        status = await self._status.check(document.status, issuer, now_s, steps)
+        status = await self._status.check(document.status, issuer, now_s, steps, document.status_form)
         if signed is not None:
             self._memory.use(signed, now_s, now_s + self._age_max_s + 2 * CLOCK_LEEWAY_S + 1)
         return VerifiedCredential(

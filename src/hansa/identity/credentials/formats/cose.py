@@ -2,9 +2,10 @@
 
 A COSE_Sign1 is a JWS in another spelling: a protected header with an algorithm, a payload, and for ECDSA the
 same signature (r and s). So it is read into a `ForeignJws`, and whoever signed it is found, and judged, by
-the one code that does it for all formats. The protected header has the algorithm alone; certificates are in
-the unprotected one (`x5chain`, RFC 9360), where ISO/IEC 18013-5 wants them: what they say is proved by the
-chain and not by where they stand.
+the one code that does it for all formats. The protected header of an mdoc's signature has the algorithm
+alone; certificates are in the unprotected one (`x5chain`, RFC 9360), where ISO/IEC 18013-5 wants them: what
+they say is proved by the chain and not by where they stand. A token that says what it is has type and
+certificates in the protected header.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ COSE_ALGORITHMS: Final[Mapping[int, str]] = {
 }
 """ES256, ESP256 (RFC 9864), ES384, ESP384, EdDSA and Ed25519, by the names of JWS."""
 
-_ALGORITHM, _CERTIFICATES = 1, 33
+_ALGORITHM, _KEY_ID, _TYPE, _CERTIFICATES = 1, 4, 16, 33
 _KEY_TYPE, _CURVE, _X, _Y = 1, -1, -2, -3
 _OCTET_KEY_PAIR, _ELLIPTIC = 1, 2
 _CURVES: Final[Mapping[tuple[Any, Any], str]] = {
@@ -52,6 +53,39 @@ def read_sign1(value: Any, detached: bytes | None = None) -> ForeignJws:
     Raises:
         Refused: `Code.CREDENTIAL_MALFORMED`.
     """
+    header, unprotected, signed = _read(value, detached)
+    if header.keys() != {_ALGORITHM} or _ALGORITHM in unprotected:
+        raise malformed("the protected header of a signature does not have the algorithm alone")
+    return _as_jws(header, unprotected.get(_CERTIFICATES), *signed)
+
+
+def read_typed_sign1(value: Any, typ: str) -> ForeignJws:
+    """A COSE_Sign1 that says what it is (RFC 9596), *unverified*, with its payload inside.
+
+    Args:
+        value: The CBOR array, without a tag.
+        typ: The media type that it has to have, without `application/`.
+
+    Raises:
+        Refused: `Code.CREDENTIAL_MALFORMED`.
+    """
+    header, unprotected, signed = _read(value, None)
+    if not {_ALGORITHM, _TYPE} <= header.keys() <= {_ALGORITHM, _TYPE, _KEY_ID, _CERTIFICATES}:
+        raise malformed(
+            "the protected header has other parameters than algorithm, type, key and certificates"
+        )
+    if not unprotected.keys() <= {_KEY_ID, _CERTIFICATES} or header.keys() & unprotected.keys():
+        raise malformed("the unprotected header has something that is not understood, or protected too")
+    named = header[_TYPE]
+    if not isinstance(named, str) or named.lower().removeprefix("application/") != typ:
+        raise malformed(f"its header says that it is {named!r}, which is something else (`typ`)")
+    return _as_jws(header, header.get(_CERTIFICATES, unprotected.get(_CERTIFICATES)), *signed)
+
+
+def _read(
+    value: Any, detached: bytes | None
+) -> tuple[dict[Any, Any], dict[Any, Any], tuple[bytes, bytes, bytes]]:
+    """The headers of a COSE_Sign1, and what was signed: the protected header, the payload, the signature."""
     if not isinstance(value, list) or len(value) != _PARTS:
         raise malformed("a signature is no COSE_Sign1")
     protected, unprotected, inside, signature = value
@@ -59,15 +93,19 @@ def read_sign1(value: Any, detached: bytes | None = None) -> ForeignJws:
     if not is_typed or (inside is not None if detached is not None else not isinstance(inside, bytes)):
         raise malformed("a signature has parts of other types than a COSE_Sign1, or its payload elsewhere")
     header = cbor_map(protected, "the protected header of a signature")
-    if header.keys() != {_ALGORITHM} or _ALGORITHM in unprotected:
-        raise malformed("the protected header of a signature does not have the algorithm alone")
-    algorithm = COSE_ALGORITHMS.get(header[_ALGORITHM]) if isinstance(header[_ALGORITHM], int) else None
+    return header, unprotected, (protected, inside if detached is None else detached, signature)
+
+
+def _as_jws(
+    header: Mapping[Any, Any], certificates: Any, protected: bytes, payload: bytes, signature: bytes
+) -> ForeignJws:
+    number = header[_ALGORITHM]
+    algorithm = COSE_ALGORITHMS.get(number) if isinstance(number, int) else None
     if algorithm is None:
-        raise malformed(f"the algorithm {header[_ALGORITHM]!r} of a signature is none that is allowed")
+        raise malformed(f"the algorithm {number!r} of a signature is none that is allowed")
     fields: dict[str, Any] = {"alg": algorithm}
-    if _CERTIFICATES in unprotected:
-        fields["x5c"] = _certificates(unprotected[_CERTIFICATES])
-    payload = inside if detached is None else detached
+    if certificates is not None:
+        fields["x5c"] = _certificates(certificates)
     return ForeignJws(fields, payload, write_cbor(["Signature1", protected, b"", payload]), signature)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -21,6 +21,8 @@ CREDENTIAL_SIZE_MAX_BYTES: Final = 131_072
 DEPTH_MAX: Final = 24
 TYPES_MAX: Final = 16
 TEXT_MAX_CHARS: Final = 2048
+
+StatusForm = Literal["jose", "cose"]
 
 
 class HolderBinding(msgspec.Struct, frozen=True):
@@ -49,6 +51,8 @@ class CredentialDocument(msgspec.Struct, frozen=True):
     holder: HolderBinding
     status: tuple[Any, ...] = ()
     """What it says about where its status is, as it is written."""
+    status_form: StatusForm = "jose"
+    """Whose rules hold for that: those of credentials in JSON, or of mdocs."""
     id: str = ""
     signer_purposes: frozenset[bytes] = SEAL_PURPOSES
     """Extended key usages, of which the certificate of whoever signed it has one, if it names any."""

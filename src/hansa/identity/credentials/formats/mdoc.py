@@ -95,6 +95,7 @@ def issuer_signed(value: Any) -> CredentialDocument:
         validity=Validity(begins, (_time(info, "validUntil"),)),
         holder=HolderBinding(key=_device_key(mso)),
         status=() if status is None else (as_json(status),),
+        status_form="cose",
         signer_purposes=MDOC_PURPOSES,
     )
 

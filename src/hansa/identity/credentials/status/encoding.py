@@ -55,9 +55,24 @@ def token_status_array(bits: object, text: object) -> StatusArray:
     Raises:
         Refused: `Code.CREDENTIAL_STATUS_UNKNOWN`.
     """
+    return _packed(bits, _decoded(text))
+
+
+def packed_status_array(bits: object, packed: object) -> StatusArray:
+    """The list in a Status List Token that is a CWT: `bits`, and `lst` as bytes.
+
+    Raises:
+        Refused: `Code.CREDENTIAL_STATUS_UNKNOWN`.
+    """
+    if not isinstance(packed, bytes):
+        raise unknown("the list is no byte string")
+    return _packed(bits, packed)
+
+
+def _packed(bits: object, packed: bytes) -> StatusArray:
     if bits not in {1, 2, 4, 8} or isinstance(bits, bool) or not isinstance(bits, int):
         raise unknown("`bits` of the list is none of 1, 2, 4 and 8")
-    return StatusArray(_inflated(text, zlib.MAX_WBITS), bits, is_lowest_first=True)
+    return StatusArray(_inflated(packed, zlib.MAX_WBITS), bits, is_lowest_first=True)
 
 
 def bitstring_status_array(text: object) -> StatusArray:
@@ -68,14 +83,21 @@ def bitstring_status_array(text: object) -> StatusArray:
     """
     if not isinstance(text, str) or not text.startswith("u"):
         raise unknown("`encodedList` is not in base64url with the letter of multibase for it")
-    return StatusArray(_inflated(text[1:], _GZIP), 1, is_lowest_first=False)
+    return StatusArray(_inflated(_decoded(text[1:]), _GZIP), 1, is_lowest_first=False)
 
 
-def _inflated(text: object, window_bits: int) -> bytes:
+def _decoded(text: object) -> bytes:
     if not isinstance(text, str):
         raise unknown("the list is no text")
     try:
-        return inflated_to(decoded_part(text), LIST_SIZE_MAX_BYTES, window_bits)
+        return decoded_part(text)
+    except Refused as error:
+        raise unknown(f"the list cannot be unpacked: {error.message}") from error
+
+
+def _inflated(packed: bytes, window_bits: int) -> bytes:
+    try:
+        return inflated_to(packed, LIST_SIZE_MAX_BYTES, window_bits)
     except Refused as error:
         raise unknown(f"the list cannot be unpacked: {error.message}") from error
 

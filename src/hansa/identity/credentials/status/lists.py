@@ -22,13 +22,23 @@ from typing import Any, Final
 
 import msgspec
 
+from hansa.core.base64url import from_base64url
 from hansa.core.cache import Cache
+from hansa.core.certificates.extensions import MDOC_PURPOSES
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.http import HttpClient, HttpRequest
-from hansa.identity.credentials.formats.document import check_header, read_claims, read_jws, text_claim
+from hansa.identity.credentials.formats.cwt import is_cwt
+from hansa.identity.credentials.formats.document import (
+    StatusForm,
+    check_header,
+    read_claims,
+    read_jws,
+    text_claim,
+)
 from hansa.identity.credentials.formats.jwt_vc import read_jwt_vc
 from hansa.identity.credentials.issuers.trust import IssuerTrust, ProvedIssuer
 from hansa.identity.credentials.refusals import Steps
+from hansa.identity.credentials.status.cwt_lists import read_identifier_list, read_status_list
 from hansa.identity.credentials.status.encoding import (
     BITSTRING_MIN_BYTES,
     StatusArray,
@@ -45,11 +55,15 @@ FAILURE_LIFE_S: Final = 15
 FETCH_TIMEOUT_S: Final = 5.0
 LISTS_MAX_BYTES: Final = 67_108_864
 _OVERHEAD_BYTES: Final = 512
+_IDENTIFIER_BYTES: Final = 160
+"""What one in a set takes."""
 
 _TOKEN_TYPE: Final = frozenset({"statuslist+jwt"})
 _BITSTRING_TYPE: Final = "BitstringStatusListCredential"
 _ACCEPTED: Final = {
     "token": "application/statuslist+jwt",
+    "cwt": "application/statuslist+cwt, application/statuslist+jwt;q=0.5",
+    "identifiers": "application/identifierlist+cwt",
     "bitstring": "application/vc+jwt, application/vc+ld+jwt, application/jwt",
 }
 _MEANINGS: Final = {0: "valid", 1: "invalid", 2: "suspended"}
@@ -63,12 +77,33 @@ class _List(msgspec.Struct, frozen=True):
     issuer: str = ""
     purposes: tuple[str, ...] = ()
     array: StatusArray | None = None
+    identifiers: frozenset[bytes] | None = None
+    """Of those that are revoked, of an identifier list."""
+    anchor: str = ""
+    """To which the certificate of a CWT leads."""
     failure: str = ""
 
     @property
     def size(self) -> int:
         """Bytes in the cache."""
-        return _OVERHEAD_BYTES + (len(self.array.content) if self.array is not None else 0)
+        identifiers = len(self.identifiers or ()) * _IDENTIFIER_BYTES
+        return _OVERHEAD_BYTES + identifiers + (len(self.array.content) if self.array is not None else 0)
+
+    def is_for(self, held: HeldStatus) -> bool:
+        """Whether it is one for credentials of an issuer: of the same, or, for an mdoc, of its authority."""
+        return self.issuer == held.issuer or (self.anchor != "" and self.anchor == held.anchor)
+
+    def value(self, reference: StatusReference) -> int:
+        """The status of a credential.
+
+        Raises:
+            Refused: `Code.CREDENTIAL_STATUS_UNKNOWN`, when the list has none.
+        """
+        if self.identifiers is not None:
+            return int(from_base64url(reference.identifier) in self.identifiers)
+        if self.array is None:
+            raise unknown(f"the status list {reference.uri} cannot be used: {self.failure}")
+        return self.array.at(reference.index)
 
 
 class StatusLists:
@@ -90,7 +125,12 @@ class StatusLists:
         )
 
     async def check(
-        self, entries: Sequence[Any], issuer: ProvedIssuer, now_s: int, steps: Steps
+        self,
+        entries: Sequence[Any],
+        issuer: ProvedIssuer,
+        now_s: int,
+        steps: Steps,
+        form: StatusForm = "jose",
     ) -> HeldStatus | None:
         """Check that a credential is neither revoked nor suspended.
 
@@ -99,6 +139,7 @@ class StatusLists:
             issuer: Of the credential.
             now_s: Seconds since 1970.
             steps: Gets what each check showed.
+            form: Of the credential.
 
         Returns:
             Where the status is; None: there is none.
@@ -107,33 +148,34 @@ class StatusLists:
             Refused: `Code.CREDENTIAL_REVOKED`, `Code.CREDENTIAL_SUSPENDED`, or
                 `Code.CREDENTIAL_STATUS_UNKNOWN`, when it cannot be told.
         """
-        references = tuple(one for one in map(read_reference, entries) if one is not None)
-        held = HeldStatus(issuer.id, references)
+        read = (read_reference(one, form) for one in entries)
+        references = tuple(one for one in read if one is not None)
+        held = HeldStatus(issuer.id, references, issuer.anchor if form == "cose" else "")
         await self.check_again(held, now_s, steps)
         return held if references else None
 
     async def check_again(self, held: HeldStatus, now_s: int, steps: Steps) -> None:
         """Check that a credential which was accepted is still neither revoked nor suspended. See `check`."""
         for reference in held.references:
-            value = await self._value(reference, held.issuer, now_s)
-            where = f"entry {reference.index} of {reference.uri}"
+            value = await self._value(reference, held, now_s)
+            where = f"entry {reference.identifier or reference.index} of {reference.uri}"
             steps.note(f"status {value} ({_MEANINGS.get(value, 'not defined')}) at {where}")
             _check_value(reference, value, where)
 
-    async def _value(self, reference: StatusReference, issuer: str, now_s: int) -> int:
+    async def _value(self, reference: StatusReference, held: HeldStatus, now_s: int) -> int:
         if not reference.uri.lower().startswith(self._schemes):
             raise unknown(f"the address of the status list is not one of https: {reference.uri}")
-        status_list = await self._list(reference, issuer, now_s)
-        if status_list.failure or status_list.array is None:
+        status_list = await self._list(reference, held.issuer, now_s)
+        if status_list.failure:
             raise unknown(f"the status list {reference.uri} cannot be used: {status_list.failure}")
-        if status_list.issuer != issuer:
+        if not status_list.is_for(held):
             raise unknown(
                 f"the status list {reference.uri} is one of {status_list.issuer}, and the credential one of "
-                f"{issuer}"
+                f"{held.issuer}"
             )
         if reference.purpose and reference.purpose not in status_list.purposes:
             raise unknown(f"the status list {reference.uri} is not for {reference.purpose}")
-        return status_list.array.at(reference.index)
+        return status_list.value(reference)
 
     async def _list(self, reference: StatusReference, expected: str, now_s: int) -> _List:
         """The list of a reference, as it is for credentials of one issuer."""
@@ -167,10 +209,13 @@ class StatusLists:
         )
         try:
             response = await self._http.send(request)
-            if response.status != 200 or not response.body.isascii():
+            is_binary = reference.kind == "identifiers" or (reference.kind == "cwt" and is_cwt(response.body))
+            if response.status != 200 or not (is_binary or response.body.isascii()):
                 raise unknown(f"the answer has the status {response.status}, or is no token")
+            if is_binary:
+                return await self._cwt_list(response.body, reference, now_s)
             text = response.body.decode("ascii").strip()
-            if reference.kind == "token":
+            if reference.kind != "bitstring":
                 return await self._token_list(text, reference, expected, now_s)
             return await self._bitstring_list(text, reference, now_s)
         except HansaError as error:
@@ -198,6 +243,22 @@ class StatusLists:
             raise unknown("it has no list (`status_list`)")
         array = token_status_array(content.get("bits"), content.get("lst"))
         return _List(_until_s(validity, claims.get("ttl"), now_s), issuer.id, array=array)
+
+    async def _cwt_list(self, raw: bytes, reference: StatusReference, now_s: int) -> _List:
+        """The list in a CWT, signed under some anchor: whether under that of the credential, is asked later."""
+        is_status = reference.kind == "cwt"
+        found = read_status_list(raw) if is_status else read_identifier_list(raw)
+        if found.uri != reference.uri:
+            raise unknown("it is the list of another address (`sub`)")
+        _check_current(found.validity, now_s)
+        issuer = await self._trust.signer(found.jws, None, now_s, Steps(), MDOC_PURPOSES)
+        return _List(
+            _until_s(found.validity, found.ttl_s, now_s),
+            issuer.id,
+            array=found.array,
+            identifiers=None if is_status else found.identifiers,
+            anchor=issuer.anchor,
+        )
 
     async def _bitstring_list(self, text: str, reference: StatusReference, now_s: int) -> _List:
         """The list in a Bitstring Status List credential (W3C), secured as a JWT."""
