@@ -29,7 +29,7 @@ from hansa.identity.presentations import (
     read_accepted_type,
     read_identity,
 )
-from hansa.identity.principal import Principal, RoleRules, principal_of
+from hansa.identity.principal import IdentityRules, Principal, RoleRules, principal_of
 from tests.support.certificates import NOW, YEAR, Issued, Usages, authority, issue, name, new_key
 from tests.support.credentials import HOLDER, Verifying, bound, decoded, jwt_vc, jwt_vp, sd_jwt
 
@@ -39,6 +39,7 @@ ACCEPTED: Final = (
     "dc+sd-jwt:learcredential.employee.sd.1",
     "jwt_vc_json:LEARCredentialEmployee",
 )
+SUBJECT_KEY: Final = b"k" * 32
 ACCESS_ROOT: Final = authority("Access CA")
 
 
@@ -78,15 +79,18 @@ class Scene:
         identity: VerifierIdentity | None = None,
         accepted: Sequence[str] = ACCEPTED,
         limits: Limits | None = None,
+        identities: Sequence[str] = (),
         **options: Any,
     ) -> None:
+        documents = tuple(map(read_accepted_type, identities))
+        rules = IdentityRules(frozenset((one.format, one.type) for one in documents), SUBJECT_KEY)
         self.verifying = verifying or Verifying()
         self.identity = identity or identity_of()
         self.logins = WalletLogins(
             self.identity,
-            PresentationQuery(map(read_accepted_type, accepted)),
+            PresentationQuery(map(read_accepted_type, accepted), identities=documents),
             self.verifying.verifier,
-            lambda credential: principal_of(credential, RoleRules()),
+            lambda credential: principal_of(credential, RoleRules(), rules),
             LoginOptions(**{"endpoint": ENDPOINT, **options}),
             *(self.verifying.clock, os.urandom, limits or Limits()),
         )

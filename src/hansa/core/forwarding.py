@@ -21,7 +21,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from hansa.core.access import PROVIDER, Action, Caller, Power
+from hansa.core.access import PROVIDER, WRITERS, Action, Caller, Power
 from hansa.core.http import JSON
 
 WRITES_PATH: Final = "/league/v1/writes"
@@ -136,10 +136,12 @@ class Actor(msgspec.Struct, frozen=True):
         """The caller that it is here, by its pseudonym at a member.
 
         One that acts for an organisation has the rights of that organisation's people, and no role. Any
-        other is a provider here, whatever it is there: nobody else's people are operators.
+        other that may write there is a provider here, whatever it is there: nobody else's people are
+        operators. A person who has no role there has none here.
         """
         if not self.organization:
-            return Caller(f"{subject}@{member}", frozenset({PROVIDER}), member)
+            roles = frozenset[str]() if WRITERS.isdisjoint(self.roles) else frozenset({PROVIDER})
+            return Caller(f"{subject}@{member}", roles, member)
         return Caller(
             f"{subject}@{member}",
             member=member,

@@ -10,6 +10,9 @@ no role:
 | an employee of the marketplace's own organisation with `Onboarding` and `Execute` | `operator` |
 
 The domain of such a power is the marketplace's (`DOME`), so a power of another domain gives nothing here.
+
+Somebody who shows an identity document of a type that the operator named acts for nobody else: a person
+without organisation, powers and roles, known by a pseudonym of this marketplace.
 """
 
 from __future__ import annotations
@@ -23,12 +26,13 @@ import msgspec
 from hansa.core.access import OPERATOR, PROVIDER, Caller, Power
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates.elsi import ELSI_PREFIX
-from hansa.core.errors import Code
+from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import is_did
+from hansa.identity.credentials.identity_documents import read_identified_person
 from hansa.identity.credentials.mandate import Mandate, MandatedPerson
 from hansa.identity.credentials.refusals import CredentialRefused
 from hansa.identity.credentials.status.references import HeldStatus
-from hansa.identity.credentials.verifier import VerifiedCredential
+from hansa.identity.credentials.verifier import CredentialFormat, VerifiedCredential
 
 POWERS_DOMAIN: Final = "DOME"
 """Of the powers that mean something to a marketplace, unless it says otherwise."""
@@ -37,7 +41,7 @@ _OFFERING: Final = "ProductOffering"
 _OFFERING_ACTIONS: Final = ("Create", "Update", "Delete")
 _ONBOARDING: Final = ("Onboarding", "Execute")
 
-PrincipalKind = Literal["employee", "machine"]
+PrincipalKind = Literal["employee", "machine", "person"]
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -46,7 +50,7 @@ class Principal(msgspec.Struct, frozen=True):
     subject: str
     """Stable and pseudonymous: the mandatee's DID, when the holder proved to have it; else a digest."""
     organization: str
-    """ETSI EN 319 412-1, as `VATES-12345678`; empty: of none, as an operator's own client."""
+    """ETSI EN 319 412-1, as `VATES-12345678`; empty: of none, as an operator's own client or a person."""
     kind: PrincipalKind
     organization_name: str = ""
     country: str = ""
@@ -91,21 +95,38 @@ class RoleRules(msgspec.Struct, frozen=True):
         return frozenset(roles)
 
 
-def principal_of(presentation: VerifiedCredential, rules: RoleRules) -> Principal:
+class IdentityRules(msgspec.Struct, frozen=True):
+    """Who logs in without an organisation."""
+
+    types: frozenset[tuple[CredentialFormat, str]] = frozenset()
+    """Identity documents that are enough, each as its format and its type."""
+    key: bytes = b""
+    """Secret of the marketplace from which pseudonyms follow."""
+
+
+_NOBODY: Final = IdentityRules()
+
+
+def principal_of(
+    presentation: VerifiedCredential, rules: RoleRules, identities: IdentityRules = _NOBODY
+) -> Principal:
     """Who presented a credential.
 
     Args:
         presentation: Verified, and presented by its holder.
         rules: Of this marketplace.
+        identities: Who is somebody without a mandate.
 
     Raises:
-        CredentialRefused: `Code.POWER_MISSING`, when it is no mandate, or not shown by its holder.
+        CredentialRefused: `Code.POWER_MISSING`, when it is neither a mandate nor an identity document that is
+            enough, or not shown by its holder; `Code.CREDENTIAL_NOT_REQUESTED`, when the document does not
+            disclose who it is.
     """
     mandate = presentation.mandate
-    if mandate is None:
-        raise _refused(presentation, "a credential without a mandate of an organisation")
     if not presentation.is_presented:
         raise _refused(presentation, "nobody proved to be its holder")
+    if mandate is None:
+        return _identified(presentation, identities)
     kind: PrincipalKind = "employee" if isinstance(mandate.mandatee, MandatedPerson) else "machine"
     organization = mandate.organization
     return Principal(
@@ -121,6 +142,27 @@ def principal_of(presentation: VerifiedCredential, rules: RoleRules) -> Principa
         powers=mandate.powers,
         roles=rules.roles(kind, organization.identifier, mandate),
         credential_id=presentation.id,
+        credential_expires_s=presentation.end_s,
+        credential_status=presentation.status,
+    )
+
+
+def _identified(presentation: VerifiedCredential, identities: IdentityRules) -> Principal:
+    """The person whom an identity document names."""
+    (type_name, *others) = presentation.types
+    if others or (presentation.format, type_name) not in identities.types:
+        raise _refused(presentation, "a credential without a mandate of an organisation")
+    try:
+        claims = msgspec.json.decode(presentation.claims)
+        person = read_identified_person(presentation.format, type_name, claims)
+    except Refused as error:
+        steps = (*presentation.steps, f"{error.code}: {error.message}")
+        raise CredentialRefused(error.code, steps) from error
+    return Principal(
+        subject=person.subject(identities.key),
+        organization="",
+        kind="person",
+        name=person.name,
         credential_expires_s=presentation.end_s,
         credential_status=presentation.status,
     )

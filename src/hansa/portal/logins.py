@@ -26,10 +26,23 @@ QR_MASK: Final = 3
 RELOADED: Final = {**NO_STORE, "Refresh": str(RELOAD_S)}
 
 
+class LoginChoice(msgspec.Struct, frozen=True):
+    """Which credentials people may log in with."""
+
+    has_mandates: bool = True
+    """Those of an organisation."""
+    has_identities: bool = False
+    """Identity documents, for themselves."""
+
+
+MANDATES_ALONE: Final = LoginChoice()
+
+
 class StartPage(msgspec.Struct, frozen=True):
     """For the template `login/start.html`."""
 
     return_to: str
+    choice: LoginChoice
 
 
 class WaitingPage(msgspec.Struct, frozen=True):
@@ -86,16 +99,19 @@ class WalletLoginPages:
         frame: Of all pages.
         name: Of the marketplace.
         address: Where browsers reach it.
+        choice: What people may log in with.
     """
 
-    def __init__(self, frame: Frame, name: str, address: str) -> None:
+    def __init__(self, frame: Frame, name: str, address: str, choice: LoginChoice = MANDATES_ALONE) -> None:
         self._frame = frame
         self._name = name
         self._address = address
+        self._choice = choice
 
     def start(self, request: Request, return_to: str) -> Response:
         """Explains it, with a form that begins one."""
-        return self._frame.response(request, "login/start.html", StartPage(return_to), headers=NO_STORE)
+        page = StartPage(return_to, self._choice)
+        return self._frame.response(request, "login/start.html", page, headers=NO_STORE)
 
     def waiting(self, request: Request, name: str, links: LoginLinks, declined: str) -> Response:
         """Links and QR code; loads again by itself."""

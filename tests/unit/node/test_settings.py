@@ -221,3 +221,29 @@ p2p_port = 26656
     assert "HANSA_BODY_DEPTH_MAX" in said
     assert "HANSA_NOTHING: there is no such setting." in said
     assert "did: it is required" in said
+
+
+@pytest.mark.parametrize(
+    ("mandates", "identities", "sentence"),
+    [
+        ((), (), "wallet_credentials: it must name one at least, or login_identity_types must"),
+        (None, ("jwt_vc_json:PersonIdentification",), "is no format of identity documents with a type"),
+        (None, ("urn:eudi:pid:1",), "is no format of identity documents with a type"),
+        (None, ("dc+sd-jwt:eu.europa.ec.eudi.lce.2",), "is a mandate, and no identity document"),
+        (("dc+sd-jwt:urn:eudi:pid:1",), ("dc+sd-jwt:urn:eudi:pid:1",), "is in wallet_credentials, too"),
+    ],
+)
+def test_credentials_of_logins_that_make_no_sense_are_refused(
+    tmp_path: Path, mandates: tuple[str, ...] | None, identities: tuple[str, ...], sentence: str
+) -> None:
+    named = {} if mandates is None else {"wallet_credentials": mandates}
+    assert sentence in complaint(good(tmp_path, **named, login_identity_types=identities))
+
+
+def test_people_without_organisation_log_in_only_where_the_operator_says_so(tmp_path: Path) -> None:
+    assert load_settings(good(tmp_path), {}).login_identity_types == ()
+
+
+def test_a_marketplace_may_ask_for_identity_documents_alone(tmp_path: Path) -> None:
+    folder = good(tmp_path, wallet_credentials=(), login_identity_types=("mso_mdoc:org.iso.18013.5.1.mDL",))
+    assert load_settings(folder, {}).wallet_credentials == ()

@@ -4,6 +4,8 @@
     issuers    who signed, and whether that one is trusted for it
     status     revocation and suspension
     mandate    who may do what for which organisation
+    identity_documents
+               who somebody is who acts for no organisation
     verifier   all of it, in one order
     refusals   one sentence for the person, every step for the operator
 

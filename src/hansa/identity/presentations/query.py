@@ -1,7 +1,8 @@
 """What a login asks wallets for, in the Digital Credentials Query Language (OpenID4VP 1.0, section 6).
 
-One credential query a format, of mdocs one a type, and one set that says that any will do. A credential that
-a wallet presents has to be one that was asked for: of the format of its query, and of one of the types in it.
+One credential query a format, of mdocs one a type, and one set that says that any will do: mandates first, then
+the identity documents that are accepted, which have queries of their own as they have other claims. A credential
+that a wallet presents has to be one that was asked for: of the format of its query, and of one of the types in it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hansa.core.errors import Code, Refused
 from hansa.identity.credentials.formats.jwt_vc import JWT_VC_FORMAT
 from hansa.identity.credentials.formats.mdoc import MDOC_FORMAT
 from hansa.identity.credentials.formats.sd_jwt import SD_JWT_FORMAT
+from hansa.identity.credentials.identity_documents import identity_claims
 from hansa.identity.credentials.refusals import CredentialRefused
 from hansa.identity.credentials.verifier import CredentialFormat, VerifiedCredential
 
@@ -32,6 +34,8 @@ _QUERY_IDS: Final[Mapping[CredentialFormat, str]] = {
     "jwt_vc_json": "jwt_vc",
     "mso_mdoc": "mdoc",
 }
+_IDENTITY: Final = "identity_"
+"""Before the names of queries for identity documents."""
 _MANDATE: Final = "mandate"
 _W3C_TYPE: Final = "VerifiableCredential"
 TYPES_MAX: Final = 32
@@ -53,6 +57,8 @@ class _Query(msgspec.Struct, frozen=True):
     id: str
     format: CredentialFormat
     types: tuple[str, ...]
+    is_identity: bool = False
+    """Whether it is for identity documents; else for mandates."""
 
 
 def read_accepted_type(text: str) -> AcceptedType:
@@ -74,19 +80,24 @@ class PresentationQuery:
     """Asks for one credential of one of several types.
 
     Args:
-        accepted: In the order in which they are named; one at least.
+        accepted: Mandates, in the order in which they are named.
         authorities: Those of which one issued the certificate of whoever issued the credential, as they are
             now; none: wallets are not told.
+        identities: Identity documents, in the formats that they have. One of either at least.
     """
 
     def __init__(
-        self, accepted: Iterable[AcceptedType], authorities: Callable[[], Sequence[Certificate]] = tuple
+        self,
+        accepted: Iterable[AcceptedType],
+        authorities: Callable[[], Sequence[Certificate]] = tuple,
+        identities: Iterable[AcceptedType] = (),
     ) -> None:
         queries: dict[str, _Query] = {}
-        for one in accepted:
-            id = _query_id(one.format, queries)
-            types = queries[id].types if id in queries else ()
-            queries[id] = _Query(id, one.format, (*types, one.type))
+        for is_identity, types in ((False, accepted), (True, identities)):
+            for one in types:
+                id = _query_id(one.format, queries, is_identity=is_identity)
+                before = queries[id].types if id in queries else ()
+                queries[id] = _Query(id, one.format, (*before, one.type), is_identity)
         assert queries, "something is asked for"
         self._queries: Final[Mapping[str, _Query]] = queries
         self._authorities = authorities
@@ -151,12 +162,13 @@ def authority_key_id(certificate: Certificate) -> str:
     return to_base64url(named.digest)
 
 
-def _query_id(format_name: CredentialFormat, queries: Mapping[str, _Query]) -> str:
+def _query_id(format_name: CredentialFormat, queries: Mapping[str, _Query], *, is_identity: bool) -> str:
     """The query to which a type of a format belongs: a query for mdocs has one type alone."""
-    id = _QUERY_IDS[format_name]
+    id = (_IDENTITY if is_identity else "") + _QUERY_IDS[format_name]
     if format_name != MDOC_FORMAT or id not in queries:
         return id
-    return f"{id}_{sum(one.format == MDOC_FORMAT for one in queries.values()) + 1}"
+    alike = ((one.format, one.is_identity) for one in queries.values())
+    return f"{id}_{sum(one == (MDOC_FORMAT, is_identity) for one in alike) + 1}"
 
 
 def _credential_query(one: _Query, authorities: Sequence[str]) -> Mapping[str, Any]:
@@ -164,13 +176,25 @@ def _credential_query(one: _Query, authorities: Sequence[str]) -> Mapping[str, A
     query: dict[str, Any] = {"id": one.id, "format": format_name}
     if authorities:
         query["trusted_authorities"] = [{"type": "aki", "values": list(authorities)}]
+    if one.is_identity:
+        claims = [{"path": list(path)} for path in identity_claims(format_name, types[0])]
+        return query | {"meta": _type_meta(format_name, types), "claims": claims}
     if format_name == SD_JWT_FORMAT:
         # Without `claims`, wallets would disclose nothing that may be hidden.
-        return query | {"meta": {"vct_values": list(types)}, "claims": [{"path": [_MANDATE]}]}
+        return query | {"meta": _type_meta(format_name, types), "claims": [{"path": [_MANDATE]}]}
+    if format_name == MDOC_FORMAT:
+        claims = [{"path": [types[0], _MANDATE]}]
+        return query | {"meta": _type_meta(format_name, types), "claims": claims}
+    return query | {"meta": _type_meta(format_name, types)}
+
+
+def _type_meta(format_name: CredentialFormat, types: tuple[str, ...]) -> Mapping[str, Any]:
+    if format_name == SD_JWT_FORMAT:
+        return {"vct_values": list(types)}
     if format_name == MDOC_FORMAT:
         (doctype,) = types
-        return query | {"meta": {"doctype_value": doctype}, "claims": [{"path": [doctype, _MANDATE]}]}
-    return query | {"meta": {"type_values": [[_W3C_TYPE, one] for one in types]}}
+        return {"doctype_value": doctype}
+    return {"type_values": [[_W3C_TYPE, one] for one in types]}
 
 
 def malformed_response(what: str) -> Refused:

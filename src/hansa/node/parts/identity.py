@@ -17,10 +17,12 @@ from hansa.core.identifiers import Entropy
 from hansa.core.keys import KeySigner, SigningKey
 from hansa.identity import TokenAuthenticate
 from hansa.identity.credentials import CredentialVerifier, DidKeys
+from hansa.identity.credentials.identity_documents import SUBJECT_PURPOSE
 from hansa.identity.delegation_rules import DelegationRules
 from hansa.identity.endings import Endings
 from hansa.identity.onboarding.party_roles import PartyRoles
-from hansa.identity.principal import RoleRules
+from hansa.identity.presentations import read_accepted_type
+from hansa.identity.principal import IdentityRules, RoleRules
 from hansa.identity.provider.callers import TokensAuthenticate
 from hansa.identity.provider.clients.assertions import MACHINE_DIDS, ClientCheck
 from hansa.identity.provider.clients.client_keys import ClientKeys
@@ -90,6 +92,11 @@ class IdentityParts:
         self._clock, self._entropy, self._secret = clock, entropy, secret
         self.rules: Final = RoleRules.of(settings.did, settings.operator_organizations)
         """What roles follow from powers."""
+        types = map(read_accepted_type, settings.login_identity_types)
+        self.identities: Final = IdentityRules(
+            frozenset((one.format, one.type) for one in types), secret.key(SUBJECT_PURPOSE)
+        )
+        """Who logs in without an organisation."""
         self.endings: Final = Endings(store, clock)
         self.party_roles: Final = PartyRoles(store)
         """Of approved organisations."""

@@ -39,6 +39,8 @@ from hansa.core.policies import (
     UnresolvedPolicy,
 )
 from hansa.core.web_addresses import web_address
+from hansa.identity.credentials.identity_documents import IDENTITY_FORMATS
+from hansa.identity.credentials.mandate import mandate_kind
 from hansa.identity.delegation_rules import DelegationRules
 from hansa.identity.onboarding.registering import TERMS_MAX_CHARS
 from hansa.node.settings.schema import (
@@ -105,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True):
     portal_imprint: str
     portal_terms: str
     wallet_credentials: tuple[str, ...]
+    login_identity_types: tuple[str, ...]
     credential_trust: CredentialTrust
     anchored_credentials: tuple[str, ...]
     credential_hosts: tuple[str, ...]
@@ -295,8 +298,6 @@ def _no_address(key: str, value: str) -> str | None:
 
 def _unusable_texts(setting: Setting, texts: tuple[str, ...]) -> str | None:
     """What is wrong with the texts of a list."""
-    if setting.key == "wallet_credentials" and not texts:
-        return "it must name one at least"
     form = _FORMS.get(setting.key)
     if form is not None:
         holds, what = form
@@ -335,6 +336,10 @@ def _is_accepted_credential(text: str) -> bool:
     return _CREDENTIAL.fullmatch(text) is not None
 
 
+def _is_identity_document(text: str) -> bool:
+    return _is_accepted_credential(text) and text.partition(":")[0] in IDENTITY_FORMATS
+
+
 def _is_trusted_list(text: str) -> bool:
     """Whether a text is an address of the web, or a path that leads out of no folder."""
     if "://" in text:
@@ -368,6 +373,10 @@ _FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
         _is_accepted_credential,
         "format with a type, as dc+sd-jwt:eu.europa.ec.eudi.lce.1",
     ),
+    "login_identity_types": (
+        _is_identity_document,
+        "format of identity documents with a type, as dc+sd-jwt:urn:eudi:pid:1",
+    ),
     "trusted_lists": (_is_trusted_list, "address of a web page, or path below the folder"),
     "web_wallets": (_is_web_address, "address of a web page, as https://wallet.example/authorize"),
     **dict.fromkeys(ORIGINS, (_is_origin, "origin, as https://files.example")),
@@ -398,6 +407,7 @@ def _assembled(read: Mapping[str, Value], file: str, faults: list[str]) -> Setti
         raise Fatal(Code.SETTINGS_INVALID, " ".join(faults))
     settings = Settings(**values, limits=Limits(**limits))
     _check_identity(settings, file)
+    _check_logins(settings, file)
     _check_development(settings, file)
     _check_terms(settings, file)
     if settings.limits.list_limit_default > settings.limits.list_limit_max:
@@ -417,6 +427,17 @@ def _check_identity(settings: Settings, file: str) -> None:
         raise _wrong(file, "endpoint", error.message.rstrip(".")) from error
     if normal != settings.endpoint:
         raise _wrong(file, "endpoint", f"it must be written {normal}")
+
+
+def _check_logins(settings: Settings, file: str) -> None:
+    mandates, identities = settings.wallet_credentials, settings.login_identity_types
+    if not mandates and not identities:
+        raise _wrong(file, "wallet_credentials", "it must name one at least, or login_identity_types must")
+    for text in identities:
+        if text in mandates:
+            raise _wrong(file, "login_identity_types", f"{text!r} is in wallet_credentials, too")
+        if mandate_kind((text.partition(":")[2],)) is not None:
+            raise _wrong(file, "login_identity_types", f"{text!r} is a mandate, and no identity document")
 
 
 def _check_terms(settings: Settings, file: str) -> None:

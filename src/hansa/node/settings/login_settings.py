@@ -17,8 +17,17 @@ WALLET_SETTINGS: Final = (
             "jwt_vc_json:LEARCredentialEmployee",
             "jwt_vc_json:learcredential.employee.w3c.4",
         ),
-        "Credentials with which people log in, each as its format and its type; a wallet presents one of them.",
+        "Credentials with which people log in for an organisation, each as its format and its type; a wallet presents one of "
+        "them. May be empty where `login_identity_types` is not.",
         ("dc+sd-jwt:eu.europa.ec.eudi.lce.1",),
+    ),
+    Setting(
+        "login_identity_types",
+        "list of texts",
+        (),
+        "Identity documents with which people log in for themselves, without an organisation and its rights, each as its "
+        "format, `dc+sd-jwt` or `mso_mdoc`, and its type; empty: nobody does.",
+        ("dc+sd-jwt:urn:eudi:pid:1", "mso_mdoc:org.iso.18013.5.1.mDL"),
     ),
     choice(
         "credential_trust",

@@ -39,7 +39,7 @@ from hansa.node.settings.loading import Settings
 from hansa.node.verifier.identity import registration_certificate, verifier_identity
 from hansa.node.verifier.issuers import LedgerIssuers, LedgerRecords
 from hansa.portal import Frame
-from hansa.portal.logins import WalletLoginPages
+from hansa.portal.logins import LoginChoice, WalletLoginPages
 
 
 class WalletParts(msgspec.Struct, frozen=True):
@@ -88,9 +88,10 @@ def wallet_parts(
         PresentationQuery(
             map(read_accepted_type, settings.wallet_credentials),
             lambda: sources.own if settings.wallet_names_authorities else (),
+            map(read_accepted_type, settings.login_identity_types),
         ),
         credentials,
-        lambda credential: principal_of(credential, identity.rules),
+        lambda credential: principal_of(credential, identity.rules, identity.identities),
         LoginOptions(
             endpoint=settings.endpoint,
             mode=settings.wallet_response_mode,
@@ -101,7 +102,8 @@ def wallet_parts(
         ),
         *(clock, entropy, settings.limits),
     )
-    pages = WalletLoginPages(frame, settings.name, settings.endpoint)
+    asked = LoginChoice(bool(settings.wallet_credentials), bool(settings.login_identity_types))
+    pages = WalletLoginPages(frame, settings.name, settings.endpoint, asked)
     begin = identity.sessions.begin
     api = LoginsApi(logins, pages, begin, settings.endpoint, browser_address, settings.limits)
     own = development_wallet(settings, frame, to_issuers, clock, entropy)

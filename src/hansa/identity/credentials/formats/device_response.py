@@ -119,6 +119,10 @@ def check_device(presentation: MdocPresentation, client_id: str, nonce: str, ter
     key = document.holder.key
     assert key is not None, "every security object has the key of a device"
     auth = presentation.device_auth
+    if isinstance(auth, dict) and auth.keys() == {"deviceMac"}:
+        raise Refused(
+            Code.PRESENTATION_UNBOUND, "the device authenticates itself by a MAC, and a signature is needed"
+        )
     if not isinstance(auth, dict) or auth.keys() != {"deviceSignature"}:
         raise Refused(Code.PRESENTATION_UNBOUND, "the device did not authenticate itself by a signature")
     transcript = session_transcript(client_id, nonce, terms)
