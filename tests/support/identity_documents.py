@@ -59,6 +59,7 @@ def pid(
         "_sd_alg": "sha-256",
         "_sd": [digest(one) for one in hidden.values()],
     } | changes
+    claims = {name: value for name, value in claims.items() if value is not None}
     names = asked_claims(request)[1] if shown is None else shown
     text = sd_jwt(claims, [hidden[name] for name in names if name in hidden], issuer)
     target = {"aud": request["client_id"], "nonce": request["nonce"]}

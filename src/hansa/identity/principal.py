@@ -149,9 +149,10 @@ def principal_of(
 
 def _identified(presentation: VerifiedCredential, identities: IdentityRules) -> Principal:
     """The person whom an identity document names."""
-    (type_name, *others) = presentation.types
-    if others or (presentation.format, type_name) not in identities.types:
+    named = [(presentation.format, one) for one in presentation.types]
+    if len(named) != 1 or named[0] not in identities.types:
         raise _refused(presentation, "a credential without a mandate of an organisation")
+    ((_, type_name),) = named
     try:
         claims = msgspec.json.decode(presentation.claims)
         person = read_identified_person(presentation.format, type_name, claims)
