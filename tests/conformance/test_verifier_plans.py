@@ -1,8 +1,9 @@
 """The verifier against a wallet that does what that of the OpenID conformance suite does, module by module.
 
-The plans `oid4vp-1final-verifier` and `-haip` have a wallet of their own, which holds a PID (`urn:eudi:pid:1`) or
-a driving licence. It checks the request, presents what is asked for, altered as the module wants it, and looks
-at the status of the answer. This is a wallet of ours after the descriptions of its modules; it is no run of the suite.
+The plans `oid4vp-1final-verifier` and `-haip` have a wallet of their own, which holds a PID
+(`urn:eudi:pid:1`) or a driving licence. It checks the request, presents what is asked for, altered as the
+module wants it, and looks at the status of the answer. This is a wallet of ours after the descriptions of its
+modules; it is no run of the suite.
 """
 
 from __future__ import annotations
@@ -165,14 +166,14 @@ def check_refused(answer: Response, reason: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-async def test_happy_flow(variant: Variant) -> None:
+async def test_the_happy_flow_is_answered_with_the_way_back(variant: Variant) -> None:
     wallet = SuiteWallet(variant)
     check_accepted(await wallet.presented())
     assert wallet.verifying.web.requests == [LIST]
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-async def test_happy_flow_leads_back_to_the_browser_that_began(variant: Variant) -> None:
+async def test_the_happy_flow_leads_back_to_the_browser_that_began(variant: Variant) -> None:
     wallet = SuiteWallet(variant)
     told, cookie = await wallet.site.begin()
     request = request_claims((await wallet.site.client.get(request_path(told["wallet_url"]))).body.decode())
@@ -185,7 +186,7 @@ async def test_happy_flow_leads_back_to_the_browser_that_began(variant: Variant)
 
 
 @pytest.mark.parametrize("variant", SD_JWT, ids=str)
-async def test_minimal_cnf_jwk(variant: Variant) -> None:
+async def test_a_minimal_cnf_jwk_is_enough(variant: Variant) -> None:
     wallet = SuiteWallet(variant)
     request = await wallet.request()
     text = wallet.presentation(request)
@@ -194,14 +195,14 @@ async def test_minimal_cnf_jwk(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-async def test_request_uri_method_post(variant: Variant) -> None:
+async def test_a_request_is_fetched_by_post_with_a_nonce(variant: Variant) -> None:
     wallet = SuiteWallet(variant)
     request = await wallet.request(is_posted=True)
     check_accepted(await wallet.answer(request, wallet.presentation(request)))
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-async def test_request_uri_fetched_twice(variant: Variant) -> None:
+async def test_a_request_may_be_fetched_twice(variant: Variant) -> None:
     wallet = SuiteWallet(variant)
     told, _ = await wallet.site.begin()
     path = request_path(told["wallet_url"])
@@ -219,12 +220,12 @@ async def test_encryption_keys_are_not_used_again(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-async def test_present_credential_without_status(variant: Variant) -> None:
+async def test_a_credential_without_status_is_accepted(variant: Variant) -> None:
     check_accepted(await SuiteWallet(variant).presented(status=None))
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-async def test_present_revoked_credential(variant: Variant) -> None:
+async def test_a_revoked_credential_is_refused(variant: Variant) -> None:
     revoking = token_list({8: 1}, changes={"sub": LIST, "iss": None})
     page = revoking if variant in SD_JWT else status_cwt([8], c2=LIST)
     wallet = SuiteWallet(variant, {LIST: page})
@@ -233,7 +234,7 @@ async def test_present_revoked_credential(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("variant", MDOC, ids=str)
-async def test_present_credential_on_identifier_list(variant: Variant) -> None:
+async def test_a_credential_on_an_identifier_list_is_refused(variant: Variant) -> None:
     wallet = SuiteWallet(variant, {LIST: identifier_cwt([b"\x01" * 16, REVOKED], c2=LIST)})
     status = {"identifier_list": {"id": REVOKED, "uri": LIST}}
     check_refused(await wallet.presented(status=status), "revoked by its issuer")
@@ -241,7 +242,7 @@ async def test_present_credential_on_identifier_list(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("variant", MDOC, ids=str)
-async def test_invalid_session_transcript(variant: Variant) -> None:
+async def test_another_session_transcript_is_refused(variant: Variant) -> None:
     wallet = SuiteWallet(variant)
     request = await wallet.request()
     text = wallet.presentation(request, nonce=f"{request['nonce']}INVALID")
@@ -249,7 +250,7 @@ async def test_invalid_session_transcript(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("variant", MDOC, ids=str)
-async def test_a_device_that_authenticates_itself_by_a_mac(variant: Variant) -> None:
+async def test_a_device_that_authenticates_itself_by_a_mac_is_refused(variant: Variant) -> None:
     check_refused(await SuiteWallet(variant).presented(auth="deviceMac"), "not presented by the one")
 
 

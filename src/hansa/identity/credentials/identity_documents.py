@@ -33,8 +33,8 @@ SUBJECT_PURPOSE: Final = b"hansa identified people 1"
 NAME_MAX_CHARS: Final = 256
 
 ClaimPath = tuple[str, ...]
-_FAMILY_NAME: Final = "family_name"
-_GIVEN_NAME: Final = "given_name"
+_LAST_NAME: Final = "family_name"
+_FIRST_NAME: Final = "given_name"
 _BIRTH_DATES: Final = {SD_JWT_FORMAT: "birthdate", MDOC_FORMAT: "birth_date"}
 _NAMESPACES: Final = {"org.iso.18013.5.1.mDL": "org.iso.18013.5.1"}
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -43,15 +43,15 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 class IdentifiedPerson(msgspec.Struct, frozen=True):
     """Whom an identity document names."""
 
-    family_name: str
-    given_name: str
+    last_name: str
+    first_name: str
     birth_date: str
     """RFC 3339, as `1980-05-23`."""
 
     @property
     def name(self) -> str:
         """For display."""
-        return f"{self.given_name} {self.family_name}"
+        return f"{self.first_name} {self.last_name}"
 
     def subject(self, key: bytes) -> str:
         """The same for the same person at each login, and of no use to whoever has not the key.
@@ -62,7 +62,7 @@ class IdentifiedPerson(msgspec.Struct, frozen=True):
         Args:
             key: A secret of the marketplace, so that no other one's subjects can be compared with it.
         """
-        parts = [_plain(self.family_name), _plain(self.given_name), self.birth_date]
+        parts = [_plain(self.last_name), _plain(self.first_name), self.birth_date]
         digest = hmac.digest(key, msgspec.json.encode(parts), hashlib.sha256)
         return f"urn:hansa:subject:{to_base64url(digest)}"
 
@@ -71,9 +71,9 @@ def identity_claims(format_name: str, type_name: str) -> tuple[ClaimPath, ClaimP
     """Where an identity document of a type has family name, given name and date of birth."""
     birth_date = _BIRTH_DATES[format_name]
     if format_name == SD_JWT_FORMAT:
-        return (_FAMILY_NAME,), (_GIVEN_NAME,), (birth_date,)
+        return (_LAST_NAME,), (_FIRST_NAME,), (birth_date,)
     namespace = _NAMESPACES.get(type_name, type_name)
-    return (namespace, _FAMILY_NAME), (namespace, _GIVEN_NAME), (namespace, birth_date)
+    return (namespace, _LAST_NAME), (namespace, _FIRST_NAME), (namespace, birth_date)
 
 
 def read_identified_person(format_name: str, type_name: str, claims: Mapping[str, Any]) -> IdentifiedPerson:
@@ -82,12 +82,12 @@ def read_identified_person(format_name: str, type_name: str, claims: Mapping[str
     Raises:
         Refused: `Code.CREDENTIAL_NOT_REQUESTED`, when it does not disclose what was asked for.
     """
-    family_name, given_name, birth_date = (
+    last_name, first_name, birth_date = (
         _text(claims, path) for path in identity_claims(format_name, type_name)
     )
     if _DATE.fullmatch(birth_date) is None:
         raise _lacking("its date of birth is no date")
-    return IdentifiedPerson(family_name, given_name, birth_date)
+    return IdentifiedPerson(last_name, first_name, birth_date)
 
 
 def _text(claims: Mapping[str, Any], path: ClaimPath) -> str:

@@ -1,8 +1,9 @@
 """What a login asks wallets for, in the Digital Credentials Query Language (OpenID4VP 1.0, section 6).
 
-One credential query a format, of mdocs one a type, and one set that says that any will do: mandates first, then
-the identity documents that are accepted, which have queries of their own as they have other claims. A credential
-that a wallet presents has to be one that was asked for: of the format of its query, and of one of the types in it.
+One credential query a format, of mdocs one a type, and one set that says that any will do: mandates first,
+then the identity documents that are accepted, which have queries of their own as they have other claims. A
+credential that a wallet presents has to be one that was asked for: of the format of its query, and of one of
+the types in it.
 """
 
 from __future__ import annotations

@@ -102,8 +102,8 @@ def wallet_parts(
         ),
         *(clock, entropy, settings.limits),
     )
-    asked = LoginChoice(bool(settings.wallet_credentials), bool(settings.login_identity_types))
-    pages = WalletLoginPages(frame, settings.name, settings.endpoint, asked)
+    choice = LoginChoice(bool(settings.wallet_credentials), bool(settings.login_identity_types))
+    pages = WalletLoginPages(frame, settings.name, settings.endpoint, choice)
     begin = identity.sessions.begin
     api = LoginsApi(logins, pages, begin, settings.endpoint, browser_address, settings.limits)
     own = development_wallet(settings, frame, to_issuers, clock, entropy)

@@ -1,4 +1,4 @@
-"""Lists of revoked mdocs as CWTs: the right list, of the right authority, now; everything else is a refusal."""
+"""Lists of revoked mdocs as CWTs: the right one, of the right authority, now; all else is a refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins of people without an organisation: by identity documents that the operator named, and by no others."""
+"""Logins of people without an organisation: by identity documents that the operator named, by no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of revoked mdocs, as CBOR Web Tokens: of statuses, or of identifiers (ISO/IEC 18013-5, section 12.3.6).
+"""Lists of revoked mdocs, as CBOR Web Tokens: of statuses or identifiers (ISO/IEC 18013-5, section 12.3.6).
 
     status list        Token Status List, section 5.2: packed bits; a credential names its position
     identifier list    the identifiers of those that are revoked; a credential names its own

@@ -245,18 +245,18 @@ class StatusLists:
         return _List(_until_s(validity, claims.get("ttl"), now_s), issuer.id, array=array)
 
     async def _cwt_list(self, raw: bytes, reference: StatusReference, now_s: int) -> _List:
-        """The list in a CWT, signed under some anchor: whether under that of the credential, is asked later."""
+        """The list in a CWT, signed under some anchor; whether under the credential's, is checked later."""
         is_status = reference.kind == "cwt"
-        found = read_status_list(raw) if is_status else read_identifier_list(raw)
-        if found.uri != reference.uri:
+        listed = read_status_list(raw) if is_status else read_identifier_list(raw)
+        if listed.uri != reference.uri:
             raise unknown("it is the list of another address (`sub`)")
-        _check_current(found.validity, now_s)
-        issuer = await self._trust.signer(found.jws, None, now_s, Steps(), MDOC_PURPOSES)
+        _check_current(listed.validity, now_s)
+        issuer = await self._trust.signer(listed.jws, None, now_s, Steps(), MDOC_PURPOSES)
         return _List(
-            _until_s(found.validity, found.ttl_s, now_s),
+            _until_s(listed.validity, listed.ttl_s, now_s),
             issuer.id,
-            array=found.array,
-            identifiers=None if is_status else found.identifiers,
+            array=listed.array,
+            identifiers=None if is_status else listed.identifiers,
             anchor=issuer.anchor,
         )
 
