@@ -45,7 +45,7 @@ MEANINGS: Final[dict[Code, str]] = {
     ),
     Code.UNAVAILABLE: "a part that the request needs does not answer now; try again after `Retry-After`",
     Code.DISK_FULL: "less than `disk_free_min_bytes` are free, or a write failed for lack of space",
-    Code.URI_TOO_LONG: "the query string exceeds `query_length_max_chars`",
+    Code.URI_TOO_LONG: "the query string exceeds `query_length_max_chars`, or has more than 500 parameters",
     Code.NOT_IMPLEMENTED: "a JSONPath uses a construct that is not supported; the message names it",
     Code.INTERNAL: "the server failed; its log has the details",
 }
