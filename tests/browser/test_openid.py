@@ -56,7 +56,7 @@ class OpenIdSite(ServedSite):
             *OidcRoutes(self.op.provider, page_of).routes(),
             *routes(api, ExchangeApi(logins)),
             *(Route("/static/{name}", frame.assets.serve), Route("/callback", _text), Route("/bye", _text)),
-            *(Route("/evil", self._evil), Route("/", _text)),
+            *(Route("/evil", self._evil), Route("/application", self._application), Route("/", _text)),
         ]
         await self.serve(rest_application(served))
 
@@ -65,10 +65,21 @@ class OpenIdSite(ServedSite):
         form = f"<form method=post action='{self.address}/oidc/logout'></form>"
         return HTMLResponse(f"{form}<script>document.forms[0].submit()</script>")
 
+    async def _application(self, _: Request) -> Response:
+        """A page of the application that posts its request as soon as it is seen."""
+        fields = "".join(
+            f"<input name='{name}' value='{value}'>" for name, value in self.parameters().items()
+        )
+        form = f"<form method=post action='{self.address}/oidc/authorize'>{fields}</form>"
+        return HTMLResponse(f"{form}<script>document.forms[0].submit()</script>")
+
+    def parameters(self) -> dict[str, str]:
+        """What the application requests."""
+        return asked(client_id="app", redirect_uri=f"{self.address}/callback")
+
     def request(self) -> str:
         """The address to which the application sends a browser."""
-        changes = {"client_id": "app", "redirect_uri": f"{self.address}/callback"}
-        return f"{self.address}/oidc/authorize?{urlencode(asked(**changes))}"
+        return f"{self.address}/oidc/authorize?{urlencode(self.parameters())}"
 
 
 async def _text(request: Request) -> Response:
@@ -129,3 +140,14 @@ def test_a_page_of_another_site_logs_nobody_out(site: OpenIdSite, browser: Brows
         page.wait_for_url("**/oidc/logout")
         page.goto(site.request())
         assert "/callback?code=" in page.url
+
+
+def test_a_request_that_another_site_posts_comes_with_the_session(site: OpenIdSite, browser: Browser) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site.address.replace('127.0.0.1', 'localhost')}/application")
+        page.wait_for_url("**/login?*")
+        logged_in(site, browser, context)
+        page.goto(f"{site.address.replace('127.0.0.1', 'localhost')}/application")
+        page.wait_for_url("**/callback?code=*")
+        assert dict(parse_qsl(urlsplit(page.url).query))["state"] == "af0ifjsldkj"
