@@ -6,6 +6,7 @@ from gettext import NullTranslations
 from types import SimpleNamespace
 from xml.etree.ElementTree import fromstring
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -55,6 +56,24 @@ def test_a_number_is_shown_with_all_its_digits_and_a_time_in_utc() -> None:
     assert amount == "€12,345,678,901,234,567,890.12345678"
     assert TEMPLATES["day"].render(value="2026-01-01T00:30:00+02:00", reader=reader) == "December 31, 2025"
     assert moment_of(FIRST_YEAR) is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "words"),
+    [
+        (12, "month", "12 Monate"),
+        (1, "Years", "1 Jahr"),
+        (1.5, "hours", "1,5 Stunden"),
+        (3, "moon", "3 moon"),
+        (3, "", "3"),
+        ("many", "day", "many day"),
+    ],
+)
+def test_a_duration_is_in_the_words_of_the_reader_where_its_unit_is_known(
+    amount: object, unit: str, words: str
+) -> None:
+    shown_as = ENVIRONMENT.from_string("{{ value|duration(unit) }}")
+    assert shown_as.render(value=amount, unit=unit, reader=SimpleNamespace(locale="de")) == words
 
 
 @given(updated=ODD_TIMES | st.text(max_size=30), name=st.text(max_size=10))

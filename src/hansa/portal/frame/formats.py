@@ -11,6 +11,7 @@ from typing import Any, Final
 from babel.core import Locale
 from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
+from babel.units import format_unit
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
@@ -19,6 +20,9 @@ EXPONENT_MAX: Final = 20
 """Of ten, in a number that is shown with all its digits."""
 DIGITS_MAX: Final = 28
 """Of such a number; with more, arithmetic rounds it or refuses it."""
+
+DURATIONS: Final = ("minute", "hour", "day", "week", "month", "year")
+"""Units of time that are shown in the words of the reader, as entities name them, or with an s."""
 
 
 def _locale(context: Context) -> Locale:
@@ -62,6 +66,15 @@ def percent(context: Context, value: Any) -> str:
     if amount is None:
         return f"{value} %"
     return format_percent(amount / 100, locale=_locale(context), decimal_quantization=False)
+
+
+@pass_context
+def duration(context: Context, value: Any, unit: str = "") -> str:
+    """An amount of time, as `12 months`; of a unit that is none of `DURATIONS`, as the entity has it."""
+    amount, name = decimal_of(value), unit.strip().lower().removesuffix("s")
+    if amount is None or name not in DURATIONS:
+        return f"{number(context, value)} {unit}".strip()
+    return format_unit(amount, f"duration-{name}", locale=_locale(context))
 
 
 @pass_context
@@ -114,6 +127,7 @@ FORMATS: Final[Mapping[str, Callable[..., str]]] = {
     "number": number,
     "money": money,
     "percent": percent,
+    "duration": duration,
     "day": day,
     "moment": moment,
     "clock_time": clock_time,
