@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from hansa.core.access import OPERATOR, PROVIDER, Power
@@ -101,4 +102,11 @@ async def test_a_credential_that_nobody_presented_makes_nobody_a_principal() -> 
     credential = await Verifying(anchored_types=EVERY_TYPE).credential(jwt_vc())
     with pytest.raises(CredentialRefused) as caught:
         principal_of(credential, OWN)
+    assert caught.value.code is Code.POWER_MISSING
+
+
+async def test_a_credential_of_no_type_in_particular_makes_nobody_a_principal() -> None:
+    presentation = msgspec.structs.replace(await presented(), mandate=None, types=())
+    with pytest.raises(CredentialRefused) as caught:
+        principal_of(presentation, OWN)
     assert caught.value.code is Code.POWER_MISSING
