@@ -23,6 +23,7 @@ verified. The module reads and verifies, and knows no store.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, Protocol
 
@@ -264,6 +265,7 @@ class AnchorCheck:
         self._start = start
         self._names = frozenset(one.hashlink for one in announced)
         self._seqs: dict[str, int] = {}
+        self._positions = sorted(one.position for one in announced)
         self._lost: set[int] = set()
         self._see(start.seq, start.hash)
 
@@ -275,12 +277,22 @@ class AnchorCheck:
         """
         self._see(record.seq, record.hash)
         if record.kind == "restored":
-            self._lost.update(_lost_positions(record))
+            self._lost.update(self._lost_anchors(record))
 
     def _see(self, seq: int, hash: bytes) -> None:
         link = Anchor(self._id, seq, hash.hex()).hashlink
         if link in self._names:
             self._seqs[link] = seq
+
+    def _lost_anchors(self, record: AuditRecord) -> Iterator[int]:
+        """Positions of the anchors that a record says were lost, or lie in the range that it names."""
+        count = 0
+        for first, last in _loss_of(record).positions:
+            begin, end = bisect_left(self._positions, first), bisect_right(self._positions, last)
+            count += max(0, end - begin)
+            if count > _LOSS_MAX:
+                raise invalid_log(f"record {record.seq} tells of more losses than there can be")
+            yield from self._positions[begin:end]
 
     def report(self) -> AnchoredLog:
         """What the anchors say of the log, when all of it has been seen.
@@ -317,15 +329,11 @@ class _Loss(msgspec.Struct, frozen=True):
 _LOSS_MAX: Final = 1_000_000
 
 
-def _lost_positions(record: AuditRecord) -> Iterator[int]:
+def _loss_of(record: AuditRecord) -> _Loss:
     try:
-        loss = msgspec.json.decode(record.content, type=_Loss)
+        return msgspec.json.decode(record.content, type=_Loss)
     except UNREADABLE as error:
         raise invalid_log(f"record {record.seq} tells of a loss in an unknown form") from error
-    if sum(last - first for first, last in loss.positions) > _LOSS_MAX:
-        raise invalid_log(f"record {record.seq} tells of more losses than there can be")
-    for first, last in loss.positions:
-        yield from range(first, last + 1)
 
 
 # -- exports -----------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.replication.auditing import notes as notes_module
 from hansa.replication.auditing.anchoring import Anchoring
+from hansa.replication.auditing.losses import record_lost_anchors
 from hansa.store.tables import audit, heads
 from tests.support.forwarding import ForwardingLeague, ForwardingMember
 from tests.support.league import League, Marketplace
@@ -357,6 +358,27 @@ async def test_a_restored_store_says_what_its_log_lost_and_goes_on(filed: League
     await first.restart()
     await filed.settle()
     assert len(await contents(first, "restored")) == 1
+
+
+async def test_a_log_that_sees_the_last_anchor_alone_owns_up_to_those_before_it(filed: League) -> None:
+    """As where a store is so far behind that the newest event of each key is read."""
+    first, second = filed.marketplaces
+    await anchored(filed, first, "offer")
+    copy = await backed_up(first)
+    await filed.settle()
+    await anchored(filed, first, "another")
+    await anchored(filed, first, "third")
+    *_, newest = [one for one in (await second.bus.search(0)).events if one.event.entity.type == ANCHOR_TYPE]
+    path = first.path
+    assert path is not None
+    await first.close()
+    for each in path.parent.glob(f"{path.name}*"):
+        each.unlink()
+    shutil.copy(copy, path)
+    await first.open()
+    async with first.store.transaction() as tx:
+        await record_lost_anchors(tx, [newest])
+    assert (await compared(first, second)).lost == 2
 
 
 async def test_an_operator_who_retries_everything_retries_no_anchor(league: League) -> None:

@@ -24,6 +24,7 @@ from hansa.store.tables import publications
 from tests.support.in_process import InProcessClient
 from tests.support.league import League, Marketplace
 from tests.support.network import Fault
+from tests.unit.replication.test_auditing import anchored, anchors_of
 
 NAMES = ("lubeck", "bergen", "riga")
 
@@ -352,6 +353,24 @@ async def test_a_backup_takes_newer_versions_from_the_league_when_it_is_to(tmp_p
         await lubeck.put("changed", n=5)
         await league.settle()
         assert b'"n":5' in (await entity_of(bergen, lubeck.id("changed"))).body
+
+
+async def test_an_anchor_of_the_audit_log_is_nothing_that_a_backup_can_lack(tmp_path: Path) -> None:
+    async with League(NAMES, folder=tmp_path) as league:
+        lubeck = league.marketplaces[0]
+        league.start()
+        await anchored(league, lubeck, "offer")
+        backup = await backed_up(lubeck)
+        await league.settle()
+        await anchored(league, lubeck, "another")
+        await restore_backup(lubeck, backup)
+        await league.settle()
+        assert await lost_count(lubeck) == 1, "the offering, and not the anchor"
+        (part,) = await restored(lubeck)
+        assert (part.restored, part.missing) == (1, ())
+        assert await lost_count(lubeck) == 0
+        await anchored(league, lubeck, "third")
+        assert len(await anchors_of(lubeck, league.marketplaces[1])) >= 3, "anchoring goes on"
 
 
 async def test_a_change_after_the_restore_is_not_overwritten(tmp_path: Path) -> None:

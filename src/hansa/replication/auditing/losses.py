@@ -33,6 +33,7 @@ async def record_lost_anchors(tx: Transaction, events: Sequence[CommittedEvent])
         return
     stored = await stored_anchor(tx)
     lost: list[int] = []
+    is_gap = False
     for one in anchors:
         event = one.event
         known = await publications.known_end(tx, event.entity.key)
@@ -40,7 +41,10 @@ async def record_lost_anchors(tx: Transaction, events: Sequence[CommittedEvent])
             continue
         ours = await publications.outgoing_hashlink(tx, known.entity_id) if known is not None else None
         if event.hashlink not in {ours, stored.anchor.hashlink if stored is not None else None}:
+            is_gap |= not lost and event.entity.version > (known.version if known is not None else 0) + 1
             lost.append(one.position)
     if lost:
         log.warning("audit_log_is_older_than_ledger", anchors=len(lost))
-        await audit.append(tx, "restored", {"positions": ranges(lost)})
+        # Who is far behind reads the newest event of each key alone: earlier anchors are somewhere before it.
+        positions = [(1, lost[-1])] if is_gap else ranges(lost)
+        await audit.append(tx, "restored", {"positions": positions})

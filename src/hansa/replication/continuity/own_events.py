@@ -49,7 +49,7 @@ async def compare_own(tx: Transaction, events: Sequence[CommittedEvent]) -> bool
         if known is None:
             await publications.record_lost(tx, _lost(committed), is_deleted=event.is_delete)
             lost += not event.is_delete
-        elif known.version < event.entity.version and is_taking:
+        elif known.version < event.entity.version and is_taking and event.entity.type != ANCHOR_TYPE:
             assert taken is not None, "it says since when"
             continued += await _take(tx, known, committed, taken)
         elif known.version < event.entity.version and not known.is_under_way:
