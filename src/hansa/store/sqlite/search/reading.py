@@ -140,8 +140,9 @@ class Reading:
 
     def _best(self, part: Counted) -> Scored:
         """The best of not many hits."""
-        hits = part.selected
-        known = self._statistics(hits.which).known_score(scored_phrases(self._query), part.matching)
+        hits, known = part.selected, None
+        if len(self._query.required) > 1:  # what one word tells is counted about as soon as its hits
+            known = self._statistics(hits.which).known_score(scored_phrases(self._query), part.matching)
         if known is None:
             return self._scored(hits, _BM25.format(which=hits.which))
         return self._scored(hits, f"{FUNCTION}({hits.which}_words, ?)", known)

@@ -91,7 +91,8 @@ class IndexStatistics:
 
     def known_score(self, phrases: Sequence[Phrase], hits: int) -> str | None:
         """What `known_bm25` needs to score so many hits by some phrases; None where `bm25` is cheaper."""
-        if any(one.is_prefix for one in phrases):  # hardly ever the same again
+        # The beginning of a word is hardly ever the same again; and very many hits are never cheaper.
+        if any(one.is_prefix for one in phrases) or hits * POSTINGS_FOR_CALL > self.documents:
             return None
         having = [self.having(one) for one in phrases]
         present = [at for at, count in enumerate(having) if count]
