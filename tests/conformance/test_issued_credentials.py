@@ -13,7 +13,14 @@ from hansa.identity.issuing import authorization_server_metadata, issuer_metadat
 from hansa.store.tables import issuing as tables
 from tests.support.certificates import new_key
 from tests.support.credentials import decoded, jwk
-from tests.support.issuing import EMPLOYEE_JWT, EMPLOYEE_SD, ENDPOINT, PRE_AUTHORIZED, Issuing
+from tests.support.issuing import (
+    DEFAULT_RULES,
+    EMPLOYEE_JWT,
+    EMPLOYEE_SD,
+    ENDPOINT,
+    PRE_AUTHORIZED,
+    Issuing,
+)
 
 KEY = new_key()
 
@@ -97,11 +104,11 @@ async def test_openvc_reads_the_bitstring_lists(issuing: Issuing) -> None:
 
 async def test_openvc_reads_the_offer_and_the_metadata(issuing: Issuing) -> None:
     theirs = pytest.importorskip("openvc.openid4vci")
-    metadata = theirs.parse_credential_issuer_metadata(issuer_metadata(ENDPOINT, "lubeck"))
+    metadata = theirs.parse_credential_issuer_metadata(issuer_metadata(ENDPOINT, "lubeck", DEFAULT_RULES))
     assert metadata.credential_issuer == ENDPOINT
     offer = await issuing.offer()
     document = await issuing.issuer.offer_document(offer.reference)
     read = theirs.parse_credential_offer(document)
     assert read.credential_issuer == ENDPOINT
     assert list(read.credential_configuration_ids) == [EMPLOYEE_SD, EMPLOYEE_JWT]
-    assert PRE_AUTHORIZED in authorization_server_metadata(ENDPOINT)["grant_types_supported"]
+    assert PRE_AUTHORIZED in authorization_server_metadata(ENDPOINT, DEFAULT_RULES)["grant_types_supported"]

@@ -56,6 +56,11 @@ MACHINE: Final = msgspec.structs.replace(
 )
 
 
+def address_of(rules: IssuingRules) -> str:
+    """What the seals of an issuer name."""
+    return ENDPOINT if rules.sd_jwt_issuer == "address" else ""
+
+
 class Drawn:
     """An `Entropy` whose bytes follow from a number, the same in every run."""
 
@@ -75,7 +80,9 @@ class Issuing:
         self.clock = ManualClock(start)
         self.entropy = Drawn()
         self.store = MemoryStore(self.clock, Limits())
-        self.authority = DevelopmentAuthority(folder / "issuing", "lubeck", self.clock, self.entropy)
+        self.authority = DevelopmentAuthority(
+            folder / "issuing", "lubeck", self.clock, self.entropy, address_of(rules)
+        )
         self.lists = PublishedLists(self.store, self.authority, ENDPOINT, self.clock, self.entropy)
         self.dids = DidKeys(self)
         self.issuer = self.restarted()

@@ -22,6 +22,8 @@ DeletionPolicy = Literal["refuse", "warn"]
 """What becomes of the deletion of an entity that others refer to."""
 FormerReplicas = Literal["retain", "drop"]
 """What becomes of the replicas of members that left the league or were removed."""
+SdJwtIssuer = Literal["did", "address"]
+"""How the issuer of an SD-JWT VC is named: by the DID of the organisation, or by the issuer's address."""
 CredentialTrust = Literal["ledger", "anchors"]
 """Whose credentials are accepted."""
 ClientIdPrefix = Literal["x509_hash", "x509_san_dns", "decentralized_identifier"]

@@ -11,12 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from hansa.core.clock import SystemClock, epoch_s
 from hansa.core.errors import Code, Fatal
-from hansa.node.folder import ISSUING, init_member
+from hansa.node.folder import ATTESTERS, ISSUING, init_member
 from hansa.node.settings.loading import load_settings
-from tests.support.certificates import new_key
+from tests.support.certificates import authority, new_key
 from tests.support.credentials import decoded, jwk, jwt
 from tests.support.issuing import EMPLOYEE_SD, ORDER, PRE_AUTHORIZED
 from tests.support.provider import dpop_proof
@@ -236,6 +237,43 @@ async def test_nothing_of_it_is_there_without_the_setting(
         paths = {route.path for route in rest_routes(plain.marketplace)}
         assert not [path for path in paths if "oid4vci" in path or "status-lists" in path]
         assert not (plain.folder / ISSUING).exists()
+
+
+async def test_an_issuer_that_demands_attestations_and_believes_nobody_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {"HANSA_ISSUING": "true", "HANSA_ISSUING_ATTESTATIONS": "wallets"}
+    with pytest.raises(Fatal) as refused:
+        async with open_whole(tmp_path / "market", environment):
+            pass
+    assert refused.value.code == Code.SETTINGS_INVALID
+
+
+async def test_an_issuer_demands_what_its_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    attesters = tmp_path / "market" / ATTESTERS
+
+    def believe() -> None:
+        attesters.mkdir(parents=True)
+        (attesters / "provider.pem").write_bytes(authority().certificate.public_bytes(Encoding.PEM))
+
+    environment = {
+        "HANSA_ISSUING": "true",
+        "HANSA_ISSUING_FORMATS": "dc+sd-jwt",
+        "HANSA_ISSUING_SD_JWT_ISSUER": "address",
+        "HANSA_ISSUING_DPOP": "true",
+        "HANSA_ISSUING_WALLET_INITIATED": "true",
+        "HANSA_ISSUING_ATTESTATIONS": "keys",
+    }
+    async with open_whole(tmp_path / "market", environment, before=believe) as whole:
+        refused = await form(whole, "/oid4vci/token", **await grant_of(whole))
+        assert refused.json()["error"] == "invalid_dpop_proof"
+        token = await BoundToken.of(whole)
+        refused = await token.used("DPoP", token.proof())
+        assert (refused.status, refused.json()["error"]) == (400, "invalid_proof")
 
 
 @pytest.mark.parametrize(

@@ -70,26 +70,35 @@ class ApprovalApi:
         parameters = unique_fields(request.url.query, PARAMETERS_MAX)
         request_uri, client_id = parameters.get("request_uri", ""), parameters.get("client_id", "")
         demand = self._issuer.authorizations.request(request_uri, client_id)
-        order = await self._issuer.offered(demand.reference)
         session = self._sessions.of(headers_of(request.headers.raw))
         if session is None:
             here = f"{AUTHORIZE_PATH}?{urlencode({'client_id': client_id, 'request_uri': request_uri})}"
             location = f"/login?{urlencode({'return_to': here})}"
             return Response(status_code=HTTPStatus.SEE_OTHER, headers={**NO_STORE, "Location": location})
-        page = _question(demand, order) if may_approve(session.principal, order) else _refusal(order)
+        prepared = await self._issuer.prepared(demand, session.principal)
+        if prepared is None:
+            page = _NOTHING_PREPARED
+        elif may_approve(session.principal, prepared.order):
+            page = _question(demand, prepared.order)
+        else:
+            page = _refusal(prepared.order)
         fields = (
             ("client_id", demand.client_id),
             ("request_uri", request_uri),
+            ("offer", "" if prepared is None else prepared.id),
             ("csrf", self._sessions.form_token(session)),
         )
         page = msgspec.structs.replace(page, fields=fields, form_targets=(demand.target,))
         return self._page_of(request, page)
 
     async def approve(self, request: Request) -> Response:
-        """`POST /oid4vci/authorize`: `client_id`, `request_uri`, `csrf`, and `decision` of the page.
+        """`POST /oid4vci/authorize`: `client_id`, `request_uri`, `offer`, `csrf`, and `decision` of the page.
+
+        What is approved is the offer that the page showed, and no other that waits meanwhile.
 
         Raises:
-            Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN`, `Code.NOT_FOUND` or `Code.INVALID`.
+            Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN`, `Code.NOT_FOUND`, `Code.CONFLICT` or
+                `Code.INVALID`.
         """
         headers = headers_of(request.headers.raw)
         session = self._sessions.of(headers)
@@ -104,10 +113,13 @@ class ApprovalApi:
             location = self._issuer.authorizations.declined(request_uri, demand)
         elif decision != APPROVE:
             raise Refused(Code.INVALID, "The form says neither that it is approved nor that it is declined.")
-        elif not may_approve(session.principal, order := await self._issuer.offered(demand.reference)):
-            return self._page_of(request, _refusal(order))
         else:
-            location = self._issuer.authorizations.approved(request_uri, demand)
+            prepared = await self._issuer.prepared(demand, session.principal)
+            if prepared is not None and not may_approve(session.principal, prepared.order):
+                return self._page_of(request, _refusal(prepared.order))
+            if prepared is None or prepared.id != form.get("offer"):
+                raise Refused(Code.CONFLICT, "What the page showed is not what waits now: load it again.")
+            location = self._issuer.authorizations.approved(request_uri, demand, prepared.id)
         return Response(status_code=HTTPStatus.SEE_OTHER, headers={**NO_STORE, "Location": location})
 
 
@@ -130,3 +142,14 @@ def _refusal(order: MandateOrder) -> ApprovalPage:
         "Whoever has no credential yet takes the offer with the code that came with it.",
     )
     return ApprovalPage("You cannot approve this", sentences, 403)
+
+
+_NOTHING_PREPARED: Final = ApprovalPage(
+    "Nothing is prepared for you",
+    (
+        "A wallet asks for a credential, and none waits for you here.",
+        "Your organisation, or an operator of this marketplace, prepares credentials: ask there.",
+        "An offer is for a person with the organisation and the e-mail address with which you are logged in.",
+    ),
+    403,
+)

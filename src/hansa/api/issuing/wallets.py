@@ -29,11 +29,13 @@ from hansa.identity.provider.tokens.proofs import Proof, Proofs
 FORM: Final = "application/x-www-form-urlencoded"
 FORM_SIZE_MAX_BYTES: Final = 4096
 FORM_FIELDS_MAX: Final = 16
-REQUEST_SIZE_MAX_BYTES: Final = 81_920
+REQUEST_SIZE_MAX_BYTES: Final = 204_800
+ATTESTATION: Final = "oauth-client-attestation"
+ATTESTATION_POP: Final = "oauth-client-attestation-pop"
 LIST_NUMBER_MAX_DIGITS: Final = 9
 
 _LIMITS: Final = Limits(
-    body_depth_max=8, body_nodes_max=200, array_length_max_items=32, string_length_max_chars=10_000
+    body_depth_max=8, body_nodes_max=200, array_length_max_items=32, string_length_max_chars=24_576
 )
 _OF_PROOFS: Final = frozenset({"invalid_dpop_proof", "use_dpop_nonce"})
 _PUBLIC_FOR: Final = "public, max-age=30"
@@ -48,8 +50,8 @@ class WalletsApi:
         self._issuer = issuer
         self._lists = lists
         self._proofs = proofs
-        self._metadata = issuer_metadata(endpoint, name)
-        self._server_metadata = authorization_server_metadata(endpoint)
+        self._metadata = issuer_metadata(endpoint, name, issuer.rules)
+        self._server_metadata = authorization_server_metadata(endpoint, issuer.rules)
 
     async def metadata(self, _: Request) -> Response:
         """`GET /.well-known/openid-credential-issuer`."""
@@ -70,7 +72,9 @@ class WalletsApi:
     async def token(self, request: Request) -> Response:
         """`POST /oid4vci/token`; a DPoP proof binds the token to its key (RFC 9449)."""
         try:
-            proof, form = self._proof(request, needs_nonce=True), await _form(request)
+            # First, so that a wallet that is told a nonce may send its attestation again.
+            proof = self._proof(request, needs_nonce=True)
+            form = self._authenticated(request, await _form(request))
             tokens = await self._issuer.token(form, "" if proof is None else proof.thumbprint)
             if proof is not None:
                 self._proofs.use(proof)
@@ -85,7 +89,8 @@ class WalletsApi:
         """
         try:
             proof = self._proof(request)
-            pushed = await self._issuer.push(await _form(request), "" if proof is None else proof.thumbprint)
+            form = self._authenticated(request, await _form(request))
+            pushed = await self._issuer.push(form, "" if proof is None else proof.thumbprint)
         except (IssuingRefused, OAuthRefused) as error:
             return self._refusal(request, error)
         return Response(msgspec.json.encode(pushed), 201, dict(NO_STORE), JSON)
@@ -124,6 +129,13 @@ class WalletsApi:
         signed = await self._lists.signed(int(text))
         headers = {"Content-Type": signed.media_type, "Cache-Control": _PUBLIC_FOR}
         return Response(signed.body, headers=headers)
+
+    def _authenticated(self, request: Request, form: Mapping[str, str]) -> Mapping[str, str]:
+        """The form of a wallet, which is attested where that is demanded."""
+        headers = request.headers
+        return self._issuer.attestations.authenticated(
+            form, headers.getlist(ATTESTATION), headers.getlist(ATTESTATION_POP)
+        )
 
     def _proof(
         self, request: Request, access_token: str | None = None, *, needs_nonce: bool = False

@@ -9,7 +9,8 @@ one anchor, the authority's certificate.
     issuing/seals/ORGANISATION.pem, .jwk
 
 Everything is made when it is needed first, and readable by its owner alone. A seal is renewed, with another
-key, when its certificate would not outlive a credential. An organisation that has a qualified seal of a trust
+key, when its certificate would not outlive a credential, or does not name the address by which credentials
+name their issuer. An organisation that has a qualified seal of a trust
 service issues its mandates itself, and needs none of this.
 """
 
@@ -18,8 +19,10 @@ from __future__ import annotations
 import base64
 import json
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 from cryptography import x509
@@ -71,13 +74,15 @@ class DevelopmentAuthority:
         name: Of the marketplace, for people.
         clock: For the times in certificates.
         entropy: For serial numbers.
+        address: That the certificates of seals name; empty: none.
     """
 
-    def __init__(self, folder: Path, name: str, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, folder: Path, name: str, clock: Clock, entropy: Entropy, address: str = "") -> None:
         self._folder = folder
         self._name = name
         self._clock = clock
         self._entropy = entropy
+        self._address = address
         self._seals: dict[str, Seal] = {}
 
     def certificate(self) -> bytes:
@@ -100,7 +105,8 @@ class DevelopmentAuthority:
             Fatal: `Code.SETTINGS_INVALID`, when its files cannot be read or written.
         """
         seal = self._stored(organization)
-        if seal is None or seal.end - self._clock.now() < SEAL_REMAINING_MIN:
+        is_old = seal is not None and seal.end - self._clock.now() < SEAL_REMAINING_MIN
+        if seal is None or is_old or not names_address(seal.certificate, self._address):
             seal = self._new_seal(organization, _subject(organization, name, country))
         return seal
 
@@ -173,6 +179,8 @@ class DevelopmentAuthority:
             .add_extension(key_usage(*uses), critical=True)
             .add_extension(identifier, critical=False)
         )
+        if self._address and not is_authority:
+            builder = builder.add_extension(_alternative_names(self._address), critical=False)
         return builder.sign(issuer_key.private, SHA256())
 
     def _write(self, path: Path, key: PlainKey, certificate: x509.Certificate) -> None:
@@ -184,6 +192,29 @@ class DevelopmentAuthority:
             raise write_failure(path.parent, error) from error
         write_file(path.with_suffix(".jwk"), json.dumps(key.private_jwk()).encode() + b"\n")
         write_file(path, certificate.public_bytes(Encoding.PEM))
+
+
+def names_address(certificate: bytes, address: str) -> bool:
+    """Whether the certificate of a seal names an address; every one does when the address is empty."""
+    if not address:
+        return True
+    try:
+        extensions = x509.load_der_x509_certificate(certificate).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    return address in names.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+def _alternative_names(address: str) -> x509.SubjectAlternativeName:
+    """The address, and its host, by one of which verifiers find that it is the issuer's (SD-JWT VC, 2.5)."""
+    host = urlsplit(address).hostname or ""
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(address)]
+    try:
+        names.append(x509.IPAddress(ip_address(host)))
+    except ValueError:
+        names.append(x509.DNSName(host))
+    return x509.SubjectAlternativeName(names)
 
 
 def _subject(organization: str, name: str, country: str) -> x509.Name:

@@ -1,12 +1,17 @@
 """The authorization code grant of the issuer (OpenID4VCI 1.0, section 5; HAIP 1.0): approved by a person.
 
-    wallet      pushes its request (PAR): which offer, PKCE, where it wants the code
+    wallet      pushes its request (PAR): which offer or which credentials, PKCE, where it wants the code
     browser     opens the address with the name of that request
     person      logs in here with a credential, sees what would be issued to whom, and approves
     wallet      gets a code in its address, and shows it with the verifier of PKCE
 
-Who may approve: the person for whom the offer was made, who has the same organisation and e-mail address in
-the credential of the login, as when a credential is issued anew or in another format; and an operator.
+*Which offer.* The one whose reference the wallet has (`issuer_state`). A wallet that begins without any says
+which credentials it wants, and the person gets the oldest offer of such that was made for this very person:
+who has nothing prepared by an organisation or an operator has nothing issued.
+
+*Who may approve*: the person for whom the offer was made, who has the same organisation and e-mail address in
+the credential of the login, as when a credential is issued anew or in another format; and an operator, an
+offer that the wallet named.
 
 Wallets are not registered, so anybody may push a request for an offer whose reference is known. So nothing is
 issued before somebody who may has seen where the code goes and pressed the button; a code is bound to the one
@@ -48,6 +53,8 @@ REQUEST_LIFE_S: Final = 600
 CODE_LIFE_S: Final = 60
 PENDING_MAX: Final = 2000
 PENDING_PER_OFFER_MAX: Final = 4
+PENDING_WITHOUT_OFFER_MAX: Final = 1000
+"""That anybody may push: fewer than all, so that those for offers still get through."""
 TEXT_MAX_CHARS: Final = 2048
 
 _SECRET_BYTES: Final = 24
@@ -72,10 +79,12 @@ class CodeRequest(msgspec.Struct, frozen=True):
     redirect_uri: str
     state: str
     challenge: str
-    reference: str
-    """Of the offer (`issuer_state`)."""
+    offer: str
+    """Identifier of the offer that `issuer_state` names; empty: it names none."""
+    configurations: tuple[str, ...]
+    """That it names, by `scope` or `authorization_details`."""
     details: tuple[str, ...]
-    """Configurations that it names in `authorization_details`; the response to the code names them too."""
+    """Those of `authorization_details`; the response to the code names them too."""
     dpop_jkt: str
     """Thumbprint of the key to which the code is bound (RFC 9449, section 10); empty: to none."""
     ends_s: int
@@ -90,8 +99,8 @@ class CodeRequest(msgspec.Struct, frozen=True):
 class Redeemed(msgspec.Struct, frozen=True):
     """What a code was good for."""
 
-    reference: str
-    """Of the offer."""
+    offer: str
+    """Its identifier."""
     details: tuple[str, ...]
     """As in the request."""
     must_end: bool
@@ -102,6 +111,7 @@ class _Grant(msgspec.Struct):
     """A code that was given out."""
 
     request: CodeRequest
+    offer: str
     ends_s: int
     is_used: bool = False
 
@@ -118,12 +128,15 @@ class WalletAuthorizations:
         self._grants: dict[bytes, _Grant] = {}
         """By the digest of the code; likewise."""
 
-    def push(self, form: Mapping[str, str], offered: tuple[str, ...], thumbprint: str = "") -> dict[str, Any]:
-        """The answer to a pushed request (RFC 9126) for an offer that waits.
+    def push(
+        self, form: Mapping[str, str], offer: str, offered: tuple[str, ...], thumbprint: str
+    ) -> dict[str, Any]:
+        """The answer to a pushed request (RFC 9126).
 
         Args:
             form: As the wallet posts it.
-            offered: Configurations of the offer that `issuer_state` names.
+            offer: Identifier of the offer that `issuer_state` names, which waits; empty: it names none.
+            offered: Configurations of the offer; of all that there may be, when it names none.
             thumbprint: Of the key of its DPoP proof; empty: it has none.
 
         Raises:
@@ -132,9 +145,10 @@ class WalletAuthorizations:
         """
         now_s = self._now_s()
         self._sweep(now_s)
-        request = _read_request(form, offered, thumbprint, now_s + REQUEST_LIFE_S)
-        of_offer = sum(one.reference == request.reference for one in self._requests.values())
-        if len(self._requests) >= PENDING_MAX or of_offer >= PENDING_PER_OFFER_MAX:
+        request = _read_request(form, offer, offered, thumbprint, now_s + REQUEST_LIFE_S)
+        of_offer = sum(one.offer == offer for one in self._requests.values())
+        of_offer_max = PENDING_PER_OFFER_MAX if offer else PENDING_WITHOUT_OFFER_MAX
+        if len(self._requests) >= PENDING_MAX or of_offer >= of_offer_max:
             raise Unavailable(Code.OVERLOADED, "Too many wallets ask for codes.", retry_after_s=60.0)
         name = to_base64url(self._entropy(_SECRET_BYTES))
         self._requests[name] = request
@@ -156,8 +170,8 @@ class WalletAuthorizations:
             raise Refused(Code.NOT_FOUND, "This request of a wallet is over: begin again in the wallet.")
         return request
 
-    def approved(self, request_uri: str, request: CodeRequest) -> str:
-        """Where the browser is sent, with a code, when somebody has approved a request. It is over then.
+    def approved(self, request_uri: str, request: CodeRequest, offer: str) -> str:
+        """Where the browser is sent, with a code for an offer, when somebody has approved. It is over then.
 
         Raises:
             Unavailable: `Code.OVERLOADED`.
@@ -165,7 +179,7 @@ class WalletAuthorizations:
         if len(self._grants) >= PENDING_MAX:
             raise Unavailable(Code.OVERLOADED, "Too many codes wait for wallets.", retry_after_s=60.0)
         code = to_base64url(self._entropy(_SECRET_BYTES))
-        self._grants[secret_digest(code)] = _Grant(request, self._now_s() + CODE_LIFE_S)
+        self._grants[secret_digest(code)] = _Grant(request, offer, self._now_s() + CODE_LIFE_S)
         return self._answered(request_uri, request, code=code)
 
     def declined(self, request_uri: str, request: CodeRequest) -> str:
@@ -206,7 +220,7 @@ class WalletAuthorizations:
         was_used, grant.is_used = grant.is_used, True
         if not is_bound and not was_used:
             raise _no_grant()  # and nobody can try again with another verifier
-        return Redeemed(request.reference, request.details, was_used or not is_bound)
+        return Redeemed(grant.offer, request.details, was_used or not is_bound)
 
     def _sweep(self, now_s: int) -> None:
         while self._requests and next(iter(self._requests.values())).ends_s <= now_s:
@@ -218,19 +232,23 @@ class WalletAuthorizations:
         return int(self._clock.monotonic())
 
 
-def may_approve(principal: Principal, order: MandateOrder) -> bool:
-    """Whether somebody who is logged in may have an order issued."""
-    is_person = (
+def may_have(principal: Principal, order: MandateOrder) -> bool:
+    """Whether an order was made for the person who is logged in."""
+    return (
         order.kind == "employee"
         and principal.kind == "employee"
         and bool(order.email)
         and (principal.organization, principal.email) == (order.organization, order.email)
     )
-    return is_person or OPERATOR in principal.roles
+
+
+def may_approve(principal: Principal, order: MandateOrder) -> bool:
+    """Whether somebody who is logged in may have an order issued."""
+    return may_have(principal, order) or OPERATOR in principal.roles
 
 
 def _read_request(
-    form: Mapping[str, str], offered: tuple[str, ...], thumbprint: str, ends_s: int
+    form: Mapping[str, str], offer: str, offered: tuple[str, ...], thumbprint: str, ends_s: int
 ) -> CodeRequest:
     if form.get("response_type") != "code" or form.get("response_mode", "query") != "query":
         raise IssuingRefused("invalid_request", "response_type is code, and response_mode is query.")
@@ -239,7 +257,11 @@ def _read_request(
         raise IssuingRefused("invalid_request", "Every request has a code_challenge by S256 (RFC 7636).")
     if "request" in form or "request_uri" in form:
         raise IssuingRefused("invalid_request", "Request objects are not taken.")
-    details = _named_configurations(form, offered)
+    named, details = _named_configurations(form, offered)
+    if not offer and not named:
+        raise IssuingRefused(
+            "invalid_request", "A request names an offer, or the credentials that it is for."
+        )
     client_id, state = form.get("client_id", ""), form.get("state", "")
     if not 0 < len(client_id) <= TEXT_MAX_CHARS or len(state) > TEXT_MAX_CHARS:
         raise IssuingRefused("invalid_request", "client_id is missing, or it or state is too long.")
@@ -248,7 +270,8 @@ def _read_request(
         redirect_uri=_checked_target(form.get("redirect_uri", "")),
         state=state,
         challenge=challenge,
-        reference=form.get("issuer_state", ""),
+        offer=offer,
+        configurations=named,
         details=details,
         dpop_jkt=_bound_key(form, thumbprint),
         ends_s=ends_s,
@@ -294,19 +317,21 @@ def _checked_target(address: str) -> str:
     return address
 
 
-def _named_configurations(form: Mapping[str, str], offered: tuple[str, ...]) -> tuple[str, ...]:
+def _named_configurations(
+    form: Mapping[str, str], offered: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Check that what a request names, by `scope` or `authorization_details` (RFC 9396), was offered.
 
     Whatever it names, the token is for the whole offer, as that of a pre-authorized code is.
 
     Returns:
-        What it names in `authorization_details`, each once.
+        What it names, and what of that in `authorization_details`; each once.
     """
     scopes, details = form.get("scope", "").split(), dict.fromkeys(_detailed(form))
-    allowed = {f"{SCOPE_PREFIX}{one}" for one in offered}
-    if not set(scopes) <= allowed or not details.keys() <= set(offered):
+    of_scopes = {f"{SCOPE_PREFIX}{one}": one for one in offered}
+    if not of_scopes.keys() >= set(scopes) or not details.keys() <= set(offered):
         raise IssuingRefused("invalid_request", "A credential is named that was not offered.")
-    return tuple(details)
+    return tuple(details | dict.fromkeys(of_scopes[one] for one in scopes)), tuple(details)
 
 
 def _detailed(form: Mapping[str, str]) -> list[str]:

@@ -13,8 +13,10 @@ import msgspec
 from hansa.identity.credentials.mandate import MandateKind
 from hansa.identity.credentials.signing_keys import SIGNING_ALGORITHM
 from hansa.identity.issuing.orders import CredentialForm, MandateOrder
+from hansa.identity.issuing.rules import IssuingRules
 from hansa.identity.provider.tokens.proofs import PROOF_ALGORITHMS
 
+ATTESTATION_ALGORITHMS: Final = ("ES256", "ES384")
 PROOFS_MAX: Final = 8
 """Keys for which one request may have credentials."""
 SCOPE_PREFIX: Final = "credential:"
@@ -52,14 +54,19 @@ class CredentialConfiguration(msgspec.Struct, frozen=True):
         """Attributes of the mandatee that the holder discloses or withholds, of `dc+sd-jwt`."""
         return _PERSONAL[self.kind]
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self, rules: IssuingRules) -> dict[str, Any]:
         """What the issuer's metadata says about it."""
+        proof: dict[str, Any] = {"proof_signing_alg_values_supported": [SIGNING_ALGORITHM]}
+        proofs = {"jwt": proof}
+        if "keys" in rules.attestations:
+            proof["key_attestations_required"] = {}
+            proofs["attestation"] = proof
         display = [{"name": f"{_NAMES[self.kind]} (for development)", "locale": "en"}]
         common = {
             "format": self.form,
             "scope": f"{SCOPE_PREFIX}{self.id}",
             "credential_signing_alg_values_supported": [SIGNING_ALGORITHM],
-            "proof_types_supported": {"jwt": {"proof_signing_alg_values_supported": [SIGNING_ALGORITHM]}},
+            "proof_types_supported": proofs,
         }
         if self.form == "dc+sd-jwt":
             claims = [{"path": ["mandate", "mandator"]}, {"path": ["mandate", "power"]}]
@@ -90,21 +97,24 @@ CONFIGURATIONS: Final = {
 }
 
 
-def configurations_of(order: MandateOrder) -> tuple[CredentialConfiguration, ...]:
-    """Those in which an order may be had, in the order in which it names the formats."""
+def configurations_of(order: MandateOrder, rules: IssuingRules) -> tuple[CredentialConfiguration, ...]:
+    """Those in which an order may be had here, in the order in which it names the formats."""
     return tuple(
         next(one for one in CONFIGURATIONS.values() if one.kind == order.kind and one.form == form)
         for form in order.forms
+        if form in rules.forms
     )
 
 
-def issuer_metadata(endpoint: str, name: str) -> dict[str, Any]:
+def issuer_metadata(endpoint: str, name: str, rules: IssuingRules) -> dict[str, Any]:
     """`/.well-known/openid-credential-issuer`.
 
     Args:
         endpoint: Of the marketplace, which is the identifier of the issuer.
         name: Of the marketplace.
+        rules: By which it issues.
     """
+    offered = [one for one in CONFIGURATIONS.values() if one.form in rules.forms]
     return {
         "credential_issuer": endpoint,
         "authorization_servers": [authorization_server(endpoint)],
@@ -112,7 +122,7 @@ def issuer_metadata(endpoint: str, name: str) -> dict[str, Any]:
         "nonce_endpoint": f"{endpoint}/oid4vci/nonce",
         "batch_credential_issuance": {"batch_size": PROOFS_MAX},
         "display": [{"name": f"{name} (for development)", "locale": "en"}],
-        "credential_configurations_supported": {one.id: one.metadata() for one in CONFIGURATIONS.values()},
+        "credential_configurations_supported": {one.id: one.metadata(rules) for one in offered},
     }
 
 
@@ -121,9 +131,18 @@ def authorization_server(endpoint: str) -> str:
     return f"{endpoint}/oid4vci"
 
 
-def authorization_server_metadata(endpoint: str) -> dict[str, Any]:
+def authorization_server_metadata(endpoint: str, rules: IssuingRules) -> dict[str, Any]:
     """`/.well-known/oauth-authorization-server/oid4vci` (RFC 8414)."""
-    return {
+    is_attested = "wallets" in rules.attestations
+    algorithms = list(ATTESTATION_ALGORITHMS)
+    of_clients: dict[str, Any] = {"token_endpoint_auth_methods_supported": ["none"]}
+    if is_attested:
+        of_clients = {
+            "token_endpoint_auth_methods_supported": ["attest_jwt_client_auth"],
+            "client_attestation_signing_alg_values_supported": algorithms,
+            "client_attestation_pop_signing_alg_values_supported": algorithms,
+        }
+    return of_clients | {
         "issuer": authorization_server(endpoint),
         "token_endpoint": f"{endpoint}/oid4vci/token",
         "authorization_endpoint": f"{endpoint}/oid4vci/authorize",
@@ -133,8 +152,7 @@ def authorization_server_metadata(endpoint: str) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "authorization_details_types_supported": ["openid_credential"],
         "grant_types_supported": [PRE_AUTHORIZED_CODE, AUTHORIZATION_CODE],
-        "pre-authorized_grant_anonymous_access_supported": True,
-        "token_endpoint_auth_methods_supported": ["none"],
+        "pre-authorized_grant_anonymous_access_supported": not is_attested,
         "response_types_supported": ["code"],
         "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
     }

@@ -39,6 +39,8 @@ class CredentialContent(msgspec.Struct, frozen=True):
     """A URN."""
     holder: CertifiedKey
     """On P-256."""
+    issuer: str
+    """How `dc+sd-jwt` names the issuer."""
     list_uri: str
     """Of its status list."""
     suspension_uri: str
@@ -89,7 +91,7 @@ async def _sd_jwt(
     ]
     mandatee["_sd"] = sorted(_digest(one) for one in disclosures)
     claims = {
-        "iss": elsi_did(seal.organization),
+        "iss": content.issuer,
         "iat": content.begin_s,
         "exp": content.end_s,
         "jti": content.id,

@@ -9,10 +9,11 @@
 
 Or, in place of both codes, a person who is logged in approves (`hansa.identity.issuing.authorizing`).
 
-*States of an offer.* It waits; its code is used once, which gives a token; each of its configurations is
-issued once, and with the last it has ended. It ends earlier when its time is over, after `TRIES_MAX` wrong
-transaction codes, when an operator withdraws it, and when its code is used again by somebody who knows the
-transaction code as well: then the token that was given out for it ends too (RFC 6749, section 4.1.2).
+*States of an offer.* It waits; its code is used once, which gives a token; with that, each of its
+configurations may be requested `REQUESTS_MAX` times, as by a wallet that did not get the answer. It has
+ended with the token, and ends earlier when its time is over, after `TRIES_MAX` wrong transaction codes, when
+an operator withdraws it, and when its code is used again by somebody who knows the transaction code as well:
+then the token that was given out for it ends too (RFC 6749, section 4.1.2).
 
 *Secrets.* The reference in the address of an offer, the code and the token are 256 random bits each, or
 follow from such; the store has digests of them. A transaction code has six digits, and five tries.
@@ -33,12 +34,13 @@ import msgspec
 
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates.algorithms import CertifiedKey
+from hansa.core.certificates.elsi import elsi_did
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials.issuers.dids import DidKeys
 from hansa.identity.issuing.authority import DevelopmentAuthority
-from hansa.identity.issuing.authorizing import WalletAuthorizations
+from hansa.identity.issuing.authorizing import CodeRequest, WalletAuthorizations, may_have
 from hansa.identity.issuing.configurations import (
     AUTHORIZATION_CODE,
     CONFIGURATIONS,
@@ -49,10 +51,12 @@ from hansa.identity.issuing.configurations import (
 )
 from hansa.identity.issuing.formats import CredentialContent, written_credential
 from hansa.identity.issuing.orders import MandateOrder, check_order
-from hansa.identity.issuing.proofs import ProofNonces, proved_keys
+from hansa.identity.issuing.proofs import ProofNonces, WalletAttestations, proved_keys
 from hansa.identity.issuing.refusals import IssuingRefused
+from hansa.identity.issuing.requests import authorized_detail, not_offered, requested_configuration
 from hansa.identity.issuing.rules import IssuingRules
 from hansa.identity.issuing.status_lists import STATUSES, CredentialStatus, PublishedLists
+from hansa.identity.principal import Principal
 from hansa.store import Store
 from hansa.store.interface import Transaction
 from hansa.store.tables import issuing
@@ -62,7 +66,14 @@ TX_CODE_DIGITS: Final = 6
 TRIES_MAX: Final = 5
 OFFER_LIFE_MAX_S: Final = 14 * 86_400
 TOKEN_LIFE_S: Final = 300
+REQUESTS_MAX: Final = 16
+"""For each configuration of an offer."""
+TIMES_ROUNDED_S: Final = 3600
+"""To which the times in `dc+sd-jwt` are rounded: verifiers do not find by them what was issued at once to the
+same person (RFC 9901, section 10.1)."""
 OFFERS_MAX: Final = 10_000
+OFFERS_OF_PERSON_MAX: Final = 50
+"""The oldest, among which one for a wallet's request is looked for."""
 CREDENTIALS_MAX: Final = 1_000_000
 REMEMBERED_AFTER_END_MS: Final = 30 * 86_400_000
 """How long an expired credential is still listed."""
@@ -81,6 +92,13 @@ class NewOffer(msgspec.Struct, frozen=True):
     tx_code: str
     """To be told to the person on another way than the address."""
     expires_s: int
+
+
+class PreparedOffer(msgspec.Struct, frozen=True):
+    """An offer that waits for somebody's approval."""
+
+    id: str
+    order: MandateOrder
 
 
 class CredentialIssuer:
@@ -115,8 +133,9 @@ class CredentialIssuer:
         self._dids = dids
         self._clock = clock
         self._entropy = entropy
-        self._rules = rules
+        self.rules: Final = rules
         self._nonces = ProofNonces(entropy)
+        self.attestations: Final = WalletAttestations(rules, authorization_server(endpoint), clock)
         self.authorizations: Final = WalletAuthorizations(endpoint, clock, entropy)
 
     # -- for operators ---------------------------------------------------------------------------------------
@@ -133,6 +152,8 @@ class CredentialIssuer:
             Unavailable: `Code.OVERLOADED`, when too many offers wait.
         """
         check_order(order)
+        if not configurations_of(order, self.rules):
+            raise Refused(Code.INVALID, f"Credentials are issued here as {' and '.join(self.rules.forms)}.")
         if not 0 < life_s <= OFFER_LIFE_MAX_S:
             raise Refused(Code.INVALID, f"An offer waits for {OFFER_LIFE_MAX_S // 86_400} days at most.")
         now_ms = self._now_ms()
@@ -203,7 +224,7 @@ class CredentialIssuer:
         }
         return {
             "credential_issuer": self._endpoint,
-            "credential_configuration_ids": [one.id for one in configurations_of(_order(offer))],
+            "credential_configuration_ids": list(self._configurations(_order(offer))),
             "grants": {
                 PRE_AUTHORIZED_CODE: {"pre-authorized_code": _code(reference), "tx_code": text},
                 AUTHORIZATION_CODE: {
@@ -224,7 +245,7 @@ class CredentialIssuer:
             IssuingRefused: `invalid_grant`, whatever of the two codes is wrong; `invalid_request`;
                 `unsupported_grant_type`; `invalid_dpop_proof`, where one is demanded.
         """
-        if self._rules.needs_dpop and not thumbprint:
+        if self.rules.needs_dpop and not thumbprint:
             raise IssuingRefused("invalid_dpop_proof", "This issuer binds tokens to keys: prove one by DPoP.")
         token = to_base64url(self._entropy(_SECRET_BYTES))
         digest = _token_digest(token, thumbprint)
@@ -235,7 +256,9 @@ class CredentialIssuer:
             await self._redeem_offer(form, digest)
         token_type = "DPoP" if thumbprint else "Bearer"
         tokens = {"access_token": token, "token_type": token_type, "expires_in": TOKEN_LIFE_S}
-        return tokens | ({"authorization_details": [_detail(one) for one in details]} if details else {})
+        return tokens | (
+            {"authorization_details": [authorized_detail(one) for one in details]} if details else {}
+        )
 
     async def _redeem_offer(self, form: Mapping[str, str], token: bytes) -> None:
         if form.get("grant_type") != PRE_AUTHORIZED_CODE:
@@ -250,16 +273,17 @@ class CredentialIssuer:
         redeemed = self.authorizations.redeem(form, thumbprint)
         now_ms = self._now_ms()
         async with self._store.transaction() as tx:
-            offer = await issuing.offer_by(tx, "reference", _digest("reference", redeemed.reference))
+            offer = await issuing.offer(tx, redeemed.offer)
             is_good = offer is not None and offer.token is None and now_ms < offer.expires_ms
-            if offer is not None and redeemed.must_end:
-                await issuing.remove_offer(tx, offer.id)
-            elif offer is not None and is_good:
-                ends_ms = now_ms + 1000 * TOKEN_LIFE_S
-                await issuing.give_token(tx, offer.id, token, ends_ms)
+            if redeemed.must_end:
+                await issuing.remove_offer(tx, redeemed.offer)
+            elif is_good:
+                await issuing.give_token(tx, redeemed.offer, token, now_ms + 1000 * TOKEN_LIFE_S)
         if redeemed.must_end or not is_good:
             raise IssuingRefused("invalid_grant", "The code was used before, or its offer has ended.")
         return redeemed.details
+
+    # -- for codes -------------------------------------------------------------------------------------------
 
     async def push(self, form: Mapping[str, str], thumbprint: str = "") -> dict[str, Any]:
         """The answer to a pushed authorization request.
@@ -272,25 +296,48 @@ class CredentialIssuer:
             IssuingRefused: `invalid_request`.
             Unavailable: `Code.OVERLOADED`.
         """
+        if "issuer_state" not in form and self.rules.is_wallet_initiated:
+            offered = tuple(one.id for one in CONFIGURATIONS.values() if one.form in self.rules.forms)
+            return self.authorizations.push(form, "", offered, thumbprint)
         try:
-            order = await self.offered(form.get("issuer_state", "")[:_SECRET_MAX_CHARS])
+            offer = await self._waiting(form.get("issuer_state", "")[:_SECRET_MAX_CHARS])
         except Refused as error:
             raise IssuingRefused("invalid_request", "issuer_state names no offer that waits.") from error
-        return self.authorizations.push(form, tuple(one.id for one in configurations_of(order)), thumbprint)
+        return self.authorizations.push(form, offer.id, self._configurations(_order(offer)), thumbprint)
 
-    async def offered(self, reference: str) -> MandateOrder:
-        """What an offer that waits is for.
+    async def prepared(self, request: CodeRequest, principal: Principal) -> PreparedOffer | None:
+        """What somebody who is logged in would have issued by a request; None: nothing waits for it.
+
+        Of a request that names no offer, it is the oldest one that was made for this very person.
 
         Raises:
-            Refused: `Code.NOT_FOUND`.
+            Refused: `Code.NOT_FOUND`, when the offer that is named has ended.
         """
-        return _order(await self._waiting(reference))
+        if request.offer:
+            named = await issuing.offer(self._store, request.offer)
+            if named is None or not self._is_waiting(named):
+                raise Refused(Code.NOT_FOUND, "There is no such offer, or it has ended.")
+            return PreparedOffer(named.id, _order(named))
+        if not principal.organization or not principal.email:
+            return None
+        person = principal.organization, principal.email
+        for one in await issuing.offers_for(self._store, *person, self._now_ms(), OFFERS_OF_PERSON_MAX):
+            order = _order(one)
+            if may_have(principal, order) and set(request.configurations) <= set(self._configurations(order)):
+                return PreparedOffer(one.id, order)
+        return None
+
+    def _configurations(self, order: MandateOrder) -> tuple[str, ...]:
+        return tuple(one.id for one in configurations_of(order, self.rules))
 
     async def _waiting(self, reference: str) -> StoredOffer:
         offer = await issuing.offer_by(self._store, "reference", _digest("reference", reference))
-        if offer is None or offer.token is not None or self._now_ms() >= offer.expires_ms:
+        if offer is None or not self._is_waiting(offer):
             raise Refused(Code.NOT_FOUND, "There is no such offer, or it has ended.")
         return offer
+
+    def _is_waiting(self, offer: StoredOffer) -> bool:
+        return offer.token is None and self._now_ms() < offer.expires_ms
 
     async def _redeemed(self, code: str, tx_code: str, token: bytes, now_ms: int) -> bool:
         """Whether the codes were good, and the token is now that of their offer. What failed is recorded."""
@@ -344,10 +391,12 @@ class CredentialIssuer:
         """
         now_ms, digest = self._now_ms(), _token_digest(token, thumbprint)
         await self._offer_of(self._store, digest, now_ms)
-        configuration = _requested(request)
-        keys, nonce = await proved_keys(request.get("proofs"), self._endpoint, self._dids, now_ms // 1000)
+        configuration = requested_configuration(request)
+        keys, nonce = await proved_keys(
+            request.get("proofs"), self._endpoint, self._dids, self.rules, now_ms // 1000
+        )
         self._nonces.use(nonce, now_ms // 1000)
-        order, contents = await self._recorded(digest, configuration, keys, now_ms, _unknown(request))
+        order, contents = await self._recorded(digest, configuration, keys, now_ms, not_offered(request))
         seal = self._authority.seal(order.organization, order.organization_name, order.country)
         return [
             await written_credential(configuration, order, content, seal, self._entropy)
@@ -366,26 +415,21 @@ class CredentialIssuer:
         configuration: CredentialConfiguration,
         keys: tuple[CertifiedKey, ...],
         now_ms: int,
-        not_offered: IssuingRefused,
+        refusal: IssuingRefused,
     ) -> tuple[MandateOrder, list[CredentialContent]]:
         """What is to be signed, once it is recorded with its place in a status list."""
         async with self._store.transaction() as tx:
             offer = await self._offer_of(tx, token, now_ms)
             order = _order(offer)
-            ids = [one.id for one in configurations_of(order)]
             issued = offer.issued.split()
-            if configuration.id not in ids:
-                raise not_offered
-            if configuration.id in issued:
-                raise IssuingRefused("credential_request_denied", "This credential was issued already.")
+            if configuration not in configurations_of(order, self.rules):
+                raise refusal
+            if issued.count(configuration.id) >= REQUESTS_MAX:
+                raise IssuingRefused("credential_request_denied", "This credential was issued often enough.")
             if await issuing.count_credentials(tx) + len(keys) > CREDENTIALS_MAX:
                 raise Unavailable(Code.OVERLOADED, "No more credentials can be recorded.", retry_after_s=60.0)
             contents = [await self._placed(tx, configuration, order, key, now_ms) for key in keys]
-            issued.append(configuration.id)
-            if len(issued) == len(ids):
-                await issuing.remove_offer(tx, offer.id)
-            else:
-                await issuing.note_issued(tx, offer.id, " ".join(issued))
+            await issuing.note_issued(tx, offer.id, " ".join([*issued, configuration.id]))
         return order, contents
 
     async def _placed(
@@ -399,7 +443,9 @@ class CredentialIssuer:
         kind: issuing.ListKind = "token" if configuration.form == "dc+sd-jwt" else "revocation"
         number, place = await self._lists.place(tx, order.organization, kind)
         id = f"urn:uuid:{uuid.UUID(bytes=self._entropy(16), version=4)}"
-        begin_s = now_ms // 1000
+        begin_s, end_s = now_ms // 1000, now_ms // 1000 + order.life_s
+        if configuration.form == "dc+sd-jwt":
+            begin_s, end_s = begin_s - begin_s % TIMES_ROUNDED_S, end_s + -end_s % TIMES_ROUNDED_S
         credential = IssuedCredential(
             id=id,
             configuration=configuration.id,
@@ -412,50 +458,16 @@ class CredentialIssuer:
             place=place,
             status=0,
             issued_ms=now_ms,
-            expires_ms=now_ms + 1000 * order.life_s,
+            expires_ms=1000 * end_s,
         )
         await issuing.add_credential(tx, credential)
         uris = self._lists.uri(number), self._lists.uri(number + 1)
-        return CredentialContent(id, key, *uris, place, begin_s, begin_s + order.life_s)
+        is_did = self.rules.sd_jwt_issuer == "did"
+        issuer = elsi_did(order.organization) if is_did else self._endpoint
+        return CredentialContent(id, key, issuer, *uris, place, begin_s, end_s)
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
-
-
-def _requested(request: Mapping[str, Any]) -> CredentialConfiguration:
-    """The configuration that a request names, by its own identifier or by that of its one credential."""
-    named = [one for one in ("credential_configuration_id", "credential_identifier") if one in request]
-    name = request[named[0]] if len(named) == 1 else None
-    if not isinstance(name, str):
-        raise IssuingRefused(
-            "invalid_credential_request",
-            "A request names one `credential_configuration_id`, or one `credential_identifier`.",
-        )
-    if "credential_response_encryption" in request:
-        raise IssuingRefused("invalid_encryption_parameters", "Answers are not encrypted here.")
-    configuration = CONFIGURATIONS.get(name)
-    if configuration is None:
-        raise _unknown(request)
-    return configuration
-
-
-def _unknown(request: Mapping[str, Any]) -> IssuingRefused:
-    """The refusal of what a request names (OpenID4VCI 1.0, section 8.3.1.2)."""
-    if "credential_identifier" in request:
-        return IssuingRefused("unknown_credential_identifier", "No credential of this identifier is there.")
-    return IssuingRefused("unknown_credential_configuration", "This credential is none that was offered.")
-
-
-def _detail(configuration: str) -> dict[str, Any]:
-    """What a token response says of a configuration that was asked for by name (section 6.2).
-
-    An offer has one credential of each, whose identifier is that of the configuration.
-    """
-    return {
-        "type": "openid_credential",
-        "credential_configuration_id": configuration,
-        "credential_identifiers": [configuration],
-    }
 
 
 def _order(offer: StoredOffer) -> MandateOrder:

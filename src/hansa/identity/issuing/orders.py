@@ -23,6 +23,7 @@ _COUNTRY: Final = re.compile("[A-Z]{2}", re.ASCII)
 _EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
 
 CredentialForm = Literal["dc+sd-jwt", "jwt_vc_json"]
+FORMS: Final[tuple[CredentialForm, ...]] = ("dc+sd-jwt", "jwt_vc_json")
 
 
 class OrderedPower(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +53,7 @@ class MandateOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of a machine: its host."""
     ip_address: str = ""
     life_s: int = 365 * DAY_S
-    forms: tuple[CredentialForm, ...] = ("dc+sd-jwt", "jwt_vc_json")
+    forms: tuple[CredentialForm, ...] = FORMS
     """Formats in which the wallet may have it, each once."""
 
     @property

@@ -8,6 +8,7 @@ from hansa.core.errors import Code, Refused
 
 IssuingError = Literal[
     "invalid_request",
+    "invalid_client",
     "invalid_grant",
     "unsupported_grant_type",
     "invalid_token",

@@ -20,7 +20,8 @@
     list-signers/         certificates with which trusted lists may be signed, likewise
     trusted-lists/        copies of trusted lists from addresses
     verifier/             key and certificates by which wallets know this marketplace
-    issuing/              authority and seals of an issuer for development
+    issuing/              authority and seals of an issuer for development; in `attesters/`, authorities of
+                          providers of wallets, which the operator puts there
     jobs/                 contents of import and export jobs
     ledger/               working folder of the ledger application and the engine
     observing.json        there while the validator must not sign, as after a restore
@@ -44,6 +45,7 @@ from hansa.node.folder.layout import (
     ACCESS_POLICIES,
     AGREEMENT_KEY,
     ANCHORS,
+    ATTESTERS,
     CARD,
     CLIENTS,
     DECISIONS,
@@ -99,6 +101,7 @@ __all__ = [
     "ACCESS_POLICIES",
     "AGREEMENT_KEY",
     "ANCHORS",
+    "ATTESTERS",
     "CARD",
     "CLIENTS",
     "DECISIONS",

@@ -47,6 +47,8 @@ VERIFIER: Final = Path("verifier")
 """Key and certificates by which wallets know this marketplace."""
 ISSUING: Final = Path("issuing")
 """Authority and seals of an issuer for development."""
+ATTESTERS: Final = ISSUING / "attesters"
+"""Authorities of providers of wallets, whose attestations the issuer believes, put there by the operator."""
 DECISIONS: Final = Path("decisions/access.jsonl")
 """The log of decisions about access, with the one before it."""
 JOBS: Final = Path("jobs")

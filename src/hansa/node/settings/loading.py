@@ -34,6 +34,7 @@ from hansa.core.policies import (
     ItemStates,
     MissingAttributes,
     ResponseMode,
+    SdJwtIssuer,
     UnknownAttributes,
     UnknownExtensions,
     UnresolvedPolicy,
@@ -42,6 +43,8 @@ from hansa.core.web_addresses import web_address
 from hansa.identity.credentials.identity_documents import IDENTITY_FORMATS
 from hansa.identity.credentials.mandate import mandate_kind
 from hansa.identity.delegation_rules import DelegationRules
+from hansa.identity.issuing.orders import FORMS
+from hansa.identity.issuing.rules import ATTESTATIONS
 from hansa.identity.onboarding.registering import TERMS_MAX_CHARS
 from hansa.node.settings.schema import (
     BY_KEY,
@@ -122,7 +125,11 @@ class Settings(msgspec.Struct, frozen=True):
     web_wallets: tuple[str, ...]
     onboarding_terms: str
     issuing: bool
+    issuing_formats: tuple[str, ...]
+    issuing_sd_jwt_issuer: SdJwtIssuer
     issuing_dpop: bool
+    issuing_wallet_initiated: bool
+    issuing_attestations: tuple[str, ...]
     wallet: str
     development_anywhere: bool
     limits: Limits
@@ -298,6 +305,8 @@ def _no_address(key: str, value: str) -> str | None:
 
 def _unusable_texts(setting: Setting, texts: tuple[str, ...]) -> str | None:
     """What is wrong with the texts of a list."""
+    if setting.key == "issuing_formats" and not texts:
+        return "it must name one at least"
     form = _FORMS.get(setting.key)
     if form is not None:
         holds, what = form
@@ -377,6 +386,8 @@ _FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
         _is_identity_document,
         "format of identity documents with a type, as dc+sd-jwt:urn:eudi:pid:1",
     ),
+    "issuing_formats": (FORMS.__contains__, "format: dc+sd-jwt or jwt_vc_json"),
+    "issuing_attestations": (ATTESTATIONS.__contains__, "thing that is attested: wallets or keys"),
     "trusted_lists": (_is_trusted_list, "address of a web page, or path below the folder"),
     "web_wallets": (_is_web_address, "address of a web page, as https://wallet.example/authorize"),
     **dict.fromkeys(ORIGINS, (_is_origin, "origin, as https://files.example")),

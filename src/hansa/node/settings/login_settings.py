@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hansa.core.policies import ClientIdPrefix, CredentialTrust, CrossDevice, ResponseMode
+from hansa.core.policies import ClientIdPrefix, CredentialTrust, CrossDevice, ResponseMode, SdJwtIssuer
 from hansa.node.settings.setting import Setting, choice
 
 WALLET_SETTINGS: Final = (
@@ -138,11 +138,42 @@ DEVELOPMENT_SETTINGS: Final = (
         True,
     ),
     Setting(
+        "issuing_formats",
+        "list of texts",
+        ("dc+sd-jwt", "jwt_vc_json"),
+        "Formats in which credentials are issued; HAIP has no `jwt_vc_json`.",
+        ("dc+sd-jwt",),
+    ),
+    choice(
+        "issuing_sd_jwt_issuer",
+        SdJwtIssuer,
+        "did",
+        "What `iss` of a `dc+sd-jwt` is: the did:elsi of the organisation, as in DOME, or the address of this marketplace, "
+        "which the certificate of the seal names, as the OpenID conformance suite demands.",
+        "address",
+    ),
+    Setting(
         "issuing_dpop",
         "truth value",
         False,
         "Whether the issuer of credentials binds every access token to a key of the wallet (DPoP), as HAIP demands.",
         True,
+    ),
+    Setting(
+        "issuing_wallet_initiated",
+        "truth value",
+        False,
+        "Whether wallets may begin without an offer: whoever is logged in then approves an offer that was made for them, whoever "
+        "made the link that led there.",
+        True,
+    ),
+    Setting(
+        "issuing_attestations",
+        "list of texts",
+        (),
+        "What the provider of a wallet has to attest before the issuer issues anything: the wallet itself (`wallets`), its keys "
+        "(`keys`), as HAIP demands. The authorities of providers are in `issuing/attesters/`; they are read at the start.",
+        ("wallets", "keys"),
     ),
     Setting(
         "wallet",

@@ -42,7 +42,7 @@ class StoredOffer(msgspec.Struct, frozen=True):
     content: bytes
     """What is offered; JSON."""
     issued: str
-    """Configurations that were issued, separated by spaces."""
+    """Configurations that were issued, one for each request, separated by spaces."""
 
 
 class IssuedCredential(msgspec.Struct, frozen=True):
@@ -99,6 +99,25 @@ async def offer_by(
     return _OFFER.record(rows[0]) if rows else None
 
 
+async def offer(source: Readable, id: str) -> StoredOffer | None:
+    """An offer by its identifier."""
+    rows = await source.sql.fetch(f"SELECT {_OFFER.sql} FROM credential_offer WHERE id = ?", (id,))  # noqa: S608 - constants
+    return _OFFER.record(rows[0]) if rows else None
+
+
+async def offers_for(
+    source: Readable, organization: str, email: str, now_ms: int, limit: int
+) -> tuple[StoredOffer, ...]:
+    """The oldest offers that wait for a person of an organization, whose orders name both."""
+    rows = await source.sql.fetch(
+        f"SELECT {_OFFER.sql} FROM credential_offer WHERE token IS NULL AND expires_ms > ? "  # noqa: S608 - constants
+        "AND CAST(content AS TEXT) ->> '$.organization' = ? AND CAST(content AS TEXT) ->> '$.email' = ? "
+        "ORDER BY created_ms, id LIMIT ?",
+        (now_ms, organization, email, limit),
+    )
+    return tuple(map(_OFFER.record, rows))
+
+
 async def offers(source: Readable, limit: int) -> tuple[StoredOffer, ...]:
     """The newest offers."""
     rows = await source.sql.fetch(
@@ -120,9 +139,10 @@ async def note_wrong_try(tx: Transaction, id: str) -> None:
 
 
 async def give_token(tx: Transaction, id: str, token: bytes, expires_ms: int) -> None:
-    """Record the access token of an offer whose code was used."""
+    """Record the access token of an offer whose code was used; the offer ends with it."""
     await tx.sql.execute(
-        "UPDATE credential_offer SET token = ?, token_expires_ms = ? WHERE id = ?", (token, expires_ms, id)
+        "UPDATE credential_offer SET token = ?, token_expires_ms = ?, expires_ms = ? WHERE id = ?",
+        (token, expires_ms, expires_ms, id),
     )
 
 

@@ -16,8 +16,9 @@ from hansa.core.errors import Code, Refused, Unavailable
 from hansa.identity.credentials.mandate import MandatedMachine, MandatedPerson
 from hansa.identity.issuing import IssuingRefused, OrderedPower, power_of
 from hansa.identity.issuing.configurations import PROOFS_MAX
-from hansa.identity.issuing.issuer import OFFER_LIFE_MAX_S, TOKEN_LIFE_S, TRIES_MAX
+from hansa.identity.issuing.issuer import OFFER_LIFE_MAX_S, REQUESTS_MAX, TOKEN_LIFE_S, TRIES_MAX
 from hansa.identity.issuing.proofs.nonces import NONCE_LIFE_S
+from hansa.store.tables import issuing as tables
 from tests.support.certificates import new_key
 from tests.support.credentials import b64, decoded, did_jwk, did_key, encoded, jwk, jwt
 from tests.support.issuing import (
@@ -66,20 +67,31 @@ async def test_a_machine_has_a_mandate_too(issuing: Issuing) -> None:
     assert credential.mandate.mandatee.service_name == "price-feed"
 
 
-async def test_an_offer_gives_each_format_once(issuing: Issuing) -> None:
+async def test_a_configuration_of_an_offer_may_be_requested_a_bounded_number_of_times(
+    issuing: Issuing,
+) -> None:
     token = await issuing.token()
-    await issuing.request(token, issuing.proof(KEY))
+    texts = [(await issuing.request(token, issuing.proof(KEY)))[0] for _ in range(REQUESTS_MAX)]
+    assert len(set(texts)) == REQUESTS_MAX
     assert await issuing.refusal(token, issuing.proof(KEY)) == "credential_request_denied"
-    await issuing.request(token, issuing.proof(KEY), configuration=EMPLOYEE_JWT)
+    assert await issuing.request(token, issuing.proof(KEY), configuration=EMPLOYEE_JWT)
+    await issuing.clock.advance(TOKEN_LIFE_S)
     assert await issuing.refusal(token, issuing.proof(KEY)) == "invalid_token"
 
 
-async def test_two_requests_at_once_give_one_credential(issuing: Issuing) -> None:
+async def test_an_offer_whose_code_was_used_is_gone_when_its_token_has_ended(issuing: Issuing) -> None:
+    await issuing.token()
+    await issuing.clock.advance(TOKEN_LIFE_S)
+    waiting = await issuing.offer()
+    assert [one.id for one in await tables.offers(issuing.store, 9)] == [waiting.id]
+
+
+async def test_requests_at_once_give_no_more_than_one_after_another(issuing: Issuing) -> None:
     token = await issuing.token()
     results = await asyncio.gather(
-        *(issuing.request(token, issuing.proof(KEY)) for _ in range(5)), return_exceptions=True
+        *(issuing.request(token, issuing.proof(KEY)) for _ in range(REQUESTS_MAX + 3)), return_exceptions=True
     )
-    assert sum(isinstance(result, list) for result in results) == 1
+    assert sum(isinstance(result, list) for result in results) == REQUESTS_MAX
 
 
 async def test_several_keys_get_a_credential_each_with_a_place_of_its_own(issuing: Issuing) -> None:
