@@ -16,7 +16,7 @@ from hansa.core.backoff import Backoff
 from hansa.core.canonical import hashlink
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.core.visibility import FOR_EVERYONE
-from hansa.replication import follower, intake
+from hansa.replication import announcement, follower, intake
 from hansa.replication.announcement import Announcer
 from hansa.replication.auditing import anchoring
 from hansa.replication.conditions import closure, past, policy
@@ -238,6 +238,18 @@ def _back_off_never_reset() -> Iterator[None]:
         patch.object(Backoff, "reset", lambda self: None),
         patch.object(origins, "answered", not_answered),
     ):
+        yield
+
+
+@mutant
+def _given_up_while_suspended() -> Iterator[None]:
+    with patch.object(announcement, "UNTIL_REGISTERED", frozenset()):
+        yield
+
+
+@mutant
+def _announced_by_a_wrong_clock_for_good() -> Iterator[None]:
+    with patch.object(announcement, "age_s", lambda content, issuer, now: 0.0):
         yield
 
 

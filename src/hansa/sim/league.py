@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from hansa.core.governance.changes import VotedStatus
 from hansa.core.limits import Limits
+from hansa.sim.members.governance import set_status
 from hansa.sim.members.identity import NAMES, identity
 from hansa.sim.members.liar import Liar
 from hansa.sim.members.member import SimulatedMember
@@ -85,6 +87,8 @@ class SimulatedLeague:
         """Members whose stores were replaced by older ones."""
         self.lacking: set[int] = set()
         """Those of them whose operators have not had them take back what they lost."""
+        self.suspended: set[int] = set()
+        """Members that may publish nothing."""
         self._background: set[asyncio.Task[None]] = set()
 
     def _drawn(self, whose: str) -> random.Random:
@@ -197,6 +201,8 @@ class SimulatedLeague:
                 await member.stop()
             case "start":
                 member.start()
+            case "suspend":
+                await self._set_status(step.member, "suspended")
             case "back up":
                 member.back_up()
             case "restore":
@@ -208,6 +214,19 @@ class SimulatedLeague:
             case _:
                 return False
         return True
+
+    async def _set_status(self, number: int, status: VotedStatus) -> None:
+        """Let all vote on whether a member may publish; only where nobody lies, and everything is well."""
+        if self.liar is None and self.ledger.is_well and all(one.process is not None for one in self.members):
+            await set_status(
+                *(self.members, self.members[number].did, status, self.clock, self.drawn.randbytes),
+            )
+            (self.suspended.add if status == "suspended" else self.suspended.discard)(number)
+
+    async def reinstate_all(self) -> None:
+        """Let every member publish again; all run, and everything is well."""
+        for number in sorted(self.suspended):
+            await self._set_status(number, "active")
 
     async def _consume_shortly(self, step: Step) -> None:
         """Let other conditions hold for some iterations of the loop."""

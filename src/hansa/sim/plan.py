@@ -109,6 +109,8 @@ SHORT_CONDITIONS: Final = 0.12
 """Share of the plans in which other conditions hold for a short time."""
 RESTORATIONS: Final = 0.06
 """Share of the plans in which a store is lost, and conditions change before anything of it is back."""
+SUSPENSIONS: Final = 0.06
+"""Share of the plans in which a member is suspended, and writes all the same."""
 WRONG_CLOCKS: Final = 0.15
 """Share of the plans in which clocks step."""
 CLOCK_STEPS_S: Final = (-90_000.0, -3_600.0, -40.0, -3.0, 3.0, 250.0, 3_600.0, 20_000.0)
@@ -229,7 +231,8 @@ def _scenes(seed: int, honest: int) -> list[Step]:
 
     A rule that is another one for some iterations of the loop, and what it was again: within the walk over
     the past. A store that is lost when another member has something of it that conditions do not let out any
-    more: only what comes back says that the other member has it, and that it has to be withdrawn there.
+    more: only what comes back says that the other member has it, and that it has to be withdrawn there. A
+    member that may publish nothing for a while, and has written before it may again.
     """
     drawn = random.Random(f"scenes {seed}")  # noqa: S311 - to be repeated, not to be secret
     member, other = drawn.sample(range(honest), 2)
@@ -247,6 +250,14 @@ def _scenes(seed: int, honest: int) -> list[Step]:
             *(Step("publish", member), Step("wait", number=5.0)),
             *(Step("choose", member, PRIVATE_SLOT, number=float(1 << other)), Step("wait", number=5.0)),
             *(Step("restore", member), Step("publish", member, text="not-offerings")),
+        ]
+    if scene < SHORT_CONDITIONS + RESTORATIONS + SUSPENSIONS:
+        return [
+            *(Step("heal"), *(Step("start", each) for each in range(honest)), Step("wait", number=1.0)),
+            *(Step("suspend", member), Step("create", member, 1, "bound"), Step("update", member, 0)),
+            *(Step("choose", member, PRIVATE_SLOT, number=float(1 << other)), Step("update", other, 0)),
+            *(Step("live shortly", member, number=1.0), Step("wait", number=drawn.choice((0.5, 60.0)))),
+            Step(drawn.choice(("crash", "back up", "restore", "wait")), member),
         ]
     return []
 

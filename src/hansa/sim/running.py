@@ -111,6 +111,7 @@ async def _play(league: SimulatedLeague) -> None:
         await watch.probe()
     league.heal()
     league.start_all()
+    await league.reinstate_all()
     await _quiet(league, watch)
     if restored := await league.take_back():
         await _quiet(league, watch)

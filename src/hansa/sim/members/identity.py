@@ -36,6 +36,8 @@ class Identity(msgspec.Struct, frozen=True):
     """With it events are sealed for this member."""
     secret: DerivationSecret
     """In its folder, and not in its store."""
+    validator_key: str
+    """Public, of a validator that does not run: by it the member has power to vote."""
 
     @property
     def member(self) -> Member:
@@ -43,6 +45,7 @@ class Identity(msgspec.Struct, frozen=True):
         return Member(
             *(self.did, self.name, self.endpoint, (self.key.public,), 1),
             agreement_key=self.agreement_key.public,
+            validator_key=self.validator_key,
         )
 
 
@@ -60,7 +63,9 @@ def identity(name: str, drawn: random.Random) -> Identity:
     agreement_key = AgreementKey.generate(drawn.randbytes)
     secret = DerivationSecret(hashlib.sha256(private).digest())
     endpoint = f"https://{name}.example"
-    return Identity(name, key, key.verifying_key().did_key(), endpoint, agreement_key, secret)
+    validator = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"validator" + private).digest())
+    validator_key = validator.public_key().public_bytes_raw().hex()
+    return Identity(name, key, key.verifying_key().did_key(), endpoint, agreement_key, secret, validator_key)
 
 
 def settings_of(one: Identity, limits: Limits) -> Settings:

@@ -131,6 +131,11 @@ class SimulatedLedger:
             copy.after_block.clear()
 
     @property
+    def is_well(self) -> bool:
+        """Whether every member reaches it, and what is submitted arrives."""
+        return not (self.disconnected or self.loss or self.unknown)
+
+    @property
     def is_idle(self) -> bool:
         """Whether no transaction waits, and all members have executed all blocks."""
         heights = {copy.application.state.head.height for copy in (self.main, *self._copies.values())}
