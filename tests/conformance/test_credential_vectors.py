@@ -90,7 +90,7 @@ async def test_the_driving_licence_of_iso_18013_5_annex_d_verifies_up_to_its_dev
     (root,) = certificates_of_pem((folder / "annex_d_iaca_root.pem").read_bytes())
     chain = chain_of_header(document.jws.header, [read_anchor(root)], 1_601_559_002, purposes=MDOC_PURPOSES)
     assert is_signed_by(document.jws, chain.leaf.key)
-    with pytest.raises(Refused, match="did not authenticate itself by a signature"):
+    with pytest.raises(Refused, match="authenticates itself by a MAC"):
         check_device(presentation, "x509_hash:x", "nonce", SessionTerms("https://market.example"))
     assert await Verifying().code(text) is Code.CREDENTIAL_MALFORMED
 

@@ -34,6 +34,7 @@ LINES: Final = {
     "clients add": "{folder} shop --redirect-uri https://shop.example/callback --jwks {file}",
     "clients list": "{folder}",
     "clients remove": "{folder} shop",
+    "clients rotate": "{folder} shop",
     "access list": "{url}",
     "access remove": "subject x --url {url}",
     "access readmit": "subject x --url {url}",

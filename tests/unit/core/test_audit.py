@@ -173,10 +173,17 @@ def test_what_a_restored_backup_lost_is_reported_when_the_log_says_so_itself() -
     assert (report.matched, report.lost, report.last_seq) == (2, 2, after[-1].seq)
 
 
-@pytest.mark.parametrize("content", [{}, {"positions": 3}, {"positions": [[0, 10**12]]}])
+@pytest.mark.parametrize("content", [{}, {"positions": 3}, {"positions": [[0]]}])
 def test_a_loss_in_an_unknown_form_is_refused(content: dict[str, object]) -> None:
     records = [*log_of(1), record_after(end_of(log_of(1)), "restored", content)]
     is_not_the_log(records, announced(records[0]))
+
+
+def test_a_loss_may_be_a_range_of_very_many_positions() -> None:
+    lost, records = log_of(2), log_of(1, note="written anew")
+    records.append(record_after(end_of(records), "restored", {"positions": [[1, 10**12]]}))
+    report = compared(records, announced(*lost, records[-1]))
+    assert (report.matched, report.lost) == (1, 2)
 
 
 # -- files -------------------------------------------------------------------------------------------------
