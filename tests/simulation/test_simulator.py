@@ -117,3 +117,13 @@ def test_who_had_not_retrieved_what_was_lost_waits_for_it_no_more_when_it_is_wit
     )
     outcome = run_plan(LeaguePlan(1, 3, False, True, late, steps))
     assert outcome.violation is None, report(outcome, is_shrunk=False)
+
+
+def test_nobody_accuses_a_member_whose_claim_comes_after_a_crash_and_is_lost() -> None:
+    steps = (
+        *(Step("create", 0, 3, "bound"), Step("lag", 0, number=4.0), Step("wait", number=0.5)),
+        *(Step("contest", 1, 1), Step("wait", number=5.0), Step("repeat", 0, 2, number=2.0)),
+        *(Step("crash", 0, 6, "commit", 5.0), Step("create", 0, 7, "bound"), Step("update", 0, 7)),
+    )
+    outcome = run_plan(LeaguePlan(50_221, 2, False, True, (), steps))
+    assert outcome.violation is None, report(outcome, is_shrunk=False)

@@ -121,11 +121,14 @@ def was_published(publication: Publication | None) -> bool:
 def absence(entity: Entity | None, publication: Publication | None, *, is_member: bool) -> Status:
     """Why nothing of an own entity is served.
 
-    A member has read of the event on the ledger, or on its way there. To a stranger, who can only have
-    guessed the identifier, an entity that was never public does not exist.
+    A member has read of the event on the ledger, or on its way there. That holds for a claim that was lost,
+    too: what was submitted before another one's claim was seen may come later, and a crash may have left
+    nothing of it here. To a stranger, who can only have guessed the identifier, an entity that was never
+    public does not exist.
     """
-    is_known = is_member and publication is not None and (publication.is_under_way or publication.version > 0)
+    is_lost = publication is not None and publication.claimed_by is not None
+    is_announced = publication is not None and (publication.is_under_way or publication.version > 0)
+    is_known = is_member and (is_announced or is_lost)
     if entity is not None and entity.pending is not None:
-        is_ours = publication is not None and publication.claimed_by is None
-        return "unknown" if not is_known else "pending" if is_ours else "gone"
+        return "unknown" if not is_known else "gone" if is_lost else "pending"
     return "gone" if is_known or was_published(publication) else "unknown"
