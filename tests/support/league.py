@@ -1,7 +1,4 @@
-"""A whole league in one process.
-
-The production code of replication on a ledger, stores and a network in memory.
-"""
+"""A whole league in one process: the code of replication on a ledger, stores and a network in memory."""
 
 from __future__ import annotations
 
@@ -146,6 +143,7 @@ class Marketplace:
     async def open(self) -> None:
         """Open the store, and be reachable."""
         league = self.league
+        league.network.closed.discard(self.endpoint)
         self.bus = league.ledger.bus()
         self.backlog = Backlog(league.clock)
         self.pushed = PushedParts(league.clock)
@@ -317,6 +315,7 @@ class Marketplace:
 
     async def close(self) -> None:
         """Leave."""
+        self.league.network.closed.add(self.endpoint)
         await self.stop()
         await self.store.close()
 

@@ -29,6 +29,8 @@ class Network:
         """By endpoint."""
         self.down: set[str] = set()
         """Endpoints that refuse connections."""
+        self.closed: set[str] = set()
+        """Endpoints of marketplaces that do not run."""
         self.delays_s: dict[str, float] = {}
         """How long an endpoint takes for an answer."""
         self.faults: dict[str, Fault] = {}
@@ -50,7 +52,7 @@ class Network:
         endpoint = "/".join(request.url.split("/", 3)[:3])
         if endpoint not in self.applications:
             raise Refused(Code.HOST_NOT_ALLOWED, f"{endpoint} is not registered.")
-        if endpoint in self.down:
+        if endpoint in self.down | self.closed:
             raise Unavailable(Code.RETRIEVAL_UNREACHABLE, "The connection was refused.")
         delay_s = self.delays_s.get(endpoint, 0.0)
         await self.clock.sleep(min(delay_s, request.timeout_s))
