@@ -21,7 +21,7 @@ from hansa.core.visibility import ATTRIBUTE, EVERYONE, FOR_NOBODY, HERE, Visibil
 from hansa.portal.catalogue.fields import Fields, fields_in, items_in, text_in
 from hansa.portal.frame import Frame
 from hansa.portal.frame.acts import Act, Acts, carry_out
-from hansa.portal.frame.people import People, Person, Role, Visit, page_for, see
+from hansa.portal.frame.people import FormFields, People, Person, Role, Visit, page_for, see
 from hansa.portal.providers.editing.interfaces import EditedEntities, StoredVersion
 from hansa.portal.providers.offers.entity import entity_path
 
@@ -70,15 +70,9 @@ class SeenAt(msgspec.Struct, frozen=True):
     why: Why
 
 
-class VisibilityPage(msgspec.Struct, frozen=True):
-    """For the template `editing/visibility.html`."""
+class AudiencePage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the template `editing/audience.html` shows of a choice, for whatever it is made."""
 
-    id: str
-    name: str
-    status: str
-    is_shown: bool
-    """Whether its state lets others see it."""
-    audience: Audience
     members: tuple[str, ...]
     """DIDs that are chosen."""
     countries: tuple[str, ...]
@@ -92,10 +86,21 @@ class VisibilityPage(msgspec.Struct, frozen=True):
     is_public_here: bool
     """Whether strangers see it at this marketplace."""
     seen: tuple[SeenAt, ...]
-    obstacles: Obstacles
     needed: int
     """How many entities it needs that are somebody's own, as its prices."""
     with_needed: bool
+
+
+class VisibilityPage(AudiencePage, frozen=True, kw_only=True):
+    """For the template `editing/visibility.html`."""
+
+    id: str
+    name: str
+    status: str
+    is_shown: bool
+    """Whether its state lets others see it."""
+    audience: Audience
+    obstacles: Obstacles
     opened: str
     """Version of the entity that the page is about."""
     is_set: bool
@@ -154,14 +159,10 @@ class VisibilityPages:
             name=text_in(stored.fields, "name") or stored.id,
             status=status,
             is_shown=status in SHOWN_TO_ALL,
-            audience="chosen" if chosen.audience == "nobody" else chosen.audience,
-            members=tuple(sorted(chosen.members)),
-            countries=tuple(sorted(chosen.countries)),
-            marketplaces=others,
-            known_countries=tuple(sorted({*(one.country for one in others), *chosen.countries} - {""})),
+            audience=choice_of(chosen),
+            **choice_fields(chosen, others),
             is_proposed=is_proposed and chosen.audience != "nobody",
             is_empty=is_proposed and chosen.audience == "nobody",
-            is_public_here=chosen.is_public_here,
             seen=tuple(seen_at(one, chosen) for one in others),
             obstacles=await self._marketplaces.obstacles(stored.id),
             needed=len(await self.needed(visit.caller, stored.fields)),
@@ -174,10 +175,7 @@ class VisibilityPages:
 
     async def _set(self, visit: Visit, stored: StoredVersion) -> Response:
         form = visit.form
-        chosen = chosen_audience(form.one("audience"), form.all("member"), form.all("country"))
-        if chosen.audience == "nobody":
-            raise Refused(Code.INVALID, "Choose everyone, this marketplace, or at least one marketplace.")
-        patch: dict[str, Any] = {ATTRIBUTE: visibility_value(chosen)}
+        patch = visibility_patch(form)
         await self.changed(visit.caller, stored.id, patch, form.one("opened"))
         if form.one("needed"):
             for one in await self.needed(visit.caller, stored.fields):
@@ -214,7 +212,35 @@ def chosen_audience(audience: str, members: Iterable[str], countries: Iterable[s
     return (read_visibility(entries) or FOR_NOBODY) if audience == "chosen" else FOR_NOBODY
 
 
-def visibility_value(chosen: Visibility) -> list[str]:
+def choice_of(chosen: Visibility) -> Audience:
+    """Which of the boxes is checked: of nothing that can be set, that for a choice."""
+    return "chosen" if chosen.audience == "nobody" else chosen.audience
+
+
+def choice_fields(chosen: Visibility, others: tuple[KnownMarketplace, ...]) -> dict[str, Any]:
+    """What an `AudiencePage` says of a choice, whatever becomes of it."""
+    return {
+        "members": tuple(sorted(chosen.members)),
+        "countries": tuple(sorted(chosen.countries)),
+        "marketplaces": others,
+        "known_countries": tuple(sorted({*(one.country for one in others), *chosen.countries} - {""})),
+        "is_public_here": chosen.is_public_here,
+    }
+
+
+def visibility_patch(form: FormFields) -> dict[str, Any]:
+    """What a form sets of an entity.
+
+    Raises:
+        Refused: `Code.INVALID`, of a choice that is none.
+    """
+    chosen = chosen_audience(form.one("audience"), form.all("member"), form.all("country"))
+    if chosen.audience == "nobody":
+        raise Refused(Code.INVALID, "Choose everyone, this marketplace, or at least one marketplace.")
+    return {ATTRIBUTE: _visibility_value(chosen)}
+
+
+def _visibility_value(chosen: Visibility) -> list[str]:
     """A choice as the attribute has it."""
     if chosen.audience in {"everyone", "here"}:
         return [chosen.audience]

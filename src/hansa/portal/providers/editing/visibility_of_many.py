@@ -20,20 +20,20 @@ from hansa.core.base64url import to_base64url
 from hansa.core.cache import Cache
 from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.identifiers import Entropy
-from hansa.core.visibility import ATTRIBUTE
 from hansa.portal.catalogue.fields import text_in
 from hansa.portal.frame import Frame
 from hansa.portal.frame.people import People, Role, Visit, page_for, see
 from hansa.portal.providers.editing.interfaces import EditedEntities, StoredVersion
 from hansa.portal.providers.editing.visibility import (
     Audience,
-    KnownMarketplace,
+    AudiencePage,
     Marketplaces,
-    SeenAt,
     VisibilityPages,
+    choice_fields,
+    choice_of,
     chosen_audience,
     seen_at,
-    visibility_value,
+    visibility_patch,
 )
 from hansa.portal.providers.offers.changes import picked, versions_in
 
@@ -52,7 +52,7 @@ class PickedEntity(msgspec.Struct, frozen=True):
     version: str
 
 
-class PickedVisibilityPage(msgspec.Struct, frozen=True):
+class PickedVisibilityPage(AudiencePage, frozen=True, kw_only=True):
     """For the template `editing/visibility_of_many.html`."""
 
     entities: tuple[PickedEntity, ...]
@@ -60,16 +60,6 @@ class PickedVisibilityPage(msgspec.Struct, frozen=True):
     """Identifiers of what is not here, or not theirs to change."""
     audience: Audience | None
     """None: nothing is chosen yet."""
-    members: tuple[str, ...]
-    countries: tuple[str, ...]
-    marketplaces: tuple[KnownMarketplace, ...]
-    known_countries: tuple[str, ...]
-    is_proposed: bool
-    is_empty: bool
-    is_public_here: bool
-    seen: tuple[SeenAt, ...]
-    needed: int
-    with_needed: bool
 
 
 class VisibilityOutcome(msgspec.Struct, frozen=True):
@@ -152,14 +142,10 @@ class VisibilityOfMany:
                 PickedEntity(one.id, text_in(one.fields, "name") or one.id, one.version) for one in entities
             ),
             unknown=unknown,
-            audience=("chosen" if chosen.audience == "nobody" else chosen.audience) if is_requested else None,
-            members=tuple(sorted(chosen.members)),
-            countries=tuple(sorted(chosen.countries)),
-            marketplaces=others,
-            known_countries=tuple(sorted({*(one.country for one in others), *chosen.countries} - {""})),
+            audience=choice_of(chosen) if is_requested else None,
+            **choice_fields(chosen, others),
             is_proposed=is_proposed,
             is_empty=is_requested and chosen.audience == "nobody",
-            is_public_here=chosen.is_public_here,
             seen=tuple(seen_at(one, chosen) for one in others) if is_proposed else (),
             needed=len(await self._needed(visit.caller, entities)),
             with_needed="needed" in query,
@@ -173,11 +159,8 @@ class VisibilityOfMany:
             Refused: `Code.INVALID`, of a choice that is none, or of a form that is not of this page.
         """
         form = visit.form
-        chosen = chosen_audience(form.one("audience"), form.all("member"), form.all("country"))
-        if chosen.audience == "nobody":
-            raise Refused(Code.INVALID, "Choose everyone, this marketplace, or at least one marketplace.")
+        patch = visibility_patch(form)
         versions = versions_in(form.all("item"))
-        patch: dict[str, Any] = {ATTRIBUTE: visibility_value(chosen)}
         items = [await self._one(visit.caller, id, version, patch) for id, version in versions]
         if form.one("needed"):
             done = tuple(one.id for one in items if not one.code)
