@@ -99,7 +99,8 @@ async def serve(folder: Path, port: int, *, with_hub: bool, with_search: bool) -
         entropy,
         compressor=business.compressor,
     )
-    server = http_server(door, limits, clock, callers=Callers(limits, clock.monotonic, authenticate))
+    callers = Callers(limits, clock.monotonic, authenticate)
+    server = http_server(door, limits, clock, callers=callers, answer_at_once=door.answer_at_once)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

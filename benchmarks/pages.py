@@ -103,7 +103,7 @@ async def serve(folder: Path, port: int) -> None:
         compressor=business.compressor,
     )
     callers = Callers(limits, clock.monotonic, authenticate)
-    server = http_server(door, limits, clock, callers=callers)
+    server = http_server(door, limits, clock, callers=callers, answer_at_once=door.answer_at_once)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

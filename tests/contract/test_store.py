@@ -156,7 +156,7 @@ async def test_a_transaction_reads_what_it_wrote_and_others_after_its_commit(sto
 async def test_an_exception_undoes_everything_and_nothing_else(store: Store) -> None:
     await put(store, draft("a", category=[{"id": "c"}]))
     by_category = Query(OFFERING, (Filter(("category", "id"), ("c",)),))
-    revision = await store.revision(OFFERING)
+    revision = store.revision(OFFERING)
 
     async def fail_late() -> None:
         async with store.transaction() as tx:
@@ -173,7 +173,7 @@ async def test_an_exception_undoes_everything_and_nothing_else(store: Store) -> 
     assert await store.counts() == {(OFFERING, True, True): 1}
     assert await store.cursor("x") == 0
     assert await store.last_change() == 1
-    assert await store.revision(OFFERING) == revision
+    assert store.revision(OFFERING) == revision
     (written,) = await put(store, draft("b"))
     assert written.revision == 1
     assert [change.entity_id for change in await store.changes(0, 9)] == ["a", "b"]
@@ -388,7 +388,7 @@ async def test_entities_are_counted_by_collection_origin_and_visibility(store: S
 
 
 async def test_the_revision_of_a_collection_changes_with_every_commit_that_touches_it(store: Store) -> None:
-    seen = [await store.revision(OFFERING)]
+    seen = [store.revision(OFFERING)]
     for write in (
         put(store, draft("a")),
         put(store, draft("a", name="new")),
@@ -397,11 +397,11 @@ async def test_the_revision_of_a_collection_changes_with_every_commit_that_touch
         delete(store, "b"),
     ):
         await write
-        seen.append(await store.revision(OFFERING))
+        seen.append(store.revision(OFFERING))
     assert len(set(seen)) == len(seen)
     await put(store, draft("x", "Category"))
     await put(store, draft("x", "Category"))
-    assert await store.revision(OFFERING) == seen[-1]
+    assert store.revision(OFFERING) == seen[-1]
 
 
 async def test_a_scan_walks_everything_in_the_order_of_identifiers(store: Store) -> None:

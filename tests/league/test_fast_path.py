@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
+from hansa.business.http.messages import Response
 from hansa.business.http.shared_headers import header_block
-from hansa.node.http.fast_path import EXTENSION, JOINED_MAX_BYTES
+from hansa.node.http.fast_path import COPIED_MAX_BYTES, EXTENSION
 from tests.support.serving import Running, serving
 
 pytestmark = pytest.mark.league
 
 SHARED = header_block((b"vary", b"Authorization"), (b"cache-control", b"no-cache"))
-HEADERS = [(b"content-type", b"application/json"), (b"etag", b'"1"')]
-BODIES = {"small": b"{}", "large": b"x" * (2 * JOINED_MAX_BYTES), "none": b""}
+HEADERS = ((b"content-type", b"application/json"), (b"etag", b'"1"'))
+BODIES = {"small": b"{}", "large": b"x" * (2 * COPIED_MAX_BYTES), "none": b""}
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -28,10 +29,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     whole = scope["extensions"][EXTENSION]
     if way == "bad":
-        whole(scope, 200, [(b"x", b"a\r\nset-cookie: b")], SHARED, b"", with_body=True)
+        whole(scope, Response(200, b"", ((b"x", b"a\r\nset-cookie: b"),), SHARED), with_body=True)
         return
     status, body, with_body = int(status_text), BODIES[body_name], scope["method"] != "HEAD"
-    if way == "whole" and whole(scope, status, HEADERS, SHARED, body, with_body=with_body):
+    if way == "whole" and whole(scope, Response(status, body, HEADERS, SHARED), with_body=with_body):
         return
     length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
     await send(

@@ -37,7 +37,7 @@ from hansa.business.patches import JSON_PATCH, MEDIA_TYPES
 from hansa.business.routes import api_routes
 from hansa.core.cache import HasFigures
 from hansa.core.errors import Code, Fatal, HansaError, Unavailable, drop_tracebacks
-from hansa.core.http import has_credentials
+from hansa.core.http import DPOP, has_credentials
 from hansa.core.request_id import HEADER as REQUEST_ID
 from hansa.core.request_id import request_id_header
 
@@ -94,7 +94,7 @@ class BusinessApp:
         if in_work.count >= in_work.strangers_max and not in_work.has_room(
             is_stranger=not has_credentials(request.headers)
         ):
-            return self._finished(scope, request, error_response(_overloaded()))
+            return self._finished(scope, request.headers, error_response(_overloaded()))
         in_work.count += 1
         try:
             match = self._routing.match(scope["path"])
@@ -120,28 +120,53 @@ class BusinessApp:
             response = error_response(HansaError(Code.INTERNAL, ""))
         finally:
             in_work.count -= 1
-        if b"accept-encoding" in request.headers:
+        if self._may_be_compressed(request.headers):
             response = await self._compressed(request.headers, response)
-        return self._finished(scope, request, response, is_open=is_open)
+        return self._finished(scope, request.headers, response, is_open=is_open)
+
+    def answer_at_once(
+        self, path: str, query_string: bytes, headers: Mapping[bytes, bytes]
+    ) -> Response | None:
+        """The response to a GET for which everything is in memory; None when `answer` has to be awaited.
+
+        It is the same response, without what a request costs that may have to wait.
+        """
+        handle, entity_id, is_open = self._routing.at_once(path)
+        # A proof (DPoP) is good for one request, and `answer` would look at it again.
+        if handle is None or DPOP in headers or self._in_work.count >= self._in_work.strangers_max:
+            return None
+        try:
+            response = handle(headers, query_string, entity_id)
+        except HansaError as error:
+            response = error_response(error) if error.http_status < 500 else None
+            drop_tracebacks(error)
+        if response is not None and self._may_be_compressed(headers):
+            packed = self.compressor.cached(response.body)
+            response = None if packed is None else _in_gzip(response, packed)
+        if response is None:
+            return None
+        return self._finished({"headers": headers.items()}, headers, response, is_open=is_open)
+
+    @staticmethod
+    def _may_be_compressed(headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the client takes gzip, and everybody may read what it is sent."""
+        return (
+            b"accept-encoding" in headers
+            and not has_credentials(headers)
+            and accepts_gzip(headers[b"accept-encoding"])
+        )
 
     async def _compressed(self, headers: Mapping[bytes, bytes], response: Response) -> Response:
-        """A response in the coding that the client takes, when everybody may read it."""
-        if has_credentials(headers) or not accepts_gzip(headers.get(b"accept-encoding")):
-            return response
+        """A response in gzip, if it becomes shorter."""
         if response.status == 304 and b"W/" in headers.get(b"if-none-match", b""):
             return response.with_other_headers(map(weakened, response.headers))
         packed = await self.compressor.compressed(response.body)
-        return (
-            response
-            if packed is None
-            else Response(response.status, packed, headers_of_compressed(response.headers), response.shared)
-        )
+        return response if packed is None else _in_gzip(response, packed)
 
     def _finished(
-        self, scope: Scope, request: Request, response: Response, *, is_open: bool = False
+        self, scope: Scope, headers: Mapping[bytes, bytes], response: Response, *, is_open: bool = False
     ) -> Response:
         """A response with the headers that tell caches and browsers whom it is for."""
-        headers = request.headers
         if response.status >= 400 or REQUEST_ID in headers:
             response = response.with_headers(request_id_header(scope, self._entropy))
         return response.with_shared(
@@ -160,6 +185,10 @@ class BusinessApp:
         if "PATCH" in methods:
             more = (*more, accept_patch(MEDIA_TYPES if match.entity_id else (JSON_PATCH,)))
         return respond_without_handler(request.method, methods, *more)
+
+
+def _in_gzip(response: Response, packed: bytes) -> Response:
+    return Response(response.status, packed, headers_of_compressed(response.headers), response.shared)
 
 
 def _overloaded() -> Unavailable:

@@ -23,7 +23,7 @@ from hansa.business.http.response_cache import ResponseCache
 from hansa.business.http.routing import Handle, Route, in_order, route
 from hansa.business.jobs.files import JobFiles, is_job
 from hansa.business.models import Resource
-from hansa.business.operations.api_operations import ApiOperations, ResourceOperations
+from hansa.business.operations.api_operations import ApiOperations
 from hansa.core.errors import Code, Refused
 
 
@@ -48,7 +48,12 @@ def api_routes(
     }
     for one in operations.by_collection.values():
         writer = WriteHandler(one, context)
-        handlers = _handlers(one, context, cache, writer, monitored)
+        reader = (
+            ReadHandler(one.served, one.read, context, cache)
+            if one.embedded is None
+            else EmbeddedReadHandler(one.served, one.embedded, context)
+        )
+        handlers = _handlers(reader, writer, monitored)
         if is_job(one.resource) and job_files is not None:
             job = JobHandler(one, writer, context, job_files)
             handlers["create"] = (
@@ -57,23 +62,14 @@ def api_routes(
             )
             handlers["delete"] = (("item", "DELETE", job.delete),)
             routes[job.content_path] = route(job.content_methods, {})
-        routes[one.served.path] = _route(one.resource, handlers)
+        routes[one.served.path] = _route(one.resource, handlers, reader)
     return routes
 
 
 def _handlers(
-    operations: ResourceOperations,
-    context: Context,
-    cache: ResponseCache,
-    writer: WriteHandler,
-    monitored: Callable[[Handle], Handle],
+    reader: ReadHandler | EmbeddedReadHandler, writer: WriteHandler, monitored: Callable[[Handle], Handle]
 ) -> dict[str, tuple[tuple[str, str, Handle], ...]]:
     """For each method of a model: where it is, its HTTP method, and its handler."""
-    reader = (
-        ReadHandler(operations.served, operations.read, context, cache)
-        if operations.embedded is None
-        else EmbeddedReadHandler(operations.served, operations.embedded, context)
-    )
     return {
         "list": (("collection", "GET", reader.list),),
         "retrieve": (("item", "GET", reader.retrieve),),
@@ -90,7 +86,11 @@ def _handlers(
     }
 
 
-def _route(resource: Resource, handlers: Mapping[str, tuple[tuple[str, str, Handle], ...]]) -> Route:
+def _route(
+    resource: Resource,
+    handlers: Mapping[str, tuple[tuple[str, str, Handle], ...]],
+    reader: ReadHandler | EmbeddedReadHandler,
+) -> Route:
     table: dict[str, dict[str, Handle]] = {"collection": {}, "item": {}}
     for method in resource.operator_methods:
         for place, verb, handle in handlers[method]:
@@ -98,7 +98,15 @@ def _route(resource: Resource, handlers: Mapping[str, tuple[tuple[str, str, Hand
     for method in resource.methods:
         for place, verb, handle in handlers[method]:
             table[place][verb] = handle
-    return route(table["collection"], table["item"], is_open=resource.visibility == "catalogue")
+    is_listed, is_retrieved = "list" in resource.methods, "retrieve" in resource.methods
+    at_once = reader if isinstance(reader, ReadHandler) else None
+    return route(
+        table["collection"],
+        table["item"],
+        is_open=resource.visibility == "catalogue",
+        list_at_once=at_once.list_at_once if at_once and is_listed else None,
+        retrieve_at_once=at_once.retrieve_at_once if at_once and is_retrieved else None,
+    )
 
 
 def _hidden(handle: Handle, place: str, resource: Resource) -> Handle:

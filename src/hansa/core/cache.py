@@ -94,6 +94,13 @@ class Cache(Generic[K, V]):
             self.hits += 1
         return value
 
+    def hit(self, key: K) -> V | None:
+        """The value of a key; None, which counts as no miss, for whoever asks again with `get` then."""
+        value = self._values.get(key)
+        if value is not None:
+            self.hits += 1
+        return value
+
     def get_many(self, keys: Iterable[K]) -> list[V | None]:
         """The values of some keys, None for each that is not here."""
         values = list(map(self._values.get, keys))

@@ -14,6 +14,8 @@ JSON: Final = "application/json"
 MEMBER_TOKEN_HEADER: Final = "Member-Token"  # noqa: S105 - the name of a header, not a secret
 """Proves which member sends a request (`hansa.identity.requests`)."""
 
+DPOP: Final = b"dpop"
+"""The header with a proof of possession (RFC 9449, section 4.1), in lower case."""
 SESSION_COOKIE_PREFIX: Final = "__Host-hansa-"
 """Names of cookies with a session begin so (`hansa.identity.sessions`)."""
 

@@ -204,6 +204,7 @@ async def _run(marketplace: Marketplace, settings: Settings, clock: Clock) -> No
         marketplace.traffic,
         marketplace.callers,
         TrustedProxies(settings.trusted_proxies),
+        marketplace.front_door.answer_at_once,
     )
     servers = [(server, listening_socket(settings.listen_host, http_port(settings)))]
     if settings.metrics_listen:

@@ -168,6 +168,9 @@ class Store(Protocol):
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier."""
 
+    def cached_entity(self, entity_id: str) -> Entity | None:
+        """An entity by its identifier, if it is in memory; None says nothing about whether it exists."""
+
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """Those of some entities that exist, by identifier."""
 
@@ -205,7 +208,7 @@ class Store(Protocol):
             Exception: What `caller.left` raises, when the caller leaves before there is a result.
         """
 
-    async def revision(self, collection: str) -> int:
+    def revision(self, collection: str) -> int:
         """A number that every commit which touches a collection changes. It is not durable."""
 
     async def counts(self) -> dict[tuple[str, bool, bool], int]:

@@ -324,7 +324,7 @@ async def test_requests_beyond_the_limit_are_turned_away_at_once_and_strangers_b
 
     limits = Limits(requests_in_flight_max=4)
     app = BusinessApp(msgspec.structs.replace(business.context, limits=limits))
-    business.store.revision = wait_and_list  # type: ignore[method-assign]
+    business.store.list = wait_and_list  # type: ignore[method-assign]
     requests = GatedRequests(app)
     token = (b"authorization", b"Bearer operator")
     async with asyncio.TaskGroup() as tasks:

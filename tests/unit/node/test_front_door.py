@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import msgspec
@@ -33,6 +33,15 @@ class EchoBusiness:
         if scope["path"].endswith("/broken"):
             raise ValueError("inner detail")
         return BusinessResponse(200, b"business")
+
+    def answer_at_once(
+        self, path: str, query_string: bytes, headers: Mapping[bytes, bytes]
+    ) -> BusinessResponse | None:
+        del headers
+        if path.endswith("/broken"):
+            raise ValueError("inner detail")
+        size = int(query_string or b"8")
+        return BusinessResponse(200, b"x" * size) if path.startswith("/tmf-api/") else None
 
 
 async def endless(_: Request) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hansa.business.http.shared_headers import NO_BLOCK
+from hansa.business.http.messages import Response
 from hansa.node.http.fast_path import EXTENSION
 from tests.support.connections import Client, Server
 
@@ -34,7 +34,7 @@ class Committing(Server):
         await self.committed
         write = scope["extensions"][EXTENSION]
         body = scope["path"].encode()
-        assert write(scope, 201, [(b"x", b"y")], NO_BLOCK, body, with_body=True)
+        assert write(scope, Response(201, body, ((b"x", b"y"),)), with_body=True)
 
 
 @pytest.fixture

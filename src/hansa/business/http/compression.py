@@ -73,6 +73,11 @@ class Compressor:
         self.cache.put(body, CompressedBody(packed, len(body) + len(packed)))
         return packed
 
+    def cached(self, body: bytes) -> bytes | None:
+        """The body compressed, if that is in memory; None, and `compressed` has to be asked."""
+        cached = self.cache.hit(body)
+        return None if cached is None else cached.body
+
 
 def accepts_gzip(accept_encoding: bytes | None) -> bool:
     """Whether a client takes gzip (header `Accept-Encoding`); `*` alone is not taken for it."""

@@ -137,8 +137,7 @@ class Request:
         Raises:
             Refused: `Code.NOT_ACCEPTABLE`.
         """
-        accept = self.headers.get(b"accept")
-        if accept is None or accept in {b"*/*", b"application/json"} or _takes_json(accept):
+        if takes_json(self.headers):
             return
         raise Refused(Code.NOT_ACCEPTABLE, "Answers are application/json;charset=utf-8.")
 
@@ -332,7 +331,13 @@ def _too_large(size_max: int) -> Refused:
     return Refused(Code.TOO_LARGE, f"A body has at most {size_max} bytes.")
 
 
-def _takes_json(accept: bytes) -> bool:
+def takes_json(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a client takes JSON in the answer."""
+    accept = headers.get(b"accept")
+    return accept is None or accept in {b"*/*", b"application/json"} or _accepts_json(accept)
+
+
+def _accepts_json(accept: bytes) -> bool:
     """Whether an Accept header takes application/json: the most specific range decides (RFC 9110, 12.5.1)."""
     quality: dict[bytes, float] = {}
     for part in accept.lower().split(b","):

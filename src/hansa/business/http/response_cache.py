@@ -60,6 +60,14 @@ class ResponseCache:
             return None
         return cached.response
 
+    def hit(self, key: ListKey, revision: int) -> Response | None:
+        """As `get`, for whoever asks again with that when it is None: no miss is counted."""
+        cached = self.cache.peek(key)
+        if cached is None or cached.revision != revision:
+            return None
+        self.cache.hit(key)
+        return cached.response
+
     def put(self, key: ListKey, revision: int, response: Response) -> None:
         """Put a response into the cache, unless it is too large."""
         self.cache.put(key, CachedResponse(revision, response))

@@ -19,6 +19,10 @@ from hansa.core.errors import Code, Refused
 Handle = Callable[[Request, str], Awaitable[Response]]
 """Answers a request; the second argument is the identifier in the path, empty at a collection."""
 
+HandleAtOnce = Callable[[Mapping[bytes, bytes], bytes, str], Response | None]
+"""Answers a GET from what is in memory, by its headers, its query string and the identifier in its path; None
+when that is not enough, and `Handle` has to answer."""
+
 METHOD_ORDER: Final = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS")
 """In which methods are listed."""
 PARENT_MARK: Final = "{}"
@@ -32,6 +36,8 @@ class Route(msgspec.Struct, frozen=True):
     item: Mapping[str, Handle]
     is_open: bool = False
     """Whether everybody may read here."""
+    list_at_once: HandleAtOnce | None = None
+    retrieve_at_once: HandleAtOnce | None = None
 
 
 class Match(NamedTuple):
@@ -42,12 +48,19 @@ class Match(NamedTuple):
     entity_id: str
 
 
-def route(collection: dict[str, Handle], item: dict[str, Handle], *, is_open: bool = False) -> Route:
+def route(
+    collection: dict[str, Handle],
+    item: dict[str, Handle],
+    *,
+    is_open: bool = False,
+    list_at_once: HandleAtOnce | None = None,
+    retrieve_at_once: HandleAtOnce | None = None,
+) -> Route:
     """A route; what answers GET answers HEAD as well."""
     for methods in (collection, item):
         if "GET" in methods:
             methods["HEAD"] = methods["GET"]
-    return Route(collection, item, is_open)
+    return Route(collection, item, is_open, list_at_once, retrieve_at_once)
 
 
 def in_order(methods: Mapping[str, object] | frozenset[str]) -> tuple[str, ...]:
@@ -88,6 +101,17 @@ class RoutingTable:
             self._sub_routes[path] = new_route
         else:
             self._routes[path] = new_route
+
+    def at_once(self, path: str) -> tuple[HandleAtOnce | None, str, bool]:
+        """What may answer a GET at once, the identifier in the path, and whether everybody may read there."""
+        exact = self._routes.get(path)
+        if exact is not None:
+            return exact.list_at_once, "", exact.is_open
+        head, _, last = path.rpartition("/")
+        of_item = self._routes.get(head)
+        if of_item is None or not last:
+            return None, "", False
+        return of_item.retrieve_at_once, last, of_item.is_open
 
     def match(self, path: str) -> Match:
         """The route at a path.

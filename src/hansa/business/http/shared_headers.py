@@ -34,6 +34,7 @@ ALL_HEADERS: Final = f"{READ_HEADERS}, Authorization, Content-Encoding, Content-
 PREFLIGHT_MAX_AGE_S: Final = 600
 READS: Final = frozenset({"GET", "HEAD"})
 
+_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09})
 _EXPOSE: Final[Header] = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _ANY_ORIGIN: Final[Header] = (b"access-control-allow-origin", b"*")
 VARY: Final = b"Accept-Encoding, Authorization, Cookie"
@@ -54,8 +55,26 @@ NO_BLOCK: Final = HeaderBlock()
 
 
 def header_block(*headers: Header) -> HeaderBlock:
-    """The block of these headers."""
-    return HeaderBlock(headers, b"".join(b"%b: %b\r\n" % header for header in headers))
+    """The block of these headers.
+
+    Raises:
+        ValueError: As `header_lines`.
+    """
+    return HeaderBlock(headers, header_lines(headers))
+
+
+def header_lines(headers: Iterable[Header]) -> bytes:
+    """Headers as they are written.
+
+    Raises:
+        ValueError: One has a control character, which could end its line and begin another.
+    """
+    parts = [part for name, value in headers for part in (name, b": ", value, b"\r\n")]
+    lines = b"".join(parts)
+    # Two characters end each line; any more are within a header.
+    if len(lines) - len(lines.translate(None, _CONTROLS)) != len(parts) // 2:
+        raise ValueError("A header has a control character.")
+    return lines
 
 
 class SharedHeaders:

@@ -92,14 +92,36 @@ class ReadOperation:
             return ReadScope(grant, public_only=False, bound=bound, reach=bound.reach())
         return await scope_below(self._served, grant, parent_id)
 
+    def scope_at_once(self, caller: Caller) -> ReadScope | None:
+        """What a caller may read, if that is decided by nothing that is stored; else None.
+
+        Raises:
+            Refused: `Code.UNAUTHENTICATED`, `Code.FORBIDDEN`.
+        """
+        if self._has_parent or caller.organization is not None:
+            return None
+        grant = self._served.authorize(caller, _READ)
+        return ReadScope(grant, grant.public_only) if grant.rule is None else None
+
     async def one(self, scope: ReadScope, entity_id: str) -> Entity:
         """An entity, as the caller may see it.
 
         Raises:
             Refused: `Code.NOT_FOUND`.
         """
+        return self.shown(scope, entity_id, await self._store.entity(entity_id))
+
+    def cached(self, entity_id: str) -> Entity | None:
+        """The entity of that identifier, of whatever type, if it is in memory; for `shown` alone."""
+        return self._store.cached_entity(entity_id)
+
+    def shown(self, scope: ReadScope, entity_id: str, entity: Entity | None) -> Entity:
+        """What the caller may see of the entity that has this identifier; None: there is none.
+
+        Raises:
+            Refused: `Code.NOT_FOUND`.
+        """
         assert scope.grant.collection == self._collection, "a scope is used where it was made"
-        entity = await self._store.entity(entity_id)
         if (
             entity is None
             or entity.type != self._collection
@@ -123,7 +145,7 @@ class ReadOperation:
         assert entity.pending is not None, "what is public was not refused"
         return (await publications.claim_state(self._store, entity.id)).refusal
 
-    def revision(self) -> Awaitable[int]:
+    def revision(self) -> int:
         """A number that changes whenever a list of this collection may."""
         return self._store.revision(self._collection)
 

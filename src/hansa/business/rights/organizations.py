@@ -33,7 +33,7 @@ class OrganizationAliases:
         """Identifiers of the own entities that describe an organisation; at most `ALIASES_MAX`."""
         if organization is None:
             return _NONE
-        revision = await self._store.revision(ORGANIZATION)
+        revision = self._store.revision(ORGANIZATION)
         known = self.cache.get(organization)
         if known is not None and known[0] == revision:
             return known[1]
@@ -44,6 +44,6 @@ class OrganizationAliases:
         aliases = frozenset(
             name for name, one in entities.items() if one.origin is None and len(candidates(name)) == 1
         )
-        if revision == await self._store.revision(ORGANIZATION):
+        if revision == self._store.revision(ORGANIZATION):
             self.cache.put(organization, (revision, aliases))
         return aliases

@@ -12,6 +12,7 @@ from typing import Final
 
 from hansa.core.access import Caller
 from hansa.core.errors import Code, Refused
+from hansa.core.http import DPOP
 from hansa.core.request_id import Scope, current_request
 from hansa.identity.endings import Endings
 from hansa.identity.provider.oauth_errors import OAuthRefused, invalid_token
@@ -100,7 +101,7 @@ class TokensAuthenticate:
                 "A token that is bound to a key comes with the scheme DPoP, any other with Bearer."
             )
         if claims.cnf is not None and is_whole:
-            self._use_proof(headers.get(b"dpop"), token, claims.cnf.jkt, current_request.get())
+            self._use_proof(headers.get(DPOP), token, claims.cnf.jkt, current_request.get())
         return claims
 
     def _use_proof(self, compact: bytes | None, token: str, thumbprint: str, scope: Scope | None) -> None:

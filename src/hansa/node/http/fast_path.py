@@ -14,20 +14,21 @@ in memory until the collector of cyclic garbage runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from hansa.business.http.messages import BODILESS
-from hansa.business.http.shared_headers import HeaderBlock
+from hansa.business.http.messages import BODILESS, Response
+from hansa.business.http.shared_headers import header_lines
+from hansa.node.http.callers import Account
 from hansa.node.http.connection.request_cycle import RequestCycle
+from hansa.node.http.connection.request_head import Fields
 
 EXTENSION: Final = "hansa.fast_path"
 """Name under `extensions` in the scope of a request."""
-JOINED_MAX_BYTES: Final = 65_536
+COPIED_MAX_BYTES: Final = 4096
 """A longer body is not copied behind its head."""
-_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09})
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -35,21 +36,23 @@ Headers = Iterable[tuple[bytes, bytes]]
 class FastPath(Protocol):
     """Writes a complete response to one request."""
 
-    def __call__(
-        self, scope: Any, status: int, headers: Headers, shared: HeaderBlock, body: bytes, *, with_body: bool
-    ) -> bool:
+    def __call__(self, scope: Any, response: Response, *, with_body: bool) -> bool:
         """Write it; False when it must be sent as ASGI messages instead.
 
         That is so when the client reads slowly, has disconnected, or has sent the next request already.
 
         Args:
             scope: Of the request.
-            status: Of HTTP.
-            headers: Without `Content-Length`; names in lower case.
-            shared: Further headers, encoded already.
-            body: All of it.
-            with_body: Whether it is written, or only its length, as for HEAD.
+            response: Without `Content-Length`; names of headers in lower case.
+            with_body: Whether the body is written, or only its length, as for HEAD.
         """
+
+
+class AnswerAtOnce(Protocol):
+    """Makes the response to a GET without waiting for anything, if it can; see `FrontDoor.answer_at_once`."""
+
+    def __call__(self, target: bytes, fields: Fields, account: Account, /) -> Response | None:
+        """The response; None when the request has to be answered as any other."""
 
 
 class DefaultHeaders:
@@ -57,14 +60,25 @@ class DefaultHeaders:
 
     def __init__(self) -> None:
         self._headers: object = None
-        self._lines = (b"", 0)
+        self._lines = b""
 
-    def lines(self, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, int]:
-        """The lines, and their number; encoded again only for another list."""
+    def lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The lines; encoded again only for another list."""
         if headers is not self._headers:
             self._headers = headers
-            self._lines = (b"".join([b"%b: %b\r\n" % header for header in headers]), len(headers))
+            self._lines = header_lines(headers)
         return self._lines
+
+
+Parts = tuple[bytes, ...]
+"""Of a response: its head and its body, or both in one."""
+
+
+class Answered(Protocol):
+    """What has a whole response that is about to be written."""
+
+    def finish(self, parts: Parts, /) -> None:
+        """Write it, unless the client has left meanwhile, and end the request."""
 
 
 class Outbox:
@@ -76,68 +90,57 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[RequestCycle, bytes, Callable[[], None]]] = []
+        self._waiting: list[tuple[Answered, Parts]] = []
 
-    def put(self, cycle: RequestCycle, data: bytes) -> None:
+    def put(self, answered: Answered, parts: Parts) -> None:
         """Write a whole response soon, and end its request then."""
-        cycle.is_answered = True
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._waiting.append((cycle, data, cycle.on_response))
+        self._waiting.append((answered, parts))
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for cycle, data, on_response in waiting:
-            if not cycle.disconnected and not cycle.transport.is_closing():
-                _end(cycle, (data,), on_response)
-
-
-def _end(cycle: RequestCycle, parts: Iterable[bytes], on_response: Callable[[], None]) -> None:
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    for part in parts:
-        cycle.transport.write(part)
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    on_response()
+        for answered, parts in waiting:
+            answered.finish(parts)
 
 
 def write_response(
-    cycle: RequestCycle,
-    outbox: Outbox,
-    default: DefaultHeaders,
-    status: int,
-    headers: Headers,
-    shared: HeaderBlock,
-    body: bytes,
-    *,
-    with_body: bool,
+    cycle: RequestCycle, outbox: Outbox, default: DefaultHeaders, response: Response, *, with_body: bool
 ) -> bool:
     """Write the response of a cycle of uvicorn; see `FastPath`."""
     if cycle.disconnected or cycle.flow.write_paused:
         return False
-    default_lines, lines = default.lines(cycle.default_headers)
-    parts = [STATUS_LINE[status], default_lines, shared.lines]
-    lines += len(shared.headers)
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
-        lines += 1
-    if status not in BODILESS:
-        parts.append(b"content-length: %d\r\n" % len(body))
-        lines += 1
-    if not cycle.keep_alive:
-        parts.append(b"connection: close\r\n")
-        lines += 1
-    parts.append(b"\r\n")
-    head = b"".join(parts)
-    # Two characters end each line, the first and the last included; any more would be within a header.
-    if len(head) - len(head.translate(None, _CONTROLS)) != 2 * (lines + 2):
-        raise ValueError("A header has a control character.")
-    if not with_body:
-        body = b""
-    if len(body) > JOINED_MAX_BYTES:
-        _end(cycle, (head, body), cycle.on_response)
-    else:
-        outbox.put(cycle, head + body)
+    default_lines = default.lines(cycle.default_headers)
+    parts = response_parts(default_lines, response, with_body=with_body, keep_alive=cycle.keep_alive)
+    cycle.is_answered = True
+    outbox.put(cycle, parts)
     return True
+
+
+def response_parts(
+    default_lines: bytes, response: Response, *, with_body: bool = True, keep_alive: bool = True
+) -> Parts:
+    """A response as it is written.
+
+    Args:
+        default_lines: The lines that all responses have.
+        response: All of it.
+        with_body: Whether the body is written, or only its length, as for HEAD.
+        keep_alive: Whether the connection goes on.
+
+    Raises:
+        ValueError: A header has a control character.
+    """
+    body = response.body
+    lines = [
+        STATUS_LINE[response.status], default_lines, response.shared.lines, header_lines(response.headers),
+    ]  # fmt: skip
+    if response.status not in BODILESS:
+        lines.append(b"content-length: %d\r\n" % len(body))
+    lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    if not with_body:
+        return (b"".join(lines),)
+    if len(body) > COPIED_MAX_BYTES:
+        return (b"".join(lines), body)
+    lines.append(body)
+    return (b"".join(lines),)

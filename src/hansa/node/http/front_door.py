@@ -8,7 +8,7 @@ disk is nearly full, writes are answered with 503, and reads go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import Any, Final, Protocol
 
 import structlog
@@ -23,8 +23,9 @@ from hansa.core.identifiers import Entropy
 from hansa.core.measured_work import MeasuredWork
 from hansa.core.request_id import current_request, request_id, request_id_header
 from hansa.node.http.access_log import log_access
-from hansa.node.http.callers import ACCOUNT, Account
+from hansa.node.http.callers import ACCOUNT, ANSWER_FREE_BYTES, WORK_FREE_S, Account
 from hansa.node.http.compressing import CompressingSend, may_be_compressed
+from hansa.node.http.connection.request_head import Fields
 from hansa.node.http.fast_path import EXTENSION, FastPath
 from hansa.node.http.rest_headers import RestHeaders
 from hansa.node.http.traffic import WRITES, Refusal, Traffic
@@ -56,6 +57,11 @@ class Business(Protocol):
 
     async def answer(self, scope: Any, receive: Any) -> Response | None:
         """The response to a request; None when the client has disconnected."""
+
+    def answer_at_once(
+        self, path: str, query_string: bytes, headers: Mapping[bytes, bytes]
+    ) -> Response | None:
+        """The same to a GET, if everything for it is in memory; None when `answer` has to be awaited."""
 
 
 class FrontDoor:
@@ -128,6 +134,36 @@ class FrontDoor:
             if self._has_access_log:
                 log_access(request_id(scope, self._entropy), scope, surface, status, seconds)
 
+    def answer_at_once(self, target: bytes, fields: Fields, account: Account) -> Response | None:
+        """The response to a GET for which everything is in memory, without a task or what else waiting needs.
+
+        Args:
+            target: Path and query, as they were sent.
+            fields: Of the head, which is all of the request.
+            account: Of the caller, who owes nothing.
+
+        Returns:
+            None when nothing has been done, and the request has to be answered as any other.
+        """
+        raw_path, _, query_string = target.partition(b"?")
+        if self._has_access_log or b"%" in raw_path:  # a line of the log needs the scope of a request
+            return None
+        started_at_s = self._clock.monotonic()
+        try:
+            answer = self._business.answer_at_once(raw_path.decode("ascii"), query_string, fields.by_name)
+        except Exception:  # and then it is answered as any other, and fails there
+            log.exception("request_failed", path=raw_path[:200].decode("ascii"), method="GET")
+            return None
+        if answer is None:
+            return None
+        seconds = self._clock.monotonic() - started_at_s
+        self._traffic.count("business", "GET", answer.status, seconds)
+        if seconds > WORK_FREE_S or len(answer.body) > ANSWER_FREE_BYTES:
+            scope = {"method": "GET", "raw_path": raw_path, "query_string": query_string}
+            account.charge(scope, seconds, len(answer.body))
+            return answer.with_headers(*account.headers())
+        return answer
+
     async def _answer_business(
         self, scope: MutableMapping[str, Any], receive: Receive, send: Send, account: Account | None
     ) -> int:
@@ -164,9 +200,7 @@ class FrontDoor:
         with_body = scope["method"] != "HEAD"
         extensions = scope.get("extensions")
         write_response: FastPath | None = extensions.get(EXTENSION) if extensions else None
-        if write_response is None or not write_response(
-            scope, answer.status, answer.headers, answer.shared, answer.body, with_body=with_body
-        ):
+        if write_response is None or not write_response(scope, answer, with_body=with_body):
             await send_response(send, answer, with_body=with_body)
         return answer.status
 

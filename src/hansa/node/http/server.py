@@ -29,7 +29,7 @@ from hansa.node.http.connection.protocol import HttpConnection
 from hansa.node.http.connection.receive_buffer import ReceiveBuffer
 from hansa.node.http.connection.registry import Connections
 from hansa.node.http.connection.starts import RequestStarts
-from hansa.node.http.fast_path import DefaultHeaders, Outbox
+from hansa.node.http.fast_path import AnswerAtOnce, DefaultHeaders, Outbox
 from hansa.node.http.forwarded import TrustedProxies
 from hansa.node.http.traffic import Traffic
 from hansa.pubsub.engine import not_listening
@@ -75,6 +75,7 @@ class ServerConfig(uvicorn.Config):
         callers: Callers,
         proxies: TrustedProxies,
         clock: Clock,
+        answer_at_once: AnswerAtOnce | None,
         **settings: Any,
     ) -> None:
         super().__init__(app, **settings)
@@ -83,6 +84,7 @@ class ServerConfig(uvicorn.Config):
         self.callers = callers
         self.proxies = proxies
         self.clock = clock
+        self.answer_at_once = answer_at_once
         self.starts = RequestStarts(clock.monotonic)
         self.received = ReceiveBuffer()
         self.outbox = Outbox()
@@ -126,6 +128,7 @@ def http_server(
     traffic: Traffic | None = None,
     callers: Callers | None = None,
     proxies: TrustedProxies | None = None,
+    answer_at_once: AnswerAtOnce | None = None,
 ) -> HttpServer:
     """A server for an ASGI application; run it with `serve(sockets=[listening_socket(…)])`.
 
@@ -136,6 +139,7 @@ def http_server(
         traffic: Counts what is refused.
         callers: Who calls, and how much each may have; None: callers are addresses.
         proxies: Whose word on a client's address is taken; None: nobody's.
+        answer_at_once: Answers some requests before the application is asked; None: none.
     """
     config = ServerConfig(
         app,
@@ -143,6 +147,7 @@ def http_server(
         callers or Callers(limits, clock.monotonic),
         proxies or TrustedProxies(),
         clock,
+        answer_at_once,
         http=HttpConnection,
         interface="asgi3",
         ws="none",

@@ -121,7 +121,7 @@ class CatalogueReads:
 
     async def revision(self, collection: str) -> int:
         """A number that changes whenever the entities of a collection may have."""
-        return await self._reads[collection].revision()
+        return self._reads[collection].revision()
 
 
 async def decoded_one_by_one(bodies: Iterable[bytes], yielding: Yielding) -> tuple[Fields, ...]:

@@ -206,6 +206,10 @@ class MemoryStore:
         """An entity by its identifier."""
         return self._state.entities.get(entity_id)
 
+    def cached_entity(self, entity_id: str) -> Entity | None:
+        """An entity by its identifier: all are in memory."""
+        return self._state.entities.get(entity_id)
+
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """Those of some entities that exist."""
         return {each: self._state.entities[each] for each in entity_ids if each in self._state.entities}
@@ -250,7 +254,7 @@ class MemoryStore:
         is_plain = all(PLAIN_IDENTIFIER.fullmatch(name) is not None for name in page)
         return Page(tails[:count], page[:count], len(ids), is_cut=count < len(page), is_plain=is_plain)
 
-    async def revision(self, collection: str) -> int:
+    def revision(self, collection: str) -> int:
         """A number that every commit which touches a collection changes."""
         return self._state.collection_revisions.get(collection, 0)
 

@@ -253,15 +253,15 @@ class SqliteStore:
 
     async def entity(self, entity_id: str) -> Entity | None:
         """An entity by its identifier; the same object again until it is written, if the cache has room."""
-        cached = self._cache.get(entity_id)
-        if cached is not None:
-            return cached
-        rows = self._reader.rows(SELECT_ENTITY, (entity_id,))
-        if not rows:
-            return None
-        entity = entity_of(rows[0])
-        self._cache.put(entity_id, entity)
+        entity = self._cache.get(entity_id)
+        if entity is None and (rows := self._reader.rows(SELECT_ENTITY, (entity_id,))):
+            entity = entity_of(rows[0])
+            self._cache.put(entity_id, entity)
         return entity
+
+    def cached_entity(self, entity_id: str) -> Entity | None:
+        """An entity by its identifier, if the cache has it."""
+        return self._cache.hit(entity_id)
 
     async def entities(self, entity_ids: Sequence[str]) -> dict[str, Entity]:
         """Those of some entities that exist, by identifier."""
@@ -287,7 +287,7 @@ class SqliteStore:
         """
         return await self._lists.answer(query, caller)
 
-    async def revision(self, collection: str) -> int:
+    def revision(self, collection: str) -> int:
         """A number that every commit which touches a collection changes."""
         return self._totals.revision(collection)
 

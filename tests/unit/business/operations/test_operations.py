@@ -113,9 +113,9 @@ async def test_references_are_filled_with_what_the_caller_may_see(business: Busi
 
 
 async def test_the_revision_changes_with_the_collection(offerings: ResourceOperations) -> None:
-    before = await offerings.read.revision()
+    before = offerings.read.revision()
     await created(offerings)
-    assert await offerings.read.revision() != before
+    assert offerings.read.revision() != before
 
 
 async def test_elements_of_a_parent_are_read_and_listed_in_its_order(business: Business) -> None:

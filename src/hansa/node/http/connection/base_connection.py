@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -33,12 +34,29 @@ class BaseConnection(asyncio.BufferedProtocol):
         self.received_bytes = 0
         self.upload_bytes = self.ahead_bytes = 0
         self.has_requested = False
+        self.is_answered = self.is_ending = False
+        """Whether a response that was made at once is about to be written, and whether it is the last one."""
         self.address = ""
         self.is_trusted_proxy = False
 
     @abstractmethod
     def data_received(self, data: bytes) -> None:
         """Some bytes have been received."""
+
+    @abstractmethod
+    def _on_response(self) -> None:
+        """A response is complete."""
+
+    def finish(self, parts: Iterable[bytes]) -> None:
+        """Write a response that was made at once, unless the connection has ended meanwhile."""
+        self.is_answered = False
+        if self.phase is not Phase.WORK or self.transport.is_closing():
+            return
+        for part in parts:
+            self.transport.write(part)
+        self._on_response()
+        if self.is_ending:
+            self.end()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes are received."""

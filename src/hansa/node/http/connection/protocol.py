@@ -12,33 +12,36 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Final
-from urllib.parse import unquote
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
-from hansa.business.http.shared_headers import HeaderBlock
+from hansa.business.http.messages import Response
 from hansa.core.error_response import error_response
 from hansa.core.errors import Code, Refused, Unavailable
-from hansa.node.http.callers import ACCOUNT, READS, Account, CallerKind
+from hansa.node.http.callers import ACCOUNT, READS, CallerKind
 from hansa.node.http.connection.base_connection import BaseConnection
 from hansa.node.http.connection.chunked import ChunkedBody
 from hansa.node.http.connection.registry import Phase
-from hansa.node.http.connection.request_cycle import RequestCycle, http_scope, request_cycle, response_head
+from hansa.node.http.connection.request_cycle import (
+    RequestCycle,
+    TaskEnd,
+    http_scope,
+    request_cycle,
+    response_head,
+)
 from hansa.node.http.connection.request_head import (
     HEAD_END,
-    METHODS,
     REQUEST_LINE,
     RefusedRequest,
     check_beginning,
-    check_path,
     malformed,
     read_request_line,
 )
 from hansa.node.http.connection.retained_fields import RetainedFields
 from hansa.node.http.connection.starts import QUERY_WEIGHT
-from hansa.node.http.fast_path import EXTENSION, Headers, write_response
+from hansa.node.http.fast_path import EXTENSION, Headers, response_parts, write_response
 from hansa.node.http.forwarded import client_address
 from hansa.node.http.traffic import Refusal
 
@@ -67,6 +70,7 @@ class HttpConnection(BaseConnection):
         self._server_state = server_state
         self._callers = config.callers
         self._starts = config.starts
+        self._answer_at_once = config.answer_at_once
         self._tasks: set[asyncio.Task[None]] = server_state.tasks
         self._task: asyncio.Task[None] | None = None
         self.cycle: RequestCycle | None = None
@@ -134,7 +138,9 @@ class HttpConnection(BaseConnection):
 
     def shutdown(self) -> None:
         """End after the response under way; called when the server stops."""
-        if self.cycle is None or self.cycle.response_complete:
+        if self.is_answered:
+            self.is_ending = True
+        elif self.cycle is None or self.cycle.response_complete:
             self.end()
         else:
             self.cycle.keep_alive = False
@@ -259,6 +265,8 @@ class HttpConnection(BaseConnection):
         is_latest = version == b"1"
         if fields.host is None and is_latest:
             raise malformed("A request has a Host header.")
+        if fields.is_all and is_latest and method == b"GET" and self._is_answered_at_once(target):
+            return data[end + 4 :]
         if fields.is_chunked and not is_latest:
             raise malformed("HTTP/1.0 has no transfer codings.")
         self.has_requested = True
@@ -288,22 +296,25 @@ class HttpConnection(BaseConnection):
         self.account = self._callers.account(address, fields)
         self._extensions[ACCOUNT] = self.account
 
+    def _is_answered_at_once(self, target: bytes) -> bool:
+        """Whether the response to a GET is made without a task; it is written with others of this turn."""
+        account, starts = self.account, self._starts
+        weight = QUERY_WEIGHT if b"?" in target else 1
+        if self._answer_at_once is None or account.is_spent or not starts.has_room(account):
+            return False
+        response = self._answer_at_once(target, self._retained.fields, account)
+        if response is None:
+            return False
+        starts.count(weight)
+        self.phase = Phase.WORK
+        self.is_answered = self.has_requested = True
+        default = self.config.default_headers.lines(self._server_state.default_headers)
+        self.config.outbox.put(self, response_parts(default, response))
+        return True
+
     def _cycle(self, method: bytes, target: bytes, fields: Any, *, is_latest: bool) -> RequestCycle:
-        raw_path, _, query = target.partition(b"?")
-        path = raw_path.decode("ascii")
-        if "%" in path:
-            check_path(raw_path)
-            path = unquote(path)
         scope = http_scope(
-            *(
-                self._server,
-                self._client,
-                METHODS.get(method) or method.decode("ascii"),
-                path,
-                raw_path,
-                query,
-            ),
-            *(fields.pairs, self._extensions),
+            *(self._server, self._client, method, target, fields.pairs, self._extensions),
             http_version="1.1" if is_latest else "1.0",
         )
         self.cycle = cycle = request_cycle(
@@ -381,16 +392,12 @@ class HttpConnection(BaseConnection):
 
     # -- responses become bytes ------------------------------------------------------------------------------
 
-    def _write_response(
-        self, scope: Any, status: int, headers: Headers, shared: HeaderBlock, body: bytes, *, with_body: bool
-    ) -> bool:
+    def _write_response(self, scope: Any, response: Response, *, with_body: bool) -> bool:
         cycle = self.cycle
         assert cycle is not None, "a response follows a request"
         assert cycle.scope is scope, "one request is under way at a time"
         config = self.config
-        return write_response(
-            cycle, config.outbox, config.default_headers, status, headers, shared, body, with_body=with_body
-        )
+        return write_response(cycle, config.outbox, config.default_headers, response, with_body=with_body)
 
     def _on_response(self) -> None:
         """A response is complete."""
@@ -476,23 +483,3 @@ class HttpConnection(BaseConnection):
             self.transport.write_eof()
         else:
             self.transport.close()
-
-
-class TaskEnd:
-    """Called when the application has answered a request, or was cancelled.
-
-    Not a `partial`: whoever writes a task out, as anyio does at the end of each streamed response, writes out
-    the arguments of its callbacks too. Among these would be all other tasks, with their callbacks: that took
-    0.7 s.
-    """
-
-    __slots__ = ("_account", "_tasks")
-
-    def __init__(self, tasks: set[asyncio.Task[None]], account: Account) -> None:
-        self._tasks = tasks
-        self._account = account
-
-    def __call__(self, task: asyncio.Task[None]) -> None:
-        """The task is done."""
-        self._tasks.discard(task)
-        self._account.end_request()

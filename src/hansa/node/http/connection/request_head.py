@@ -12,6 +12,7 @@ equal ones are compared and not read again.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -90,6 +91,10 @@ class Fields(msgspec.Struct, frozen=True):
     expects_continue: bool = False
     has_caller: bool = False
     """Whether they say who calls: a token, the cookie of a session, or `Member-Token`."""
+    is_all: bool = False
+    """Whether the head is all of the request, and the connection goes on after it."""
+    by_name: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
+    """The same as `pairs`."""
 
     def with_length(self, digits: bytes) -> Fields:
         """The same with another `Content-Length`; it has one.
@@ -101,6 +106,7 @@ class Fields(msgspec.Struct, frozen=True):
         return Fields(
             *(pairs, self.host, int(digits), self.is_chunked),
             *(self.is_last, self.expects_continue, self.has_caller),
+            by_name=dict(pairs),
         )
 
     def get(self, name: bytes) -> bytes | None:
@@ -234,4 +240,6 @@ def _fields_of(values: dict[bytes, bytes]) -> Fields:
         is_last=b"close" in (token.strip() for token in connection.split(b",")),
         expects_continue=bool(expected),
         has_caller=b"member-token" in values or has_credentials(values),
+        is_all=host is not None and not (length or coding or expected or connection),
+        by_name=values,
     )

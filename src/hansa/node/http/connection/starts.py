@@ -49,6 +49,20 @@ class RequestStarts:
         self._is_running = False
         self._began_at_s = 0.0
 
+    def has_room(self, account: Account) -> bool:
+        """Whether a request of a caller may begin now; whoever begins it counts it then."""
+        return self.left > 0 or not self._is_running or account.kind >= CallerKind.MEMBER
+
+    def count(self, weight: int) -> None:
+        """Count a request that began because there was room.
+
+        Args:
+            weight: As how many it counts.
+        """
+        if not self._is_running:
+            self._start_counting()
+        self.left -= weight
+
     def begin(self, account: Account, start: Callable[[], None], weight: int) -> None:
         """Begin a request now, or in one of the next turns; whoever has subtracted from `left` begins itself.
 

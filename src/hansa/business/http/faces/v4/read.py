@@ -9,7 +9,7 @@ nothing: it is answered 200 with the total, since `*/n` is what a 416 says (RFC 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from hansa.business.context import Context
@@ -17,7 +17,7 @@ from hansa.business.http.conditional import etag, is_known, last_modified
 from hansa.business.http.faces.v4.positions import MIN_POSITION, wait_for_position
 from hansa.business.http.faces.v4.requested import requested_of
 from hansa.business.http.faces.v4.response import publication_header
-from hansa.business.http.messages import CONTENT_TYPE, Request, Response, error_response
+from hansa.business.http.messages import CONTENT_TYPE, Request, Response, error_response, takes_json
 from hansa.business.http.response_cache import ListKey, ResponseCache
 from hansa.business.http.shared_headers import Header
 from hansa.business.operations.read import ReadOperation, ReadScope
@@ -26,7 +26,7 @@ from hansa.business.representation import Representation, Selection
 from hansa.business.served_resource import ServedResource
 from hansa.core.errors import Code, Refused
 from hansa.core.thread_work import CHEAP
-from hansa.store import Page
+from hansa.store import Entity, Page
 
 ACCEPT_RANGES: Final = (b"accept-ranges", b"items")
 UNINDEXED: Final = b"hansa-unindexed"
@@ -60,8 +60,8 @@ class ReadHandler:
         scope = await self._operation.scope(self._authenticate(request.headers), request.parent_id)
         requested = requested_of(self._served, request)
         entity = await self._operation.one(scope, entity_id)
-        representation = self._served.representation(request.parent_id)
         if requested is not None:
+            representation = self._served.representation(request.parent_id)
             if requested.expand or requested.depth:
                 bodies = await self._operation.expand(
                     scope, (entity.body,), requested.expand, requested.depth
@@ -72,23 +72,42 @@ class ReadHandler:
                 bodies = (entity.body,)
                 body = await self._listed(scope, representation, (entity.id,), bodies, requested.fields)
                 return Response(200, body[1:-1], (CONTENT_TYPE,))
+        if entity.pending is None:
+            return self._whole(request.headers, entity)
+        refusal = await self._operation.refusal(entity)
+        publication = publication_header(entity, refusal, self._withheld_by(entity))
+        assert publication is not None, "a pending entity is to be public"
+        return self._whole(request.headers, entity, publication)
+
+    def retrieve_at_once(
+        self, headers: Mapping[bytes, bytes], query_string: bytes, entity_id: str
+    ) -> Response | None:
+        """GET of one entity that is in memory; None when it takes more than that, see `retrieve`."""
+        if query_string or not takes_json(headers):
+            return None
+        entity = self._operation.cached(entity_id)
+        if entity is None or entity.pending is not None:
+            return None
+        scope = self._operation.scope_at_once(self._authenticate(headers))
+        return (
+            None if scope is None else self._whole(headers, self._operation.shown(scope, entity_id, entity))
+        )
+
+    def _whole(self, headers: Mapping[bytes, bytes], entity: Entity, *more: Header) -> Response:
+        """The response that shows all of an entity, or says that the client has this version."""
         tag = etag(entity)
         versions: tuple[Header, ...] = (
             (b"etag", tag),
             (b"last-modified", last_modified(entity.modified)),
+            *more,
         )
-        if entity.pending is not None:
-            refusal = await self._operation.refusal(entity)
-            publication = publication_header(entity, refusal, self._withheld_by(entity))
-            assert publication is not None, "a pending entity is to be public"
-            versions = (*versions, publication)
         if entity.origin is not None and self._is_waiting(entity.id):
             versions = (*versions, WAITING)
         if entity.origin is not None and (status := self._former_status(entity.origin)) is not None:
             versions = (*versions, (b"hansa-origin-status", status.encode("ascii")))
-        if is_known(request.headers, entity, tag):
+        if is_known(headers, entity, tag):
             return Response(304, b"", versions)
-        body = representation.whole(entity.id, entity.body)
+        body = self._served.representation(entity.parent).whole(entity.id, entity.body)
         return Response(200, body, (CONTENT_TYPE, *versions))
 
     async def list(self, request: Request, _: str) -> Response:
@@ -98,11 +117,8 @@ class ReadHandler:
             await wait_for_position(request, self._positions)
         operation = self._operation
         scope = await operation.scope(self._authenticate(request.headers), request.parent_id)
-        key = ListKey(
-            *(self._collection, request.query_string, scope.public_only),
-            *(request.headers.get(b"range"), request.parent_id, scope.reader),
-        )
-        revision = await operation.revision()
+        key = self._list_key(request.headers, request.query_string, scope)
+        revision = operation.revision()
         cached = self._cache.get(key, revision)
         if cached is not None:
             return cached
@@ -121,9 +137,24 @@ class ReadHandler:
         response = _list_response(requested, page, representation, body)
         # What depends on other collections, or is counted at every request, is made anew.
         is_cacheable = not (requested.expand or requested.depth or page.unindexed)
-        if is_cacheable and revision == await operation.revision():
+        if is_cacheable and revision == operation.revision():
             self._cache.put(key, revision, response)
         return response
+
+    def list_at_once(self, headers: Mapping[bytes, bytes], query_string: bytes, _: str) -> Response | None:
+        """GET of a list whose response is cached; None when it takes more than that, see `list`."""
+        if MIN_POSITION in query_string or not takes_json(headers):
+            return None
+        scope = self._operation.scope_at_once(self._authenticate(headers))
+        if scope is None:
+            return None
+        return self._cache.hit(self._list_key(headers, query_string, scope), self._operation.revision())
+
+    def _list_key(self, headers: Mapping[bytes, bytes], query_string: bytes, scope: ReadScope) -> ListKey:
+        return ListKey(
+            *(self._collection, query_string, scope.public_only),
+            *(headers.get(b"range"), scope.parent_id, scope.reader),
+        )
 
     async def _listed(
         self,
