@@ -67,6 +67,7 @@ from hansa.node.ledger_access.choosing import open_access
 from hansa.node.ledger_access.kinds import LedgerAccess, LightBlocks, NodeBus
 from hansa.node.ledger_view import LedgerView
 from hansa.node.membership import OwnEndpoints, OwnKey
+from hansa.node.membership.release import add_readiness, own_release
 from hansa.node.parts.access import AccessParts
 from hansa.node.parts.auditing import Auditing, auditing
 from hansa.node.parts.business import business_context, hub_dispatcher
@@ -83,10 +84,8 @@ from hansa.node.settings.loading import Settings
 from hansa.node.status import StatusReporter
 from hansa.node.tasks import BackgroundTasks
 from hansa.node.verifier.logins import trust_sources, wallet_parts
-from hansa.pubsub.engine import StateSync, bracketed, engine_build, read_key
+from hansa.pubsub.engine import StateSync, bracketed, read_key
 from hansa.pubsub.ledger.reading import RegistryState
-from hansa.pubsub.ledger.rules.rulesets import RULESETS
-from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.pubsub.ledger.snapshots.folder import SnapshotFolder
 from hansa.pubsub.ledger.snapshots.reading import ServedSnapshots
 from hansa.replication import Backlog, ReplicationView, counters
@@ -259,7 +258,7 @@ def status_parts(
         guard=access.guard,
         following=lambda: access.following,
         blocks=access.blocks,
-        release=Release(tuple(RULESETS), engine_build().cometbft),
+        release=own_release(),
         stopped_because=lambda: access.upgrade_message,
         evidence=lambda: light.evidence,
         membership=membership_checks(bus.league, own),
@@ -334,6 +333,7 @@ class Marketplace:
         # What runs in the background.
         self.tasks = BackgroundTasks(clock, log, limits.restart_backoff_max_s)
         access.add_tasks(self.tasks, to_members)
+        add_readiness(self.tasks, access, own_key, did, clock, log)
         own_tasks = registry, did, clock, jobs.run, hub.run, webhooks.run, forwards.queue.run
         groups = replication, audit, identity, searching, self.rights
         self._add_tasks(*own_tasks, *(one.tasks() for one in groups))
