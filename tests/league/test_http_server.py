@@ -82,6 +82,12 @@ async def test_a_body_may_be_larger_than_a_head(running: Running) -> None:
     assert (await running.exchange(head, b"x" * size)).endswith(str(size).encode())
 
 
+async def test_a_client_that_sends_no_more_is_answered_and_then_closed(running: Running) -> None:
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+    answer = await running.exchange(request * 3, is_finished=True)
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+
+
 async def test_requests_one_after_the_other_share_a_connection(running: Running) -> None:
     one = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     answer = await running.exchange(one + one, one, b"GET / HTTP/1.1\r\nHost: x\r\n" + CLOSING)

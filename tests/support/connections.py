@@ -54,6 +54,11 @@ class Client(asyncio.Transport):
         for part in parts:
             self.protocol.data_received(part)
 
+    def finish_sending(self) -> None:
+        """Send no more, as `shutdown(SHUT_WR)` does: the transport ends unless the protocol keeps it."""
+        if not self.protocol.eof_received():
+            self.close()
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return {"peername": (self.address, 4711), "sockname": ("192.0.2.254", 80)}.get(name, default)
 

@@ -172,7 +172,10 @@ def time_of(text: str, now: datetime) -> str:
                 Code.INVALID,
                 f"{text!r} is not a time; write 2026-08-01, 2026-08-01T09:30:00Z, or how long ago, as 2h.",
             ) from error
-    return rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    try:
+        return rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except OverflowError as error:
+        raise Refused(Code.INVALID, f"{text!r} is not within the years 1 to 9999 in UTC.") from error
 
 
 class EventLines:

@@ -40,6 +40,7 @@ def refusal_of(type_name: str, body: Any) -> str:
         {"validFor": {"startDateTime": "2026-01-01T00:00:00+02:00"}},
         {"validFor": {"startDateTime": "2026-01-01T00:00:00+0000"}},
         {"validFor": {"startDateTime": "2026-01-01T00:00"}},
+        {"validFor": {"startDateTime": "0001-01-01T00:00:00-14:00", "endDateTime": "9999-12-31T23:59:59Z"}},
         {"productOfferingTerm": [{"duration": {"amount": 3.0, "units": "month"}}]},
         {"relatedParty": [{**PARTY, "somethingOfTheirs": {"deep": [1]}}]},
         {"prodSpecCharValueUse": [{"productSpecCharacteristicValue": [{"value": {"any": ["thing", 1]}}]}]},
@@ -54,6 +55,13 @@ def test_a_body_within_the_model_is_accepted(more: dict[str, Any]) -> None:
     [
         ({"name": None}, "name: is required."),
         ({"name": 7}, "name: must be a string, not 7."),
+        *(
+            (
+                {"validFor": {"endDateTime": moment}},
+                f'validFor.endDateTime: must be within the years 1 to 9999 in UTC, not "{moment}".',
+            )
+            for moment in ("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+1400", "9999-12-31T23:59-00:01")
+        ),
         ({"isBundle": "yes"}, 'isBundle: must be true or false, not "yes".'),
         ({"isBundle": 1}, "isBundle: must be true or false, not 1."),
         ({"category": {"id": "c"}}, 'category: must be an array, not {"id":"c"}.'),

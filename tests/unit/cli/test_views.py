@@ -127,6 +127,12 @@ def test_what_is_no_time_is_refused_with_examples() -> None:
             time_of(text, NOW)
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_of_a_year_that_does_not_exist_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="years 1 to 9999"):
+        time_of(text, NOW)
+
+
 EVENT = {
     "position": 7,
     "time": "2026-08-01T12:00:00.000Z",

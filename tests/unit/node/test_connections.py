@@ -185,6 +185,16 @@ async def test_a_client_that_does_not_read_is_given_up_and_a_slow_one_is_not() -
     assert server.traffic.refused[Refusal.SLOW_READER] == 1
 
 
+async def test_a_slow_client_has_the_time_to_take_the_last_response_of_a_connection() -> None:
+    server = Server(Limits(send_grace_s=15.0, send_rate_min_bytes_per_s=8000.0))
+    server.answer = b"x" * 1_000_000
+    deaf, slow = server.connect(does_read=False), server.connect(does_read=False)
+    for client in (deaf, slow):
+        client.send(get("/", "Connection: close"))
+    await server.pass_time(30, lambda: slow.read(16_000))
+    assert (deaf.is_aborted, slow.is_aborted) == (True, False)
+
+
 async def test_a_little_that_is_never_read_does_not_hold_a_connection_for_ever() -> None:
     server = Server(Limits(send_grace_s=15.0))
     client = server.connect(does_read=False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -82,8 +82,13 @@ def _date_time(value: Any, path: Path, violations: Violations) -> None:
     # colon.
     try:
         if value[10] in "Tt":
-            datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is not None:
+                moment.astimezone(UTC)  # else nothing could order or compare it, here or at other members
             return
+    except OverflowError:
+        violations.append(Violation(_text_of(path), "must be within the years 1 to 9999 in UTC", value))
+        return
     except (TypeError, ValueError, IndexError, KeyError):
         pass
     violations.append(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from hansa.node.http.callers import READS
 from hansa.node.http.connection.registry import Phase
+
+HALF_CLOSED_S: Final = 1.0
+"""So long a client that sends no more is worked for; it may have left altogether, which looks the same."""
 
 
 class BaseConnection(asyncio.BufferedProtocol):
@@ -34,6 +38,8 @@ class BaseConnection(asyncio.BufferedProtocol):
         self.received_bytes = 0
         self.upload_bytes = self.ahead_bytes = 0
         self.has_requested = False
+        self.is_half_closed = False
+        """Whether the client sends no more."""
         self.is_answered = self.is_ending = False
         """Whether a response that was made at once is about to be written, and whether it is the last one."""
         self.address = ""
@@ -46,6 +52,14 @@ class BaseConnection(asyncio.BufferedProtocol):
     @abstractmethod
     def _on_response(self) -> None:
         """A response is complete."""
+
+    @abstractmethod
+    def _has_to_answer(self) -> bool:
+        """Whether a request that has arrived is not answered yet."""
+
+    @abstractmethod
+    def _method(self) -> str:
+        """Of the request under way."""
 
     def finish(self, parts: Iterable[bytes]) -> None:
         """Write a response that was made at once, unless the connection has ended meanwhile."""
@@ -69,8 +83,27 @@ class BaseConnection(asyncio.BufferedProtocol):
         """Some bytes are in the buffer."""
         self.data_received(self._received.received(nbytes))
 
-    def eof_received(self) -> None:
-        """The client sends no more; the transport ends the connection."""
+    def eof_received(self) -> bool:
+        """The client sends no more; whether the connection goes on, until its requests are answered."""
+        if self.is_half_closed or not self._has_to_answer():
+            return self.is_half_closed
+        self.is_half_closed = True
+        self.loop.call_later(HALF_CLOSED_S, self._end_half_closed)
+        return True
+
+    def _end_half_closed(self) -> None:
+        """Do no more for a client that sends no more; what it changes is finished."""
+        if self.phase is Phase.WORK and not self.is_answered and self._method() in READS:
+            self.abort()
+        elif self._has_to_answer():
+            self.loop.call_later(HALF_CLOSED_S, self._end_half_closed)
+        else:
+            self._end_when_answered()
+
+    def _end_when_answered(self) -> None:
+        """End, if the client sends no more and nothing is left to be answered."""
+        if self.is_half_closed and self.phase is not Phase.CLOSING and not self._has_to_answer():
+            self.end()
 
     def unsent_bytes(self) -> int:
         """What waits for the client to read."""

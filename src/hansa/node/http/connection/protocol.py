@@ -136,6 +136,13 @@ class HttpConnection(BaseConnection):
         elif self.phase is Phase.BODY or not self._ahead:
             self.flow.resume_reading()
 
+    def _has_to_answer(self) -> bool:
+        is_waiting = self._is_postponed or (bool(self._ahead) and self.flow.write_paused)
+        return self.phase is Phase.WORK or (is_waiting and self.phase is not Phase.CLOSING)
+
+    def _method(self) -> str:
+        return "" if self.cycle is None else self.cycle.scope["method"]
+
     def shutdown(self) -> None:
         """End after the response under way; called when the server stops."""
         if self.is_answered:
@@ -206,6 +213,7 @@ class HttpConnection(BaseConnection):
         phase = self.phase
         if phase is Phase.BODY or (phase in {Phase.IDLE, Phase.HEAD} and not self.flow.write_paused):
             self._read_held()
+            self._end_when_answered()
 
     def _go_on(self) -> None:
         """Read what has waited for the response to be complete and taken."""
@@ -213,6 +221,7 @@ class HttpConnection(BaseConnection):
         if self._ahead:
             self._set_phase(Phase.IDLE)
         self._read_held()
+        self._end_when_answered()
 
     def _read_held(self) -> None:
         ahead, self._ahead = self._ahead, b""
@@ -415,8 +424,10 @@ class HttpConnection(BaseConnection):
             return
         if self._ahead and self.phase is Phase.IDLE:
             self._go_on()
-        elif self.flow.read_paused:
+            return
+        if self.flow.read_paused:
             self.flow.resume_reading()
+        self._end_when_answered()
 
     def _refuse_caller(self, reason: Refusal, message: str, wait_s: float, *, is_followed: bool) -> None:
         """Answer 429 with what is left of the budget; end a connection on which more was sent already."""

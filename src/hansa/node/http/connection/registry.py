@@ -28,7 +28,7 @@ from hansa.node.http.callers import Account, CallerKind
 from hansa.node.http.traffic import Refusal, Traffic
 
 CLOSING_MAX_S: Final = 2.0
-"""How long a connection may take to end."""
+"""How long a connection may take to end, once everything is sent."""
 KEEP_ALIVE_S: Final = 75.0
 """Longer than a reverse proxy's, so that the proxy ends idle connections and never meets a closing one."""
 UPLOAD_SHARE_MAX: Final = 0.25
@@ -205,11 +205,11 @@ class Connections:
     def _check(self, connection: Connection) -> None:
         waited_s = self.now_s - connection.since_s
         phase, limits = connection.phase, self.limits
-        if phase is Phase.CLOSING:
-            if waited_s > CLOSING_MAX_S:
-                self._drop(connection, None)
-        elif self._reads_slowly(connection):
+        if self._reads_slowly(connection):
             self._drop(connection, Refusal.SLOW_READER)
+        elif phase is Phase.CLOSING:
+            if waited_s > CLOSING_MAX_S and not connection.unsent_bytes():
+                self._drop(connection, None)
         elif phase is Phase.IDLE:
             if waited_s > (KEEP_ALIVE_S if connection.has_requested else limits.head_timeout_s):
                 connection.end()
@@ -228,7 +228,7 @@ class Connections:
         """
         unsent = self._unsent.get(connection)
         if unsent is None:
-            if connection.phase is Phase.IDLE and connection.unsent_bytes():
+            if connection.phase in {Phase.IDLE, Phase.CLOSING} and connection.unsent_bytes():
                 self.begin_unsent(connection)
             return False
         size_bytes = connection.unsent_bytes()
