@@ -28,6 +28,11 @@ def epoch_s(clock: Clock) -> int:
     return int(clock.now().timestamp())
 
 
+def epoch_ms(clock: Clock) -> int:
+    """Whole milliseconds since 1970, as rows and pages have them."""
+    return int(clock.now().timestamp() * 1000)
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -113,3 +118,8 @@ def rfc3339(moment: datetime) -> str:
 def rfc3339_at(moment_s: float) -> str:
     """A moment in seconds since 1970, likewise."""
     return rfc3339(datetime.fromtimestamp(moment_s, UTC))
+
+
+def rfc3339_at_ms(moment_ms: int) -> str:
+    """A moment in milliseconds since 1970, likewise."""
+    return rfc3339_at(moment_ms / 1000)

@@ -47,7 +47,7 @@ import structlog
 from hansa.core.backoff import backoff_s
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.entity_form import form_violation, size_violation
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key, is_bound_form, is_bound_to
@@ -367,10 +367,10 @@ class Intake:
             wrong = [one for one, rejection in rejections.items() if rejection.code is Code.HASH_MISMATCH]
             await record_proof(tx, wrong, Code.HASH_MISMATCH, proof)
             if is_healed:
-                now = now_ms(self._clock)
+                now = epoch_ms(self._clock)
                 await heads.bring_forward(tx, origin.did, CURABLE, now, now, HEALED_BATCH_MAX)
             if any(cost):
-                await origins.count_received(tx, origin.did, now_ms(self._clock) // DAY_MS, *cost)
+                await origins.count_received(tx, origin.did, epoch_ms(self._clock) // DAY_MS, *cost)
             await outcomes.append(tx, member=origin.did)
         _report(reported, rejections)
         assert len(stored) <= len(accepted), "an accepted entity is stored once at most"
@@ -429,7 +429,7 @@ class Intake:
         if rejection.state != "pending":
             await heads.conclude(tx, retrieval, rejection.state, str(rejection.code), rejection.reason)
             return True
-        due_ms = now_ms(self._clock) + int(1000 * self._pause_s(failed, retrieval, rejection))
+        due_ms = epoch_ms(self._clock) + int(1000 * self._pause_s(failed, retrieval, rejection))
         await heads.postpone(tx, retrieval, due_ms, str(rejection.code), rejection.reason)
         return retrieval.attempts == 0 and rejection.is_evidence
 
@@ -487,8 +487,3 @@ def _report(reported: dict[Code, list[Retrieval]], rejections: Mapping[Retrieval
             position=first.position,
             reason=rejections[first].reason,
         )
-
-
-def now_ms(clock: Clock) -> int:
-    """Milliseconds since 1970."""
-    return int(clock.now().timestamp() * 1000)

@@ -52,14 +52,14 @@ import msgspec
 import structlog
 
 from hansa.core.backoff import backoff_s
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.core.retry import Retry
 from hansa.replication.backlog import Backlog
-from hansa.replication.intake import Intake, now_ms
+from hansa.replication.intake import Intake
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.bounds import exceeded_bound, reason_of
 from hansa.replication.sources.assembly import EntitySources
@@ -238,7 +238,7 @@ class Retriever:
 
     async def _bound_pauses(self) -> None:
         """Shorten pauses that are longer than any may be, as after the clock was set back by hours."""
-        now, limits = now_ms(self._clock), self._limits
+        now, limits = epoch_ms(self._clock), self._limits
         origin_latest_ms = now + int(limits.retrieval_backoff_max_s * 1000)
         latest_ms = now + int(limits.retrieval_backoff_limit_s * 1000)
         for lane in self._lanes.values():
@@ -256,7 +256,7 @@ class Retriever:
         Returns:
             Seconds until something else comes due; None when nothing will by itself.
         """
-        now = now_ms(self._clock)
+        now = epoch_ms(self._clock)
         next_ms: list[int] = []
         known = await origins.origins(self._store)
         self.sources.ranking.set_paused(origins.paused_among(known))
@@ -356,7 +356,7 @@ class Retriever:
         )
         member = await self._member(origin.did)
         if member is None:
-            lane.retry_at_ms = now_ms(self._clock) + int(RETRY_S * 1000)
+            lane.retry_at_ms = epoch_ms(self._clock) + int(RETRY_S * 1000)
         else:
             await self._exchange(origin, member, lane, batch)
         lane.end(batch)
@@ -391,7 +391,7 @@ class Retriever:
                 return  # it is our limit: what is left of them is requested at once
             self._exchanges_failed += 1
             lane.batch_max = 1
-            lane.untried_at_ms = now_ms(self._clock) + int(UNTRIED_PAUSE_S * 1000)
+            lane.untried_at_ms = epoch_ms(self._clock) + int(UNTRIED_PAUSE_S * 1000)
             await self._retry(partial(self._record_failure, origin, batch, error))
             return
         if not is_of_origin:  # another member was faster, and nothing is known of the origin
@@ -417,7 +417,7 @@ class Retriever:
         pause_s = self._pause_s(origin, attempts)
         if isinstance(error, Unavailable):
             pause_s = max(pause_s, min(error.retry_after_s, self._limits.retrieval_backoff_max_s))
-        due_ms = now_ms(self._clock) + int(pause_s * 1000)
+        due_ms = epoch_ms(self._clock) + int(pause_s * 1000)
         async with self._store.transaction() as tx:
             await origins.failed(tx, origin.did, attempts, due_ms, str(error.code))
             if len(batch) == 1 and error.code is not Code.RETRIEVAL_UNREACHABLE:
@@ -456,5 +456,5 @@ class Retriever:
             limits = self._limits
             limit_s = limits.retrieval_backoff_limit_s
             own_s = backoff_s(retrieval.attempts + 1, limits.retrieval_backoff_min_s, limit_s, self._entropy)
-            due_ms = now_ms(self._clock) + int(own_s * 1000)
+            due_ms = epoch_ms(self._clock) + int(own_s * 1000)
         await heads.postpone(tx, retrieval, due_ms, str(error.code), error.message)

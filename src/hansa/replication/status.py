@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from hansa.core.clock import Clock, rfc3339
+from hansa.core.clock import Clock, epoch_ms, rfc3339
 from hansa.core.limits import Limits
 from hansa.core.members import Member, MemberStatus
 from hansa.pubsub.ledger_records import LedgerStatus
@@ -15,7 +15,6 @@ from hansa.replication.confidential.publisher import ConfidentialPublisher
 from hansa.replication.confidential.retrieval import ConfidentialRetriever
 from hansa.replication.continuity.publication_walk import PublicationWalk
 from hansa.replication.follower import Follower
-from hansa.replication.intake import now_ms
 from hansa.replication.publisher import PUBLISHER_CURSOR, Publisher
 from hansa.replication.replicas.bounds import exceeded_bound
 from hansa.replication.retriever import Retriever
@@ -224,7 +223,7 @@ class ReplicationView:
             unaccounted=origin.unaccounted,
             stored_bytes=origin.stored_bytes,
             next_attempt=rfc3339(due) if is_failing else None,
-            bound=exceeded_bound(origin, now_ms(self._clock), self._limits),
+            bound=exceeded_bound(origin, epoch_ms(self._clock), self._limits),
             paused_since=origin.paused_since,
             status=member.status if member is not None else None,
         )

@@ -15,7 +15,7 @@ from hansa.api.parameters import POSITION_MAX, Parameters, Reader, page_size, po
 from hansa.api.responses import json_response
 from hansa.core.access import Authenticate
 from hansa.core.bounded_json import UNREADABLE
-from hansa.core.clock import rfc3339_at
+from hansa.core.clock import rfc3339_at, rfc3339_at_ms
 from hansa.core.errors import Code, Refused
 from hansa.core.http import NO_STORE
 from hansa.core.limits import Limits
@@ -123,7 +123,7 @@ class OrdersApi:
         requested = _read(await json_body(request, ORDER_SIZE_MAX_BYTES), OfferRequest)
         offer = await self._issuer.offer(requested.order, requested.expires_in_s)
         url = offer_link(self._endpoint, offer.reference)
-        report = OfferReport(offer.id, url, offer.tx_code, _time(1000 * offer.expires_s))
+        report = OfferReport(offer.id, url, offer.tx_code, rfc3339_at(offer.expires_s))
         response = json_response(report, headers=NO_STORE)
         response.status_code = 201
         return response
@@ -136,7 +136,7 @@ class OrdersApi:
         for one in await issuing.offers(self._store, OFFERS_SHOWN_MAX):
             order = msgspec.json.decode(one.content, type=MandateOrder)
             state = "waits" if one.token is None else "redeemed"
-            times = _time(one.created_ms), _time(one.expires_ms)
+            times = rfc3339_at_ms(one.created_ms), rfc3339_at_ms(one.expires_ms)
             reports.append(WaitingOffer(one.id, order.name, order.organization, state, *times))
         return json_response(reports, headers=NO_STORE)
 
@@ -194,10 +194,6 @@ def credential_report(one: IssuedCredential) -> CredentialReport:
         one.organization,
         one.organization_name,
         STATUSES[one.status],
-        _time(one.issued_ms),
-        _time(one.expires_ms),
+        rfc3339_at_ms(one.issued_ms),
+        rfc3339_at_ms(one.expires_ms),
     )
-
-
-def _time(moment_ms: int) -> str:
-    return rfc3339_at(moment_ms / 1000)

@@ -15,7 +15,7 @@ from hansa.api.parameters import POSITION_MAX, Parameters, Reader, page_size, po
 from hansa.api.responses import json_response
 from hansa.api.wallets.forms import form_of
 from hansa.core.access import Authenticate
-from hansa.core.clock import rfc3339_at
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.errors import Code, Refused
 from hansa.core.http import NO_STORE, headers_of
 from hansa.core.limits import Limits
@@ -200,11 +200,7 @@ def _report(one: Registration) -> OrganizationReport:
         registrant_email=one.registrant_email,
         roles=tuple(one.roles.split()),
         terms=one.terms,
-        accepted=_time(one.accepted_ms),
-        registered=_time(one.registered_ms),
+        accepted=rfc3339_at_ms(one.accepted_ms),
+        registered=rfc3339_at_ms(one.registered_ms),
         organization_id=one.organization_id,
     )
-
-
-def _time(moment_ms: int) -> str:
-    return rfc3339_at(moment_ms / 1000)

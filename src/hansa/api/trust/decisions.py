@@ -16,7 +16,7 @@ from starlette.responses import Response
 from hansa.api.parameters import Parameters
 from hansa.api.responses import json_response
 from hansa.core.certificates import read_certificate
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.limits import Limits
 from hansa.core.trust.certificates import (
     ANCHORS,
@@ -120,7 +120,7 @@ class TrustApi:
         offset = parameters.number("offset", 0, 0, OFFSET_MAX)
         limit = min(parameters.page_size(CERTIFICATES_PAGE), CERTIFICATES_PAGE)
         page = await self._bus.record_page(CERTIFICATES, offset, limit)
-        now_ms = int(1000 * self._clock.now().timestamp())
+        now_ms = epoch_ms(self._clock)
         reports = tuple(_certificate(read_key_certificate(body), now_ms) for _, body in page.records)
         return json_response(CertificatesPage(reports, page.total))
 

@@ -23,7 +23,7 @@ from hansa.api.responses import json_response
 from hansa.core.access import Caller
 from hansa.core.audit import AuditNotes
 from hansa.core.bounded_json import UNREADABLE
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.forwarding import (
     ACTIONS,
@@ -142,7 +142,7 @@ class WritesApi:
             Refused: `Code.UNAUTHENTICATED`, when it was used before.
             Unavailable: `Code.OVERLOADED`, when its member sends too many.
         """
-        now_ms = int(self._clock.now().timestamp() * 1000)
+        now_ms = epoch_ms(self._clock)
         forget_ms = max(claims.exp * 1000, now_ms) + int(self._limits.request_age_max_s * 1000)
         async with self._store.transaction() as tx:
             await delegations.forget(tx, now_ms)

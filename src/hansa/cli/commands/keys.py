@@ -9,6 +9,7 @@ import typer
 
 from hansa.cli.commands import CommandGroup, command
 from hansa.cli.options import AsJson, Folder
+from hansa.core.clock import epoch_s
 
 if TYPE_CHECKING:
     from hansa.cli.output import Output
@@ -144,7 +145,7 @@ def _rotate_provider_keys(folder: Path, output: Output) -> None:
     from hansa.identity.provider.tokens.signing_keys import PUBLISHED_BEFORE_S, rotate_signing_keys
     from hansa.node.folder import PROVIDER_KEYS
 
-    names = rotate_signing_keys(folder / PROVIDER_KEYS, int(CLOCK.now().timestamp()))
+    names = rotate_signing_keys(folder / PROVIDER_KEYS, epoch_s(CLOCK))
     if output.as_json:
         output.document({"key": "provider", "kids": names, "signs_in_s": PUBLISHED_BEFORE_S})
         return
@@ -275,7 +276,7 @@ def certify(
 
         certify_member_key(folder, certificates, overlap, output, signature, algorithm)
         return
-    signed_at_s = int(CLOCK.now().timestamp())
+    signed_at_s = epoch_s(CLOCK)
     path = certify_candidacy(folder, certificates, signed_at_s, signature, algorithm)
     if as_json:
         output.document({"candidacy": str(path)})

@@ -9,6 +9,7 @@ import typer
 
 from hansa.cli.commands import CommandGroup, command
 from hansa.cli.options import AsJson
+from hansa.core.clock import epoch_s
 from hansa.core.errors import Code, Refused
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def jades(
         anchors += asyncio.run(_anchors_of(league))
     if not anchors:
         raise Refused(Code.INVALID, "No trust anchor: name one with --anchor, or a league that has some.")
-    now_s = int(SystemClock().now().timestamp())
+    now_s = epoch_s(SystemClock())
 
     def verified(raw: bytes) -> JadesDocument:
         text = raw[: JADES_SIZE_MAX_BYTES + 1].decode("utf-8", "replace")

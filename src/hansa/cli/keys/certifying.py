@@ -15,6 +15,7 @@ from hansa.cli.durations import seconds_of
 from hansa.cli.league.own_league import OwnLeague, own_league
 from hansa.cli.local import CLOCK
 from hansa.cli.output import Output
+from hansa.core.clock import epoch_s
 from hansa.core.errors import Refused
 from hansa.core.files import is_missing
 from hansa.core.governance.possession import Certification, prove_possession, sealed_bytes
@@ -58,9 +59,7 @@ def certify_member_key(
     async def run() -> None:
         async with own_league(folder) as mine:
             key, certification = _certified(folder, mine, chain, seal, algorithm)
-            proof = prove_possession(
-                key, mine.did, mine.league_id, "signing", int(CLOCK.now().timestamp()), certification
-            )
+            proof = prove_possession(key, mine.did, mine.league_id, "signing", epoch_s(CLOCK), certification)
             is_next = key.kid != mine.key.kid
             action = KeyRotate(proof, overlap_s, mine.key.kid) if is_next else KeyRotate(proof)
             signer = mine.signer

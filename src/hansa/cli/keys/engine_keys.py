@@ -28,6 +28,7 @@ from hansa.cli.league.governing import checked_lifetime_s, proposed, state_nodes
 from hansa.cli.league.own_league import OwnLeague, own_league
 from hansa.cli.local import CLOCK
 from hansa.cli.output import Output
+from hansa.core.clock import epoch_s
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.governance.changes import ValidatorPower
 from hansa.core.governance.possession import prove_possession, validator_key_of, verify_possession
@@ -93,9 +94,7 @@ def rotate_validator_key(folder: Path, power: int | None, expires: str, note: st
 
 
 def _change(mine: OwnLeague, new: EngineKey, power: int) -> ValidatorPower:
-    proof = prove_possession(
-        engine_signing_key(new), mine.did, mine.league_id, "validator", int(CLOCK.now().timestamp())
-    )
+    proof = prove_possession(engine_signing_key(new), mine.did, mine.league_id, "validator", epoch_s(CLOCK))
     return ValidatorPower(mine.did, power, proof)
 
 

@@ -18,6 +18,7 @@ from hansa.cli.durations import seconds_of
 from hansa.cli.league.own_league import OwnLeague, own_league
 from hansa.cli.local import CLOCK
 from hansa.cli.output import Output
+from hansa.core.clock import epoch_s
 from hansa.core.errors import Code, Refused
 from hansa.core.governance.possession import prove_possession
 from hansa.core.governance.statements import OVERLAP_MAX_S, AgreementSet, KeyRotate
@@ -66,7 +67,7 @@ async def _registered(mine: OwnLeague, new: SigningKey, overlap_s: int) -> int:
     """Have the ledger register a key; the height of the block with it."""
     if mine.me.key(new.kid) is not None:
         return mine.state.height  # by an attempt that was interrupted
-    proof = prove_possession(new, mine.did, mine.league_id, "signing", int(CLOCK.now().timestamp()))
+    proof = prove_possession(new, mine.did, mine.league_id, "signing", epoch_s(CLOCK))
     action, signer = KeyRotate(proof, overlap_s, mine.key.kid), mine.signer
     try:
         governed = await mine.govern("member", lambda seq: signer.state(action, seq=seq))

@@ -16,6 +16,7 @@ from hansa.cli.league.showing import show_report
 from hansa.cli.local import CLOCK, ENTROPY
 from hansa.cli.options import confirm
 from hansa.cli.output import Output
+from hansa.core.clock import epoch_s
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.foreign_text import printable
 from hansa.core.governance.forms import LeagueChange
@@ -240,7 +241,7 @@ async def state_nodes(mine: OwnLeague, keys: Sequence[EngineKey]) -> None:
     Raises:
         HansaError: when the ledger does not take it.
     """
-    signed_at_s, signer = int(CLOCK.now().timestamp()), mine.signer
+    signed_at_s, signer = epoch_s(CLOCK), mine.signer
     unique = {key.node_id: key for key in keys}.values()
     action = NodesSet(
         tuple(

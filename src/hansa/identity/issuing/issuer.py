@@ -35,7 +35,7 @@ import msgspec
 from hansa.core.base64url import to_base64url
 from hansa.core.certificates.algorithms import CertifiedKey
 from hansa.core.certificates.elsi import elsi_did
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.identity.credentials.issuers.dids import DidKeys
@@ -467,7 +467,7 @@ class CredentialIssuer:
         return CredentialContent(id, key, issuer, *uris, place, begin_s, end_s)
 
     def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return epoch_ms(self._clock)
 
 
 def _order(offer: StoredOffer) -> MandateOrder:

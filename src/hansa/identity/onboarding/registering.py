@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.identity.endings import Endings
 from hansa.identity.onboarding.party_roles import PartyRoles
@@ -158,7 +158,7 @@ class Onboarding:
         return decided
 
     def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return epoch_ms(self._clock)
 
 
 def _roles(principal: Principal) -> str:

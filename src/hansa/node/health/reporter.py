@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from hansa.core.certificates import is_elsi
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, HansaError
 from hansa.core.trust.certificates import CERTIFICATES, certificate_key, read_key_certificate
 from hansa.node.health.blocks import BlockProgress
@@ -167,7 +167,7 @@ class HealthReporter:
         except HansaError:
             return ()
         certificates = [read_key_certificate(body) for body in bodies if body is not None]
-        return certificate_conditions(certificates, int(1000 * self._clock.now().timestamp()))
+        return certificate_conditions(certificates, epoch_ms(self._clock))
 
     def _following_conditions(self) -> tuple[Condition, ...]:
         following = self._following()

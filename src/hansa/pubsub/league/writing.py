@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.governance.elements import BaseElement
 from hansa.core.governance.forms import LeagueChange
 from hansa.pubsub.league.state import LeagueState
@@ -38,5 +38,5 @@ def expiry(state: LeagueState, lifetime_s: int, clock: Clock) -> Expiry:
     The last block's time may lie far behind, so this machine's clock counts, too.
     """
     height = state.height + min(BLOCKS_PER_S_MAX * lifetime_s, state.params.proposal_life_max_blocks)
-    now_ms = max(state.time_ms, int(clock.now().timestamp() * 1000))
+    now_ms = max(state.time_ms, epoch_ms(clock))
     return Expiry(height, now_ms + 1000 * lifetime_s)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, Fatal, Refused
 from hansa.pubsub.ledger.application import LedgerApplication
 from hansa.pubsub.ledger.commitments.stored import ValidatorRecord
@@ -140,7 +140,7 @@ class AbciMethods:
 
     def _check_tx(self, request: Any) -> Any:
         try:
-            now_ms = int(self._clock.now().timestamp() * 1000)
+            now_ms = epoch_ms(self._clock)
             self._application.check_tx(request.tx, now_ms, is_recheck=request.type == self._recheck)
         except Refused as refusal:
             self._note_fault(refusal)

@@ -24,7 +24,7 @@ import msgspec
 import structlog
 
 from hansa.core.backoff import Backoff
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, Fatal, HansaError, Refused, Unavailable
 from hansa.core.http import HttpClient
 from hansa.core.signal import Signal
@@ -67,7 +67,6 @@ PARTS_TRIES_MAX: Final = 16
 SIGNING_WAIT_S: Final = 5.0
 """For the block that signs a state, which comes right after it."""
 SIGNING_POLL_S: Final = 0.1
-MS_PER_S: Final = 1000
 
 T = TypeVar("T")
 
@@ -302,7 +301,7 @@ class LightFollower:
         if self._is_filling:  # the state in memory is ahead of what was verified
             return Unavailable(Code.OVERLOADED, "The ledger here is catching up with the other members.")
         state = self._opened()
-        now_ms = int(self._clock.now().timestamp() * MS_PER_S)
+        now_ms = epoch_ms(self._clock)
 
         def refusal() -> RuleBroken | None:
             head = state.head

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.core.signal import Signal
-from hansa.replication.intake import now_ms
 from hansa.store import Entity, Store, Transaction
 from hansa.store.tables import announced
 from hansa.store.tables.publications import Outgoing
@@ -73,7 +72,7 @@ class AnnouncedParts:
         if event.is_delete:
             await announced.remove(tx, event.key)
         elif event.version > 1:
-            await announced.end(tx, event.key, event.version, now_ms(self._clock))
+            await announced.end(tx, event.key, event.version, epoch_ms(self._clock))
             self._replaced.notify()
 
     async def run(self) -> None:
@@ -86,7 +85,7 @@ class AnnouncedParts:
             await self._clock.sleep(PRUNE_INTERVAL_S)
 
     async def _prune(self) -> bool:
-        ended_before_ms = now_ms(self._clock) - int(self._limits.announced_retained_s * 1000)
+        ended_before_ms = epoch_ms(self._clock) - int(self._limits.announced_retained_s * 1000)
         bounds = (self._limits.announced_retained_max, self._limits.announced_retained_max_bytes)
         async with self._store.transaction() as tx:
             return await announced.prune(tx, ended_before_ms, *bounds)

@@ -34,7 +34,7 @@ from typing import Any, Final
 
 import structlog
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code
 from hansa.core.identifiers import Entropy, entity_key
 from hansa.core.limits import Limits
@@ -260,7 +260,7 @@ class ClosureKeeper:
         present = await tx.collections_of(tuple({target for each in needs.values() for target in each}))
         before = await closure.needs_of(tx, [each for each in needs if each in self._with_rows])
         depths = await closure.depths_of(tx, needs) if self._has_requested else {}
-        now_ms = int(self._clock.now().timestamp() * 1000)
+        now_ms = epoch_ms(self._clock)
         rows: dict[str, tuple[Need, ...]] = {}
         for entity_id, needed in needs.items():
             known = {one.target_id: one for one in before.get(entity_id, ())}

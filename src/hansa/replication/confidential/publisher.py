@@ -34,7 +34,7 @@ import structlog
 
 from hansa.core.backoff import Backoff
 from hansa.core.batches import BatchSigner
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.confidential.agreement import PairwiseSecrets
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import LifecycleEvent, decode_event, encode_event, event_time, identified
@@ -47,7 +47,6 @@ from hansa.replication.backlog import Backlog
 from hansa.replication.confidential.audience import Audiences
 from hansa.replication.confidential.demands import Demands
 from hansa.replication.confidential.sealer import Sealer, Sealing
-from hansa.replication.intake import now_ms
 from hansa.store import Entity, Store, Transaction
 from hansa.store.tables import facts, publications
 from hansa.store.tables.confidential import announced
@@ -253,7 +252,7 @@ class ConfidentialPublisher:
         if sealing.is_narrower:
             await announced.remove_parts(tx, entity.entity_id)
         elif sealing.is_new_version:
-            await announced.end_parts(tx, entity.entity_id, now_ms(self._clock))
+            await announced.end_parts(tx, entity.entity_id, epoch_ms(self._clock))
         for part in sealing.parts:
             await announced.add_part(tx, part)
         for event in sealing.events:
@@ -363,7 +362,7 @@ class ConfidentialPublisher:
             await announced.note_committed(tx, batch, positions)
             if now_s - self._pruned_at_s >= PRUNE_INTERVAL_S:
                 retained_ms = int(self._limits.announced_retained_s * 1000)
-                await announced.prune(tx, now_ms(self._clock) - retained_ms)
+                await announced.prune(tx, epoch_ms(self._clock) - retained_ms)
                 self._pruned_at_s = now_s
 
 

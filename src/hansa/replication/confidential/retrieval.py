@@ -25,7 +25,7 @@ import structlog
 
 from hansa.core.backoff import Backoff, backoff_s
 from hansa.core.canonical import hashlink_of_digest
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.confidential.sealing import EventContext, Notice, OpenedEvent, body_of
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.http import HttpClient, RequestSigner
@@ -39,7 +39,7 @@ from hansa.replication.conditions.policy import DistributionPolicy
 from hansa.replication.conditions.withholding import reason_of
 from hansa.replication.confidential.exchange import KEYS_MAX, PartLine, PartsClient
 from hansa.replication.confidential.recognition import remove_replica, without_bytes
-from hansa.replication.intake import EntityCheck, now_ms, verify
+from hansa.replication.intake import EntityCheck, verify
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.rejections import Rejection
 from hansa.store import EntityDraft, Store, Transaction
@@ -139,7 +139,7 @@ class ConfidentialRetriever:
 
     async def _bound_pauses(self) -> None:
         """Shorten pauses that are longer than any may be, as after the clock was set back by hours."""
-        now, limits = now_ms(self._clock), self._limits
+        now, limits = epoch_ms(self._clock), self._limits
         for lane in self._lanes.values():
             lane.due_ms = min(lane.due_ms, now + int(limits.retrieval_backoff_max_s * 1000))
         async with self._store.transaction() as tx:
@@ -147,7 +147,7 @@ class ConfidentialRetriever:
 
     async def _start_requests(self, tasks: asyncio.TaskGroup) -> float | None:
         """Request what is due; seconds until something else is, None when nothing will be by itself."""
-        now, next_ms = now_ms(self._clock), []
+        now, next_ms = epoch_ms(self._clock), []
         paused = await origins.paused(self._store)
         for issuer, first_ms in (await received.pending_issuers(self._store)).items():
             lane = self._lanes.get(issuer) or self._new_lane(issuer)
@@ -168,7 +168,7 @@ class ConfidentialRetriever:
 
     async def _process(self, issuer: str, lane: _Lane) -> None:
         """One exchange with an origin, and what follows from it."""
-        due = await received.due(self._store, issuer, now_ms(self._clock), KEYS_MAX)
+        due = await received.due(self._store, issuer, epoch_ms(self._clock), KEYS_MAX)
         totals = await received.totals(self._store, issuer)
         # What replaces a replica may come; the bound is on what is new.
         room = max(0, self._limits.confidential_entities_per_origin_max - totals.entities)
@@ -203,7 +203,7 @@ class ConfidentialRetriever:
             self._count(exchanges_failed=1)
             log.info("confidential_exchange_failed", issuer=issuer, code=str(code))
         if lines is None:
-            lane.due_ms = now_ms(self._clock) + int(1000 * lane.pauses.next_s())
+            lane.due_ms = epoch_ms(self._clock) + int(1000 * lane.pauses.next_s())
             return
         lane.pauses.reset()
         outcomes: dict[ReceivedHead, EntityDraft | Rejection] = {}
@@ -318,7 +318,7 @@ class ConfidentialRetriever:
     async def _postpone(self, tx: Transaction, head: ReceivedHead, code: str, reason: str) -> None:
         limits, attempts = self._limits, head.attempts + 1
         bounds_s = limits.retrieval_backoff_min_s, limits.retrieval_backoff_limit_s
-        due_ms = now_ms(self._clock) + int(1000 * backoff_s(attempts, *bounds_s, self._entropy))
+        due_ms = epoch_ms(self._clock) + int(1000 * backoff_s(attempts, *bounds_s, self._entropy))
         later = msgspec.structs.replace(head, attempts=attempts, due_ms=due_ms, problem=code, reason=reason)
         await received.record(tx, later)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.confidential.agreement import AgreementKey, PairwiseSecrets
 from hansa.core.confidential.sealing import SLOTS, EventContext, Notice, seal
 from hansa.core.entity_form import form_violation, size_violation
@@ -23,7 +23,6 @@ from hansa.core.events import (
 )
 from hansa.core.identifiers import Entropy, entity_key
 from hansa.replication.confidential.audience import NOBODY, Addressed
-from hansa.replication.intake import now_ms
 from hansa.store import Entity
 from hansa.store.tables.confidential.announced import AnnouncedEntity, SealedPart, audience_text
 
@@ -100,7 +99,7 @@ class Sealer:
         to_send = {did: key for did, key in keys.items() if is_new_version or f"{did} {key}" not in had}
         version = before.version
         if to_send or lost:
-            version = max(before.version + 1, now_ms(self._clock))
+            version = max(before.version + 1, epoch_ms(self._clock))
         events: list[LifecycleEvent] = []
         parts: list[SealedPart] = []
         if part is not None:
@@ -125,7 +124,7 @@ class Sealer:
             after: The last version that was announced.
             recipients: DIDs with their registered keys.
         """
-        notice = Notice(key, type_name, max(after + 1, now_ms(self._clock)), _NOTHING, is_withdrawal=True)
+        notice = Notice(key, type_name, max(after + 1, epoch_ms(self._clock)), _NOTHING, is_withdrawal=True)
         return [self._sealed(notice, b"", some)[0] for some in _chunks(sorted(recipients.items()))]
 
     def _versions(

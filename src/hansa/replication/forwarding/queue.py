@@ -30,7 +30,7 @@ import msgspec
 
 from hansa.core.access import OPERATOR, Caller
 from hansa.core.backoff import backoff_s
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.forwarding import Actor, ForwardedWrite, OriginAnswer, QueuedWrite
 from hansa.core.identifiers import Entropy
@@ -218,4 +218,4 @@ class WriteQueue:
             )
 
     def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return epoch_ms(self._clock)

@@ -9,13 +9,12 @@ from typing import Final, Literal
 import msgspec
 import structlog
 
-from hansa.core.clock import Clock, rfc3339_at
+from hansa.core.clock import Clock, epoch_ms, rfc3339_at
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key, is_entity_key
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
 from hansa.replication.backlog import Backlog
-from hansa.replication.intake import now_ms
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Store
 from hansa.store.tables import closure, heads, origins, publications
@@ -183,4 +182,4 @@ class ReplicaControl:
     async def _attempt_origins(self, issuer: str | None) -> None:
         async with self._store.transaction() as tx:
             await origins.attempt(tx, issuer)
-            await closure.wait_anew(tx, now_ms(self._clock))
+            await closure.wait_anew(tx, epoch_ms(self._clock))

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.limits import Limits
-from hansa.replication.intake import Intake, now_ms
+from hansa.replication.intake import Intake
 from hansa.replication.replicas.bounds import DAY_MS, exceeded_bound
 from hansa.replication.replicas.pushed import PushedParts
 from hansa.store import EntityDraft, Store, Transaction
@@ -76,7 +76,7 @@ class PushedIntake:
 
     def _is_held_back(self, origin: Origin) -> bool:
         """Whether nothing of an origin is taken in: it is paused, or over a bound."""
-        is_bounded = exceeded_bound(origin, now_ms(self._clock), self._limits) is not None
+        is_bounded = exceeded_bound(origin, epoch_ms(self._clock), self._limits) is not None
         return is_bounded or origin.paused_since is not None
 
     async def write(self, tx: Transaction, drafts: Mapping[Retrieval, EntityDraft]) -> list[NewHead]:
@@ -90,5 +90,5 @@ class PushedIntake:
     async def count(self, tx: Transaction, parts: ReadyParts) -> None:
         """Count what the parts have cost."""
         for issuer, (size_bytes, verification_ms) in parts.costs.items():
-            day = now_ms(self._clock) // DAY_MS
+            day = epoch_ms(self._clock) // DAY_MS
             await origins.count_received(tx, issuer, day, size_bytes, verification_ms)

@@ -28,12 +28,12 @@ import msgspec
 import structlog
 
 from hansa.core.backoff import Backoff
+from hansa.core.clock import epoch_ms
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.members import Member
 from hansa.core.retry import Retry
 from hansa.replication.announced.bundles import LINES_MAX
 from hansa.replication.exchange import MemberAnswer
-from hansa.replication.intake import now_ms
 from hansa.replication.replicas.bounds import exceeded_bound
 from hansa.replication.sources.parts import RetrievalParts
 from hansa.store.tables import heads, origins
@@ -154,7 +154,7 @@ class Filling:
         return min(pauses_s, default=None)
 
     def _is_bounded(self, origin: Origin) -> bool:
-        return exceeded_bound(origin, now_ms(self._parts.clock), self._parts.limits) is not None
+        return exceeded_bound(origin, epoch_ms(self._parts.clock), self._parts.limits) is not None
 
     async def _hand_out(self, tasks: asyncio.TaskGroup, origin: Origin, fill: _Fill) -> None:
         """Request versions of an origin, as many as there is room for; the end of the filling without any."""

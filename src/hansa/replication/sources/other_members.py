@@ -27,11 +27,11 @@ from typing import Final
 import structlog
 
 from hansa.core.backoff import Backoff
+from hansa.core.clock import epoch_ms
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.members import Member
 from hansa.core.retry import Retry
 from hansa.replication.exchange import ResponseLine
-from hansa.replication.intake import now_ms
 from hansa.replication.replicas.bounds import exceeded_bound
 from hansa.replication.sources.parts import RetrievalParts
 from hansa.store.tables import heads, origins
@@ -120,7 +120,7 @@ class OtherMembers:
                 continue
             if (
                 origin.pending == 0
-                or exceeded_bound(origin, now_ms(self._parts.clock), self._parts.limits) is not None
+                or exceeded_bound(origin, epoch_ms(self._parts.clock), self._parts.limits) is not None
             ):
                 continue
             lane = self._lanes.get(origin.did)

@@ -21,7 +21,7 @@ import msgspec
 from hansa.business.operations.forwarding.terms import WriteTerms
 from hansa.business.operations.writes import WriteResult
 from hansa.core.access import Caller
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Entity, Store, Transaction
@@ -113,7 +113,7 @@ class Repeats:
         )
 
     def _now_ms(self) -> int:
-        return int(self._clock.now().timestamp() * 1000)
+        return epoch_ms(self._clock)
 
 
 def _carried_out(caller: Caller, terms: WriteTerms) -> dict[str, str]:

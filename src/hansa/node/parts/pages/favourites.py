@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, Refused
 from hansa.store import Store
 from hansa.store.tables.logins import favourites
@@ -29,7 +29,7 @@ class FavouritesInStore:
     async def add(self, subject: str, offerings: Sequence[str]) -> None:
         """See `StoredFavourites`."""
         async with self._store.transaction() as tx:
-            has_room = await favourites.add(tx, subject, offerings, int(self._clock.now().timestamp() * 1000))
+            has_room = await favourites.add(tx, subject, offerings, epoch_ms(self._clock))
         if not has_room:
             most = favourites.FAVOURITES_MAX
             raise Refused(Code.INVALID, f"A person has {most} favourites at most: remove some first.")

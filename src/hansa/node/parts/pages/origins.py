@@ -10,7 +10,7 @@ import msgspec
 
 from hansa.core.cache import Cache
 from hansa.core.certificates.certificate import read_certificate
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import HansaError
 from hansa.core.identifiers import entity_key
 from hansa.core.trust.certificates import (
@@ -133,7 +133,7 @@ class LedgerOrigins:
     async def certificates(self, did: str) -> tuple[OriginCertificate, ...] | None:
         """The certificates of a member's keys; None while the ledger does not answer."""
         member = self._registry.known_member(did)
-        now_ms = int(1000 * self._clock.now().timestamp())
+        now_ms = epoch_ms(self._clock)
         certificates = []
         for key in member.keys if member is not None else ():
             try:

@@ -7,7 +7,7 @@ from typing import Final, get_args
 import msgspec
 
 from hansa.api.issuing.operators import OFFERS_SHOWN_MAX, credential_report, offer_link
-from hansa.core.clock import rfc3339_at
+from hansa.core.clock import rfc3339_at, rfc3339_at_ms
 from hansa.core.errors import Code, Refused
 from hansa.identity.endings import Endings
 from hansa.identity.issuing import CredentialIssuer, CredentialStatus, MandateOrder
@@ -79,7 +79,7 @@ class StoredOrganizations:
     def excluded(self) -> tuple[ExcludedParty, ...]:
         """Who is kept out."""
         return tuple(
-            ExcludedParty(one.kind, one.name, _time(1000 * one.since_s)) for one in self._endings.parties
+            ExcludedParty(one.kind, one.name, rfc3339_at(one.since_s)) for one in self._endings.parties
         )
 
     async def exclude(self, kind: str, name: str) -> None:
@@ -126,7 +126,9 @@ class StoredIssuing:
         for one in await issuing.offers(self._store, OFFERS_SHOWN_MAX):
             order = msgspec.json.decode(one.content, type=MandateOrder)
             is_redeemed = one.token is not None
-            rows.append(OfferRow(one.id, order.name, order.organization, is_redeemed, _time(one.expires_ms)))
+            rows.append(
+                OfferRow(one.id, order.name, order.organization, is_redeemed, rfc3339_at_ms(one.expires_ms))
+            )
         return tuple(rows)
 
     async def issued(self, limit: int, offset: int) -> tuple[CredentialRow, ...]:
@@ -137,7 +139,7 @@ class StoredIssuing:
         """Offer a credential."""
         made = await self._issuing().offer(order, OFFER_LIFE_S)
         link = offer_link(self._endpoint, made.reference)
-        return MadeOffer(made.id, link, made.tx_code, _time(1000 * made.expires_s))
+        return MadeOffer(made.id, link, made.tx_code, rfc3339_at(made.expires_s))
 
     async def withdraw(self, id: str) -> None:
         """End an offer."""
@@ -165,16 +167,12 @@ def _registered(one: Registration) -> RegisteredOrganization:
         registrant_email=one.registrant_email,
         roles=tuple(one.roles.split()),
         terms=one.terms,
-        accepted=_time(one.accepted_ms),
-        registered=_time(one.registered_ms),
-        decided=None if one.decided_ms is None else _time(one.decided_ms),
+        accepted=rfc3339_at_ms(one.accepted_ms),
+        registered=rfc3339_at_ms(one.registered_ms),
+        decided=None if one.decided_ms is None else rfc3339_at_ms(one.decided_ms),
         entity_id=one.organization_id,
     )
 
 
 def _credential(one: IssuedCredential) -> CredentialRow:
     return msgspec.convert(credential_report(one), CredentialRow, from_attributes=True)
-
-
-def _time(moment_ms: int) -> str:
-    return rfc3339_at(moment_ms / 1000)
