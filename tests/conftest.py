@@ -13,6 +13,7 @@ from hansa.node.http.server import COLLECTION_THRESHOLDS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NETWORKED = ("league", "kits")
+RERUN = ("league", "browser")
 LEAGUE_FOLDERS = ("tests/benchmarks/", "tests/contract/", "tests/league/", "tests/soak/")
 """Where `make test` and `make bench-quick` look for tests of real processes."""
 LEAGUE_RERUNS = int(os.environ.get("LEAGUE_RERUNS", "1"))
@@ -35,7 +36,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sockets are off by default; tests of real processes need them, and are run again when they fail.
+    """Sockets are off by default; tests of real processes need them.
+
+    Those, and tests in a browser, are run again when they fail, which is reported.
 
     Tests in a browser come last: Playwright leaves an event loop running in its thread, beside which no
     coroutine of another test can be run.
@@ -52,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} starts real processes: put it into {LEAGUE_FOLDERS}.")
         if any(item.get_closest_marker(mark) for mark in NETWORKED):
             item.add_marker(pytest.mark.enable_socket)
-        if LEAGUE_RERUNS and item.get_closest_marker("league"):
+        if LEAGUE_RERUNS and any(item.get_closest_marker(mark) for mark in RERUN):
             item.add_marker(pytest.mark.flaky(reruns=LEAGUE_RERUNS))
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.soak.soak import run_soak
 
-DURATION_S: Final = float(os.environ.get("SOAK_S", "120"))
+DURATION_S: Final = float(os.environ.get("SOAK_S", "80"))
 SEED: Final = int(os.environ.get("SOAK_SEED", "1302"))
 
 pytestmark = [pytest.mark.league, pytest.mark.timed, pytest.mark.timeout(DURATION_S + 600)]
