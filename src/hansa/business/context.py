@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from hansa.business.models import Models
+from hansa.business.operations.forwarding.key_time import KeyTime
 from hansa.business.rights.organizations import OrganizationAliases
 from hansa.business.rules import Rules
 from hansa.business.validation.extensions import Extensions
@@ -78,6 +79,8 @@ class Context(msgspec.Struct, frozen=True):
     """The schemas that the operator registered."""
     large_work: LargeWork = msgspec.field(default_factory=LargeWork)
     """Where large bodies are parsed, checked and made."""
+    key_time: KeyTime = msgspec.field(default_factory=KeyTime)
+    """By which idempotency keys expire."""
     to_listeners: HttpClient | None = None
     """Sends test events to hub listeners; None where no notifications are sent."""
     is_waiting: Callable[[str], bool] = nothing_waits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,40 @@ async def test_a_result_outlasts_a_restart_and_ends_with_its_time(tmp_path: Path
     path = f"{OFFERINGS}/{first.json()['id']}"
     assert (await opened.provider.patch(path, {"name": "Other"}, headers=KEY)).status == 200
     assert (await idempotency.account(opened.store, idempotency.ALL)).keys == 1
+    await opened.store.close()
+
+
+class SteppingClock(ManualClock):
+    """A clock whose time of day steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = timedelta()
+
+    def now(self) -> datetime:
+        """The time of day, UTC."""
+        return super().now() + self.offset
+
+
+@pytest.mark.parametrize("steps_h", [(25,), (-25, 0), (-25, 25), (1000, -1000)])
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["running", "restarted"])
+async def test_no_step_of_the_time_of_day_ends_a_key(
+    tmp_path: Path, steps_h: tuple[int, ...], *, is_restarted: bool
+) -> None:
+    clock = SteppingClock()
+    opened = await open_business(tmp_path / "store.db", clock=clock)
+    answers = [said(await opened.provider.post(OFFERINGS, OFFER, headers=KEY))]
+    for step_h in steps_h:
+        clock.offset = timedelta(hours=step_h)
+        if is_restarted:
+            await opened.store.close()
+            opened = await open_business(tmp_path / "store.db", clock=clock)
+        other = {"idempotency-key": f"other-{step_h}"}
+        offer = OFFER | {"id": f"urn:ngsi-ld:product-offering:at{step_h}"}
+        assert (await opened.provider.post(OFFERINGS, offer, headers=other)).status == 201
+        answers.append(said(await opened.provider.post(OFFERINGS, OFFER, headers=KEY)))
+    assert answers == [answers[0]] * len(answers)
+    assert await total(opened) == 1 + len(steps_h)
     await opened.store.close()
 
 

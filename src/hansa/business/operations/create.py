@@ -128,7 +128,7 @@ class CreateOperation:
         self._server_fields = server_fields
         self._drafts = drafts
         self._amend = amend
-        self._repeats = Repeats(context.store, context.clock, context.limits)
+        self._repeats = Repeats(context.store, context.clock, context.limits, context.key_time)
         self._sender = WriteSender(served, context)
         kinds = {"read-only", "update-only"}
         not_settable = {name for name, one in served.attributes.items() if one.access in kinds}

@@ -28,7 +28,7 @@ class DeleteOperation:
     def __init__(self, served: ServedResource, context: Context) -> None:
         self._served = served
         self._context = context
-        self._repeats = Repeats(context.store, context.clock, context.limits)
+        self._repeats = Repeats(context.store, context.clock, context.limits, context.key_time)
         self._sender = WriteSender(served, context)
         self._sub_collections = tuple(
             one.collection

@@ -91,7 +91,7 @@ class UpdateOperation:
             context.policies.item_states,
         )
         self._drafts = DraftBuilder(served, context)
-        self._repeats = Repeats(context.store, context.clock, context.limits)
+        self._repeats = Repeats(context.store, context.clock, context.limits, context.key_time)
         self._sender = WriteSender(served, context)
         self._terms = OrderedTerms(context) if self._resource.collection == ORDER else None
         self.create = CreateOperation(served, context, self._server_fields, self._drafts, self.amended)

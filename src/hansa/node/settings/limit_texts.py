@@ -98,7 +98,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "confidential_entities_per_origin_max": "Confidential entities of one member that are stored here; further ones wait.",
     "confidential_per_origin_max_bytes": "Size of the confidential entities of one member that are stored here.",
     "streams_max": "Open event streams.",
-    "idempotency_lifetime_s": "How long a write is remembered by its `Idempotency-Key`, so that repeating it writes nothing.",
+    "idempotency_lifetime_s": "How long a write is remembered by its `Idempotency-Key`, so that repeating it writes nothing; counted while the marketplace runs.",
     "idempotency_keys_per_caller_max": "Idempotency keys that one client, or another member for all its clients, has in use; a write with a further one is answered with 429.",
     "idempotency_per_caller_max_bytes": "Size of the results that are remembered for them, compressed.",
     "idempotency_keys_max": "Idempotency keys that all together have in use.",

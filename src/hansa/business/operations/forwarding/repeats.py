@@ -6,8 +6,9 @@ same key that arrive together, one writes, and the others find its result when t
 write records nothing, for it wrote nothing.
 
 Keys are remembered for `idempotency_lifetime_s`, and for that time for certain: nobody's key is removed to
-make room. So a client, or a member that forwards for its own clients, has a bound on how many there are and
-how much their results take; beyond it, writes with a key are refused until the first expires.
+make room, and no step of the time of day ends one (`key_time`). So a client, or a member that forwards for
+its own clients, has a bound on how many there are and how much their results take; beyond it, writes with a
+key are refused until the first expires.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from typing import Final
 
 import msgspec
 
+from hansa.business.operations.forwarding.key_time import KeyTime
 from hansa.business.operations.forwarding.terms import WriteTerms
 from hansa.business.operations.writes import WriteResult
 from hansa.core.access import Caller
-from hansa.core.clock import Clock, epoch_ms
+from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Entity, Store, Transaction
@@ -46,12 +48,15 @@ class Repeats:
         store: Has the records.
         clock: For their end.
         limits: `idempotency_…`.
+        time: By which they end.
     """
 
-    def __init__(self, store: Store, clock: Clock, limits: Limits) -> None:
+    def __init__(self, store: Store, clock: Clock, limits: Limits, time: KeyTime) -> None:
         self._store = store
         self._clock = clock
+        self._lifetime_ms = int(limits.idempotency_lifetime_s * 1000)
         self._limits = limits
+        self._time = time
 
     async def earlier(
         self, caller: Caller, terms: WriteTerms, source: Readable | None = None
@@ -69,7 +74,7 @@ class Repeats:
         if terms.key is None:
             return None
         account, name = _names(caller, terms.key)
-        recorded = await idempotency.result(source or self._store, account, name, self._now_ms())
+        recorded = await idempotency.result(source or self._store, account, name, await self._now_ms())
         if recorded is None:
             return None
         if recorded.fingerprint != terms.fingerprint:
@@ -87,7 +92,7 @@ class Repeats:
         """
         if terms.key is None:
             return
-        limits, now_ms = self._limits, self._now_ms()
+        limits, now_ms = self._limits, await self._now_ms()
         account, name = _names(caller, terms.key)
         await idempotency.remove_expired(tx, now_ms)
         encoded = _encoded(results)
@@ -98,8 +103,8 @@ class Repeats:
             used = await idempotency.account(tx, whose)
             if used.keys >= keys_max or used.size_bytes + len(encoded) > size_max_bytes:
                 raise await self._full(tx, account, now_ms)
-        expires_ms = now_ms + int(limits.idempotency_lifetime_s * 1000)
-        await idempotency.add(tx, account, name, KeyedResult(terms.fingerprint, encoded), expires_ms)
+        keyed = KeyedResult(terms.fingerprint, encoded)
+        await idempotency.add(tx, account, name, keyed, now_ms + self._lifetime_ms)
         if caller.member is not None:
             await audit.append(tx, "carried-out", _carried_out(caller, terms))
 
@@ -112,8 +117,8 @@ class Repeats:
             min(wait_s, RETRY_AFTER_MAX_S),
         )
 
-    def _now_ms(self) -> int:
-        return epoch_ms(self._clock)
+    async def _now_ms(self) -> int:
+        return await self._time.now_ms(self._store, self._clock, self._lifetime_ms)
 
 
 def _carried_out(caller: Caller, terms: WriteTerms) -> dict[str, str]:

@@ -31,7 +31,7 @@ class WriteSender:
     def __init__(self, served: ServedResource, context: Context) -> None:
         self._served = served
         self._context = context
-        self._repeats = Repeats(context.store, context.clock, context.limits)
+        self._repeats = Repeats(context.store, context.clock, context.limits, context.key_time)
 
     @property
     def is_able(self) -> bool:

@@ -66,6 +66,12 @@ async def first_expiry_ms(source: Readable, account: bytes) -> int | None:
     return expires_ms if expires_ms is None else int(expires_ms)
 
 
+async def last_expiry_ms(source: Readable) -> int | None:
+    """When the last key of all expires; None when there is none."""
+    ((expires_ms,),) = await source.sql.fetch("SELECT max(expires_ms) FROM idempotency_key")
+    return expires_ms if expires_ms is None else int(expires_ms)
+
+
 async def remove_expired(tx: Transaction, now_ms: int) -> None:
     """Remove the oldest expired keys."""
     await tx.sql.execute(
