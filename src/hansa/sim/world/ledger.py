@@ -1,8 +1,9 @@
 """The ledger of a simulated league: one chain of blocks, which each member executes at a time of its own.
 
-A transaction that a member submits is judged by that member's state, travels, waits, and is in the next
-block, as with an engine. A submission can be lost without a word, or reported as failed and be committed all
-the same. Members that lag have a ledger application of their own; all others share one, which costs less and
+A transaction that a member submits is judged by that member's state, travels, waits, and is in one of the
+next blocks, as with an engine: as long as anything waits anywhere, blocks are made, empty ones, too, for a
+proposal may leave out what waits. A submission can be lost without a word, or reported as failed and be
+committed all the same. Members that lag have a ledger application of their own; all others share one, which costs less and
 is the same by the determinism of the state machine (`tests/golden`).
 """
 
@@ -55,6 +56,12 @@ class LedgerCopy:
         self.after_block: list[Callable[[], None]] = []
         """What is done once, as soon as the next block is executed."""
 
+    @property
+    def waiting(self) -> tuple[bytes, ...]:
+        """The transactions that wait for a block here."""
+        queues = self.application.waiting
+        return tuple(one.raw for figures in queues.figures() for one in queues.queue(figures.did))
+
     def execute(self) -> None:
         """Execute the next block."""
         block = self.decided.popleft()
@@ -100,7 +107,8 @@ class SimulatedLedger:
         genesis = msgspec.json.encode(AppState(tuple(members), params))
         self.main = LedgerCopy(genesis, self._time_ms(), clock)
         self._copies = {did: LedgerCopy(genesis, self._time_ms(), clock) for did in lagging}
-        self._waiting: list[bytes] = []
+        self._arrived: list[bytes] = []
+        """What has come for the next block."""
         self._is_block_due = False
         self.block_s = 0.05
         """From the first waiting transaction to its block."""
@@ -139,7 +147,7 @@ class SimulatedLedger:
     def is_idle(self) -> bool:
         """Whether no transaction waits, and all members have executed all blocks."""
         heights = {copy.application.state.head.height for copy in (self.main, *self._copies.values())}
-        return not self._waiting and len(heights) == 1
+        return not self._arrived and not self._held() and len(heights) == 1
 
     def hashes(self) -> set[bytes]:
         """The application hashes of all copies: one, when nothing is wrong and all are idle."""
@@ -165,8 +173,16 @@ class SimulatedLedger:
     def _arrive(self, transaction: bytes) -> None:
         with suppress(RuleBroken):  # it waits here already, or breaks a rule of the newest state
             self.main.application.check_tx(transaction, self._time_ms())
-        if transaction not in self._waiting:
-            self._waiting.append(transaction)
+        if transaction not in self._arrived:
+            self._arrived.append(transaction)
+        self._have_block_made()
+
+    def _held(self) -> tuple[bytes, ...]:
+        """What waits in the engines of members that have executed all blocks."""
+        copies = [copy for copy in (self.main, *self._copies.values()) if not copy.decided]
+        return tuple(dict.fromkeys(raw for copy in copies for raw in copy.waiting))
+
+    def _have_block_made(self) -> None:
         if not self._is_block_due:
             self._is_block_due = True
             self._loop.call_later(self.block_s, self._make_block)
@@ -174,10 +190,11 @@ class SimulatedLedger:
     def _make_block(self) -> None:
         self._is_block_due = False
         application = self.main.application
-        candidates, self._waiting = self._waiting, []
+        candidates = tuple(dict.fromkeys((*self._arrived, *self._held())))
+        self._arrived.clear()
         time_ms = max(self._time_ms(), application.state.head.time_ms)
         transactions = application.prepare_proposal(candidates, time_ms, BLOCK_SIZE_MAX_BYTES)
-        if not transactions:
+        if not transactions and not self._held():
             return
         block = Block(application.state.head.height + 1, time_ms, tuple(transactions))
         for copy in (self.main, *self._copies.values()):
@@ -186,7 +203,14 @@ class SimulatedLedger:
             if copy is self.main:
                 copy.execute()
             else:
-                self._loop.call_at(copy.due_s, copy.execute)
+                self._loop.call_at(copy.due_s, self._execute_late, copy)
+        if self._held():
+            self._have_block_made()
+
+    def _execute_late(self, copy: LedgerCopy) -> None:
+        copy.execute()
+        if self._held():
+            self._have_block_made()
 
     def close(self) -> None:
         """Free the memory."""
