@@ -239,7 +239,8 @@ class LeagueClients:
         answer = await self.call(self._members[owner], "POST", PATHS[type_name], body)
         if answer is None and chosen is not None:
             unsure = current or WriteState(chosen, type_name, owner)
-            unsure.sent, unsure.is_unsure = number, True
+            unsure.sent, unsure.is_unsure, unsure.is_deleted = number, True, False
+            unsure.appended = dict.fromkeys(unsure.appended, False)
             unsure.note(body)
             self.entities[owner, slot] = unsure
         if answer is None or answer.status != 201:
@@ -314,10 +315,7 @@ class LeagueClients:
             state.acknowledged = max(state.acknowledged, number)
             state.is_unsure = False
         elif answer is not None and answer.status == 404:
-            # A deletion at the same time may have been carried out, and not been answered yet.
-            require(state.is_unsure or state.was_deleted, f"{state.id} is not there to be changed")
-            state.is_missing = state.is_unsure
-            state.is_deleted, state.is_unsure = True, False
+            self._note_absence(state, "changed")
 
     async def delete(self, owner: int, slot: int) -> None:
         """Delete the entity of a slot, if there is one."""
@@ -328,10 +326,19 @@ class LeagueClients:
         answer = await self.call(self._members[owner], "DELETE", f"{PATHS[state.type]}/{state.id}")
         if answer is None or answer.status >= 500:
             state.is_unsure = state.is_unsure or answer is None
-        elif answer.status in {204, 404}:
-            require(answer.status == 204 or state.is_unsure, f"{state.id} is not there to be deleted")
-            state.is_deleted, state.is_unsure = True, False
-            state.is_missing = answer.status == 404
+        elif answer.status == 204:
+            state.is_deleted, state.is_unsure, state.is_missing = True, False, False
+        elif answer.status == 404:
+            self._note_absence(state, "deleted")
+
+    def _note_absence(self, state: WriteState, wanted: str) -> None:
+        """An entity was not there to be changed or deleted: as somebody was told before, or may be so."""
+        if state.is_deleted:
+            return  # a write at the same time was told so first
+        # A deletion at the same time may have been carried out, and not been answered yet.
+        may_be = state.is_unsure or (state.was_deleted and wanted == "changed")
+        require(may_be, f"{state.id} is not there to be {wanted}")
+        state.is_missing, state.is_deleted, state.is_unsure = state.is_unsure, True, False
 
     async def live_shortly(self, owner: int, pause_s: float) -> None:
         """Create an entity, and delete it after a while."""
