@@ -199,7 +199,7 @@ class SealedRestoration:
             )
         next_after = page.scanned_to if page.scanned_to < page.last_position else None
         if next_after is None and self._missing:
-            await self._drop_known()
+            await self._settle_known()
         return ReturnedPart(
             *(len(page.events), len(outcome.restored), len(outcome.present), len(outcome.withdrawn)),
             *(len(unopened), max(unopened, default=0), len(self._missing) if next_after is None else 0),
@@ -214,12 +214,31 @@ class SealedRestoration:
             log.warning("confidential_entities_given_up", count=len(missing))
         return len(missing)
 
-    async def _drop_known(self) -> None:
-        """Forget what is missing of that which is known here in a version that is as new."""
+    async def _settle_known(self) -> None:
+        """Take from what is missing that which is known here in a version that is as new.
+
+        It is withdrawn from members that were sent an earlier version, were told of no end of it, and are not
+        known to have it: the store has lost that.
+        """
+        known: dict[str, Mapping[str, str]] = {}
         for entity_id, version in (await announced.all_versions(self._parts.store)).items():
             key = bytes.fromhex(entity_key(self._parts.did, entity_id))
             if key in self._missing and self._missing[key].version <= version:
-                del self._missing[key]
+                known[entity_id] = self._missing.pop(key).recipients
+        await self._retry(partial(self._note_recipients, known))
+
+    async def _note_recipients(self, recipients: Mapping[str, Mapping[str, str]]) -> None:
+        """Note who has some entities beside those known to: then they are withdrawn from who may not."""
+        outcome = _Outcome()
+        async with self._parts.store.transaction() as tx:
+            for entity_id, known in (await announced.states(tx, tuple(recipients))).items():
+                if not known.members.issuperset(recipients[entity_id]):
+                    had = dict(recipients[entity_id]) | _keys_by_member(known)
+                    await self._record(tx, known, known.version, had, outcome)
+            await self._demands.note(tx, tuple(outcome.due.items()))
+        self._demands.committed(tuple(outcome.due.items()))
+        if outcome.due:
+            self._parts.backlog.addressed.notify()
 
     # -- what the recipients have ----------------------------------------------------------------------------
 
@@ -346,10 +365,14 @@ class SealedRestoration:
         before = before or AnnouncedEntity(draft.id, draft.type)
         current, returned = await tx.entity(draft.id), self._returned.get(notice.entity_key)
         is_ours = returned is not None and current is not None and current.hashlink == returned.hashlink
-        if (before.version >= notice.version and not is_ours) or (
-            current is not None and current.origin is not None
-        ):
-            return  # what is known here is as new; or another member's, and a person has to decide
+        if current is not None and current.origin is not None:
+            return  # another member's, and a person has to decide
+        had = (dict(missing.recipients) if missing is not None else {}) | _keys_of_recipients(ones)
+        if before.version >= notice.version and not is_ours:
+            # What is known here is as new. Who was sent this, though, may be none of those known to have it.
+            version = max(notice.version, missing.version if missing is not None else 0)
+            self._missing[notice.entity_key] = LostNotice(notice.entity_key, notice.type, version, had)
+            return
         if current is None or is_ours or (since and current.modified < since):
             new = draft if current is None or is_ours else with_private(self._policy, draft, current)
             await tx.put(new)
@@ -357,10 +380,8 @@ class SealedRestoration:
             outcome.restored.add(new.id)
         else:
             outcome.present.add(draft.id)
-        had = _keys_by_member(before) | dict(missing.recipients if missing is not None else {})
-        await self._record(
-            tx, before, max(before.version, notice.version), had | _keys_of_recipients(ones), outcome
-        )
+        version = max(before.version, notice.version)
+        await self._record(tx, before, version, _keys_by_member(before) | had, outcome)
 
     async def _note_missing(self, tx: Transaction, ones: Sequence[_Disclosure], outcome: _Outcome) -> None:
         """Some members were sent a version, and none of them has its bytes."""
