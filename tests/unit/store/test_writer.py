@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from hansa.core.clock import ManualClock
-from hansa.core.errors import Code, HansaError, Unavailable
+from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.limits import Limits
 from hansa.store import Filter, Query
 from hansa.store.sqlite.commit.thread import CommitCallback
@@ -380,6 +380,21 @@ async def test_everyone_in_a_group_hears_that_its_commit_failed() -> None:
         store._write.set_commit_hook(None)
         await put(store, draft("later"))
         assert [c.seq for c in await store.changes(0, 9)] == [1]
+
+
+async def test_who_is_refused_for_what_was_not_committed_hears_that_instead() -> None:
+    async def refuse_what_is_there() -> None:
+        async with store.transaction() as tx:
+            if await tx.entity("a") is not None:
+                raise Refused(Code.CONFLICT, "It is there.")
+
+    async with opened() as store:
+        store._write.set_commit_hook(lambda: True)  # SQLite turns the commit into a rollback
+        results = await asyncio.gather(put(store, draft("a")), refuse_what_is_there(), return_exceptions=True)
+        assert [type(result) for result in results] == [Unavailable, Unavailable]
+        store._write.set_commit_hook(None)
+        results = await asyncio.gather(put(store, draft("a")), refuse_what_is_there(), return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), Refused]
 
 
 async def test_closing_commits_what_waits_and_refuses_what_comes_later() -> None:

@@ -33,7 +33,9 @@ every other: its body should not.
 
 Failure: an error of SQLite within a transaction undoes that transaction. When SQLite has thereby rolled back
 the whole group (it does when the disk is full), the others' statements are replayed too; when that fails, the
-whole group gets the error. No write is reported as durable before the commit has returned.
+whole group gets the error. No write is reported as durable before the commit has returned. A refusal that
+rests on what others of the group wrote is none before that either: when the group is undone, whoever was
+refused gets its error.
 
 A commit appends to the write-ahead log; `checkpoints` copies it into the database beside the event loop.
 """

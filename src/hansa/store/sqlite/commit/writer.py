@@ -191,12 +191,15 @@ class GroupWriter:
         self._members.append((changes, committed))
         self._group.tail_rows.update(changes.index_rows)
 
-    def undo(self, changes: Changes, *, has_run: bool) -> None:
+    def undo(self, changes: Changes, *, has_run: bool) -> asyncio.Future[HansaError | None] | None:
         """The running transaction is void: restore the state before it.
 
         Args:
             changes: What it wrote.
             has_run: SQLite has executed something for it.
+
+        Returns:
+            Is completed after the commit of what it may have read, with its error; None: all of that is durable.
         """
         group = self._group
         assert group is not None, "a transaction runs in a group"
@@ -209,10 +212,15 @@ class GroupWriter:
                 self._connection.execute("BEGIN IMMEDIATE")
                 group.replay(others for others, _ in self._members)
         except apsw.Error as error:
+            read: asyncio.Future[HansaError | None] = self._loop.create_future()
+            read.set_result(_as_hansa_error(error, self._path) if self._members else None)
             self._close_group()
             self._release_members(error)
-        else:
-            self._end_transaction()
+            return read
+        if self._members:
+            return self.complete(group.new_changes())
+        self._end_transaction()
+        return None
 
     async def close(self) -> None:
         """Let the running transaction end and commit; everything that follows is refused."""
@@ -263,11 +271,17 @@ class GroupWriter:
             self._commit()
 
     def _replayed(self, group: CommitGroup, members: Sequence[Member]) -> list[Member]:
-        """Have SQLite begin anew; members whose rows cannot be inserted leave the group with their error."""
+        """Have SQLite begin anew; members whose rows cannot be inserted leave the group with their error.
+
+        So do those after them that have only read: it may have been these rows.
+        """
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN IMMEDIATE")
         failures = group.replay_each([changes for changes, _ in members])
+        for place in range(min(failures, default=len(members)) + 1, len(members)):
+            if not members[place][0].statements:
+                failures.setdefault(place, failures[min(failures)])
         for place, error in failures.items():
             if members[place][0].tail_moved_to is not None:
                 raise error  # where the tail of the index begins is a premise of all others
@@ -429,9 +443,13 @@ class TransactionScope:
         _current.set(None)
         reason = transaction.failure or error
         if reason is not None:
-            self._writer.undo(transaction.changes, has_run=transaction.has_run)
+            read = self._writer.undo(transaction.changes, has_run=transaction.has_run)
             if error is None:
                 raise reason
+            if read is not None and isinstance(error, Exception):
+                undone = await read
+                if undone is not None:
+                    raise undone from error
             return
         failure = await self._writer.complete(transaction.changes)
         if failure is not None:
