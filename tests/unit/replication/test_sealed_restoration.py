@@ -24,7 +24,7 @@ from hansa.store import Entity, EntityDraft
 from hansa.store.tables import audit
 from hansa.store.tables.confidential import announced, received
 from tests.support.confidential import entity_of, events_of, put, replica, settle
-from tests.support.league import League, Marketplace
+from tests.support.league import League, Marketplace, draft
 from tests.support.league_parts import LEAGUE
 from tests.support.network import Fault
 from tests.support.sealed_restoration import NAMES, ask, lose, parties, returned
@@ -368,6 +368,26 @@ async def test_what_is_here_already_stays_and_everybody_gets_it_anew(league: Lea
     await settle(league)
     assert (await replica(lubeck, order) or {})["n"] == 1
     assert (await replica(bergen, order) or {})["n"] == 1
+
+
+async def test_who_was_sent_it_before_and_may_not_have_it_any_more_loses_it_after_a_restoration(
+    league: League,
+) -> None:
+    lubeck, bergen, riga, _ = league.marketplaces
+    order = await put(lubeck, "ProductOrder", relatedParty=parties(bergen, lubeck), n=1)
+    await settle(league)
+    nonce = (await entity_of(lubeck, order)).nonce
+    await lose(lubeck)
+    changed = draft(order, None, "ProductOrder", relatedParty=parties(riga, lubeck), n=2)
+    async with lubeck.store.transaction() as tx:  # the store knows nothing of what was sealed before
+        await tx.put(msgspec.structs.replace(changed, nonce=nonce))
+    await settle(league)
+    assert (await replica(bergen, order) or {})["n"] == 1
+    part = await returned(lubeck)
+    assert (part.restored, part.missing) == (0, 0)
+    await settle(league)
+    assert await replica(bergen, order) is None
+    assert (await replica(riga, order) or {})["n"] == 2
 
 
 async def test_a_restored_backup_takes_the_newer_version_where_the_operator_says_so(league: League) -> None:
