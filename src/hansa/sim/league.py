@@ -37,6 +37,7 @@ TIGHT: Final = Limits(
     publish_in_flight_max=2,
 )
 BURST_PAUSES_S: Final = (0.0, 0.002, 0.02, 0.1)
+INCOMPLETE_MAX: Final = 1000
 DOWN_S: Final = (0.05, 3.0)
 """How long the operating system takes to start a process again that has crashed."""
 
@@ -346,6 +347,14 @@ class SimulatedLeague:
             await self.clients.retry(number)
         self.lacking.clear()
         return lacking
+
+    async def retry_incomplete(self) -> None:
+        """Have members look again for what replicas need, where they have ceased to after a long time."""
+        for number, member in enumerate(self.members):
+            assert member.process is not None, "all run"
+            page = await member.process.replication.control.incomplete("", INCOMPLETE_MAX)
+            if any(one.state == "incomplete" for one in page.entities):
+                await self.clients.retry(number)
 
     def anchor_all(self) -> None:
         """Have every member anchor its audit log."""

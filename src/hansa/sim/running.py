@@ -118,6 +118,7 @@ async def _play(league: SimulatedLeague) -> None:
         for number in restored:
             await league.clients.write_restored(number)
         await _quiet(league, watch)
+    await league.retry_incomplete()
     league.anchor_all()
     await _quiet(league, watch)
     await Checks(league, watch).check()

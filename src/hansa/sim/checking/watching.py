@@ -20,6 +20,7 @@ from hansa.core.identifiers import entity_key, is_bound_form
 from hansa.pubsub.ledger_records import CommittedEvent
 from hansa.replication.announced.bundles import BUNDLE_TYPE, BUNDLES_PATH, unpacked
 from hansa.replication.confidential.exchange import CONFIDENTIAL_PATH
+from hansa.replication.publisher import PUBLISHER_CURSOR
 from hansa.sim.league import RETAINED_MAX, SimulatedLeague
 from hansa.sim.members.member import SimulatedMember
 from hansa.sim.members.process import Process
@@ -34,12 +35,15 @@ EVENTS_MAX: Final = 500
 SEARCHED_MAX_BYTES: Final = 1_000_000
 """Of a message, in which secrets are looked for; some proxies make them very long."""
 _NOT_RETAINED: Final = (
-    "SELECT p.entity_id, p.hashlink, e.body FROM publication AS p JOIN entity AS e ON e.id = p.entity_id "
+    "SELECT p.entity_id, p.hashlink, e.body, p.is_due OR EXISTS (SELECT 1 FROM outbox AS o "
+    "WHERE o.entity_id = p.entity_id) OR EXISTS (SELECT 1 FROM change AS c "
+    "WHERE c.entity_id = p.entity_id AND c.seq > ?) FROM publication AS p JOIN entity AS e ON e.id = p.entity_id "
     "WHERE p.version > 0 AND p.is_withdrawn = 0 AND p.claimed_by IS NULL AND e.origin IS NULL "
     "AND e.hashlink != p.hashlink "
     "AND NOT EXISTS (SELECT 1 FROM announced_part AS a WHERE a.hashlink = p.hashlink) "
     "AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.entity_id = p.entity_id AND o.is_delete = 1)"
 )
+"""With what is announced next, if anything is."""
 Place = tuple[str, str]
 """DID of an issuer, and ledger key."""
 
@@ -294,8 +298,15 @@ class Watch:
         self._numbers[member.name, entity_id] = number
 
     async def _look_at_retained(self, member: SimulatedMember, store: Store) -> None:
-        """The bytes of the newest version of an own entity on the ledger are here, while it is public."""
-        for entity_id, link, body in await store.sql.fetch(_NOT_RETAINED):
+        """The bytes of the newest version of an own entity on the ledger are here, while it is public.
+
+        What was deleted has none, also when an entity is under its identifier again before that is announced.
+        """
+        deleted = {one.id for one in self._league.clients.all() if one.was_deleted}
+        rows = await store.sql.fetch(_NOT_RETAINED, (await store.cursor(PUBLISHER_CURSOR),))
+        for entity_id, link, body, is_under_way in rows:
+            if is_under_way and entity_id in deleted:
+                continue
             text = f"{member.name} has announced {link} of {entity_id}, and retains no such bytes"
             require(not is_for_everyone(msgspec.json.decode(body)), text)
 
