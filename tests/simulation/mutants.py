@@ -35,6 +35,7 @@ from hansa.replication.replicas.pushed_intake import PushedIntake, ReadyParts
 from hansa.replication.replicas.rejections import Rejection
 from hansa.replication.sources.serving import ServedVersion, VersionSource
 from hansa.store import EntityDraft
+from hansa.store.sqlite.commit.writer import GroupWriter
 from hansa.store.tables import announced, evidence, facts, heads, origins, publications
 from hansa.store.tables.confidential import announced as sealed
 from hansa.store.tables.heads import FOLLOWER_CURSOR, HeadState
@@ -420,6 +421,12 @@ def _what_came_back_not_sealed_anew() -> Iterator[None]:
 
 
 @mutant
+def _recipients_before_a_restoration_forgotten() -> Iterator[None]:
+    with patch.object(SealedRestoration, "_note_recipients", _nothing):
+        yield
+
+
+@mutant
 def _confidential_replica_made_public() -> Iterator[None]:
     def replaced(original: Any) -> Any:
         def outcome(self: Any, *arguments: Any) -> Any:
@@ -431,6 +438,21 @@ def _confidential_replica_made_public() -> Iterator[None]:
         return outcome
 
     with _replacing(ConfidentialRetriever, "_outcome", replaced):
+        yield
+
+
+# -- the store -----------------------------------------------------------------------------------------------
+
+
+@mutant
+def _refused_by_what_was_never_committed() -> Iterator[None]:
+    def replaced(original: Any) -> Any:
+        def undo(self: Any, *arguments: Any, **options: Any) -> None:
+            original(self, *arguments, **options)
+
+        return undo
+
+    with _replacing(GroupWriter, "undo", replaced):
         yield
 
 

@@ -111,6 +111,10 @@ RESTORATIONS: Final = 0.06
 """Share of the plans in which a store is lost, and conditions change before anything of it is back."""
 SUSPENSIONS: Final = 0.06
 """Share of the plans in which a member is suspended, and writes all the same."""
+READDRESSED: Final = 0.06
+"""Share of the plans in which a store is lost, and what was sealed since its backup is then for others."""
+UNDONE: Final = 0.06
+"""Share of the plans in which a disk is full while an entity is changed and deleted at the same time."""
 WRONG_CLOCKS: Final = 0.15
 """Share of the plans in which clocks step."""
 CLOCK_STEPS_S: Final = (-90_000.0, -3_600.0, -40.0, -3.0, 3.0, 250.0, 3_600.0, 20_000.0)
@@ -230,9 +234,11 @@ def _scenes(seed: int, honest: int) -> list[Step]:
     It is drawn apart from the rest of a plan.
 
     A rule that is another one for some iterations of the loop, and what it was again: within the walk over
-    the past. A store that is lost when another member has something of it that conditions do not let out any
-    more: only what comes back says that the other member has it, and that it has to be withdrawn there. A
-    member that may publish nothing for a while, and has written before it may again.
+    the past. A store that is lost when another member has something of it that conditions do not let out
+    any more: only what comes back says that the other member has it, and that it has to be withdrawn there.
+    A member that may publish nothing for a while, and has written before it may again. An entity that was
+    sealed for one member, and is for another one when its store is one that knows nothing of that. A
+    deletion for which the disk has no room, and changes that may have seen it.
     """
     drawn = random.Random(f"scenes {seed}")  # noqa: S311 - to be repeated, not to be secret
     member, other = drawn.sample(range(honest), 2)
@@ -258,6 +264,25 @@ def _scenes(seed: int, honest: int) -> list[Step]:
             *(Step("choose", member, PRIVATE_SLOT, number=float(1 << other)), Step("update", other, 0)),
             *(Step("live shortly", member, number=1.0), Step("wait", number=drawn.choice((0.5, 60.0)))),
             Step(drawn.choice(("crash", "back up", "restore", "wait")), member),
+        ]
+    scene -= SHORT_CONDITIONS + RESTORATIONS + SUSPENSIONS
+    if scene < READDRESSED:
+        third = next((each for each in range(honest) if each not in (member, other)), None)
+        again = Step("hide", member, PRIVATE_SLOT)
+        if third is not None:
+            again = Step("choose", member, PRIVATE_SLOT, number=float(1 << third))
+        return [
+            *(Step("heal"), *(Step("start", each) for each in range(honest)), Step("publish", member)),
+            *(Step("create", member, PRIVATE_SLOT, "bound"), Step("back up", member)),
+            *(Step("choose", member, PRIVATE_SLOT, number=float(1 << other)), Step("wait", number=5.0)),
+            *(Step("restore", member), Step("wait", number=30.0), again),
+        ]
+    if scene < READDRESSED + UNDONE:
+        bursts = [Step("burst", member, 0, number=8.0) for _ in range(2)]
+        return [
+            *(Step("heal"), Step("start", member), Step("create", member, 0, "bound")),
+            *(Step("wait", number=5.0), Step("disk", member), *bursts, Step("wait", number=1.0)),
+            *(*bursts, Step("delete", member, 0), Step("wait", number=0.5)),
         ]
     return []
 

@@ -331,13 +331,13 @@ class LeagueClients:
         elif answer.status == 404:
             self._note_absence(state, "deleted")
 
-    def _note_absence(self, state: WriteState, wanted: str) -> None:
+    def _note_absence(self, state: WriteState, requested: str) -> None:
         """An entity was not there to be changed or deleted: as somebody was told before, or may be so."""
         if state.is_deleted:
             return  # a write at the same time was told so first
         # A deletion at the same time may have been carried out, and not been answered yet.
-        may_be = state.is_unsure or (state.was_deleted and wanted == "changed")
-        require(may_be, f"{state.id} is not there to be {wanted}")
+        may_be = state.is_unsure or (state.was_deleted and requested == "changed")
+        require(may_be, f"{state.id} is not there to be {requested}")
         state.is_missing, state.is_deleted, state.is_unsure = state.is_unsure, True, False
 
     async def live_shortly(self, owner: int, pause_s: float) -> None:

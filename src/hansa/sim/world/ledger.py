@@ -3,8 +3,8 @@
 A transaction that a member submits is judged by that member's state, travels, waits, and is in one of the
 next blocks, as with an engine: as long as anything waits anywhere, blocks are made, empty ones, too, for a
 proposal may leave out what waits. A submission can be lost without a word, or reported as failed and be
-committed all the same. Members that lag have a ledger application of their own; all others share one, which costs less and
-is the same by the determinism of the state machine (`tests/golden`).
+committed all the same. Members that lag have a ledger application of their own; all others share one, which
+costs less and is the same by the determinism of the state machine (`tests/golden`).
 """
 
 from __future__ import annotations

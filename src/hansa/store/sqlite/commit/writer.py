@@ -199,7 +199,7 @@ class GroupWriter:
             has_run: SQLite has executed something for it.
 
         Returns:
-            Is completed after the commit of what it may have read, with its error; None: all of that is durable.
+            Is completed after the commit of what it may have read, with its error; None: that is durable.
         """
         group = self._group
         assert group is not None, "a transaction runs in a group"
