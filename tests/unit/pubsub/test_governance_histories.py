@@ -260,7 +260,7 @@ class Histories(RuleBasedStateMachine):
     @rule(at=st.integers(0, 50), what=st.sampled_from(["replay", "flip", "cut", "swap"]), seconds=pause)
     def attack(self, at: int, what: str, seconds: int) -> None:
         raw = self.sent[at % len(self.sent)]
-        place = (at * 7919) % len(raw)
+        place = 1 + (at * 7919) % (len(raw) - 1) if len(raw) > 1 else 0
         hostile = {
             "replay": raw,
             "flip": raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :],

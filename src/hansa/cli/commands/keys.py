@@ -9,7 +9,6 @@ import typer
 
 from hansa.cli.commands import CommandGroup, command
 from hansa.cli.options import AsJson, Folder
-from hansa.core.clock import epoch_s
 
 if TYPE_CHECKING:
     from hansa.cli.output import Output
@@ -142,6 +141,7 @@ def _rotate_token_key(folder: Path, output: Output) -> None:
 
 def _rotate_provider_keys(folder: Path, output: Output) -> None:
     from hansa.cli.local import CLOCK
+    from hansa.core.clock import epoch_s
     from hansa.identity.provider.tokens.signing_keys import PUBLISHED_BEFORE_S, rotate_signing_keys
     from hansa.node.folder import PROVIDER_KEYS
 
@@ -263,6 +263,7 @@ def certify(
     from hansa.cli.input_files import read_input
     from hansa.cli.local import CLOCK
     from hansa.cli.output import Output
+    from hansa.core.clock import epoch_s
     from hansa.core.files import is_missing
     from hansa.core.trust.certificates import certificates_of_pem
     from hansa.node.folder import LEDGER_STATE

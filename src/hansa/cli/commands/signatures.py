@@ -9,7 +9,6 @@ import typer
 
 from hansa.cli.commands import CommandGroup, command
 from hansa.cli.options import AsJson
-from hansa.core.clock import epoch_s
 from hansa.core.errors import Code, Refused
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def jades(
 
     from hansa.cli.input_files import read_input
     from hansa.cli.output import Output
-    from hansa.core.clock import SystemClock
+    from hansa.core.clock import SystemClock, epoch_s
     from hansa.identity.jades import JADES_SIZE_MAX_BYTES, verify_jades
     from hansa.pubsub.ledger.reading import time_text
 
