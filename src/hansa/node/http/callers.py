@@ -266,9 +266,8 @@ class Callers:
         """
         kind, name = CallerKind.STRANGER, address
         if fields.has_caller:
-            headers = dict(fields.pairs)
             with contextlib.suppress(HansaError):
-                kind, name = self._identified(headers) or (kind, name)
+                kind, name = self._identified(fields.by_name) or (kind, name)
         return self._account(kind, name if kind else network_of(name))
 
     def _identified(self, headers: Mapping[bytes, bytes]) -> tuple[CallerKind, str] | None:

@@ -40,7 +40,7 @@ from hansa.node.http.connection.request_head import (
     read_request_line,
 )
 from hansa.node.http.connection.retained_fields import RetainedFields
-from hansa.node.http.connection.starts import QUERY_WEIGHT
+from hansa.node.http.connection.starts import weight_of
 from hansa.node.http.fast_path import EXTENSION, Headers, response_parts, write_response
 from hansa.node.http.forwarded import client_address
 from hansa.node.http.traffic import Refusal
@@ -308,13 +308,12 @@ class HttpConnection(BaseConnection):
     def _is_answered_at_once(self, target: bytes) -> bool:
         """Whether the response to a GET is made without a task; it is written with others of this turn."""
         account, starts = self.account, self._starts
-        weight = QUERY_WEIGHT if b"?" in target else 1
         if self._answer_at_once is None or account.is_spent or not starts.has_room(account):
             return False
         response = self._answer_at_once(target, self._retained.fields, account)
         if response is None:
             return False
-        starts.count(weight)
+        starts.count(weight_of(target))
         self.phase = Phase.WORK
         self.is_answered = self.has_requested = True
         default = self.config.default_headers.lines(self._server_state.default_headers)
@@ -352,7 +351,7 @@ class HttpConnection(BaseConnection):
                 return
         account.requests += 1
         self._refusals = 0
-        starts, weight = self._starts, QUERY_WEIGHT if b"?" in target else 1
+        starts, weight = self._starts, weight_of(target)
         if starts.left > 0:
             starts.left -= weight
             self._run()

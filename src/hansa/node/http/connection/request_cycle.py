@@ -12,6 +12,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from hansa.business.http.messages import WHOLE_BODY
+from hansa.business.http.shared_headers import header_lines
 from hansa.node.http.callers import Account
 from hansa.node.http.connection.request_head import METHODS, check_path
 
@@ -162,7 +163,6 @@ def response_head(
     status: int, headers: Iterable[tuple[bytes, bytes]], body_bytes: int, *, keep_alive: bool
 ) -> bytes:
     """The head of a response that has these headers, and a body of that length."""
-    lines = [b"%b: %b\r\n" % header for header in headers]
-    if not keep_alive:
-        lines.append(b"connection: close\r\n")
-    return b"%b%bcontent-length: %d\r\n\r\n" % (STATUS_LINE[status], b"".join(lines), body_bytes)
+    closing = b"" if keep_alive else b"connection: close\r\n"
+    parts = STATUS_LINE[status], header_lines(headers), closing, body_bytes
+    return b"%b%b%bcontent-length: %d\r\n\r\n" % parts

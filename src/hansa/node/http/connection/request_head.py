@@ -111,7 +111,7 @@ class Fields(msgspec.Struct, frozen=True):
 
     def get(self, name: bytes) -> bytes | None:
         """The value of a field, by its name in lower case."""
-        return next((value for key, value in self.pairs if key == name), None)
+        return self.by_name.get(name)
 
 
 NO_FIELDS: Final = Fields()

@@ -30,6 +30,11 @@ READS_MAX: Final = 256
 """Parts that are read in one turn; each takes ten to thirty microseconds."""
 
 
+def weight_of(target: bytes) -> int:
+    """As how many a request counts; dear ones have a query."""
+    return QUERY_WEIGHT if b"?" in target else 1
+
+
 class RequestStarts:
     """Begins requests. Used on one event loop.
 
@@ -71,12 +76,8 @@ class RequestStarts:
             start: Begins it.
             weight: As how many it counts.
         """
-        if not self._is_running:
-            self._start_counting()
-        if self.left > 0:
-            self.left -= weight
-            start()
-        elif account.kind >= CallerKind.MEMBER:
+        if self.has_room(account):
+            self.count(weight)
             start()
         else:
             self.wait(account, start, weight)
