@@ -32,12 +32,11 @@ from hansa.node import preflight
 from hansa.node.folder.disk import free_bytes
 from hansa.node.folder.permissions import check_usable, open_to_others
 from hansa.node.membership.registered import registered_members
+from hansa.node.membership.release import own_release
 from hansa.node.serve import http_port, metrics_address
 from hansa.node.settings.loading import Settings, load_settings
 from hansa.node.validator.observing import read_observing
 from hansa.pubsub.engine import engine_build, read_signing_state, require_free_port
-from hansa.pubsub.ledger.rules.rulesets import RULESETS
-from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.store.sqlite.database.schema import MIGRATIONS
 
 PYTHON_OLDEST: Final = (3, 11)
@@ -351,7 +350,7 @@ def check_rules(folder: Path) -> CheckResult:
     if plan is None:
         return ok("rules", "no change is planned")
     planned = f"{plan.ruleset} from block {plan.height:,} on"
-    lacking = Release(tuple(RULESETS), engine_build().cometbft).lacks(plan)
+    lacking = own_release().lacks(plan)
     if lacking is None:
         return ok("rules", f"{planned}, which this release has")
     return wrong("rules", f"{planned}; this release lacks {lacking}", "See docs/operators/upgrade.md.")

@@ -28,7 +28,7 @@ from hansa.node.health.conditions import (
 from hansa.node.health.following import following_conditions
 from hansa.node.ledger_view import FRESH_FOR_S, LedgerView
 from hansa.node.validator.guard import ValidatorStatus
-from hansa.pubsub.ledger.rules.upgrades import Release, UpgradePlan
+from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.pubsub.ledger_records import LedgerStatus
 from hansa.pubsub.light.captured import LedgerEvidence
 from hansa.pubsub.light.comparing import evidence_text
@@ -178,9 +178,7 @@ class HealthReporter:
 
     def _upgrade_conditions(self, ledger: LedgerStatus | None) -> tuple[Condition, ...]:
         plan = ledger.upgrade if ledger is not None else None
-        lacking = None
-        if plan is not None:
-            lacking = self._release.lacks(UpgradePlan(plan.height, plan.ruleset, plan.engine))
+        lacking = None if plan is None else self._release.lacks(plan)
         return upgrade_conditions(plan, lacking, self._stopped_because())
 
     def _evidence_conditions(self) -> tuple[Condition, ...]:

@@ -12,8 +12,9 @@ refuses, as of a member that is suspended, is logged once for each plan, and tri
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from hansa import __version__
@@ -24,17 +25,10 @@ from hansa.core.governance.statements import UpgradeReady
 from hansa.core.keys import KeySigner
 from hansa.pubsub.bus import Bus
 from hansa.pubsub.ledger.commitments.governance import LEAGUE
-from hansa.pubsub.ledger.rules.upgrades import UpgradePlan
+from hansa.pubsub.ledger.rules.upgrades import Release
 from hansa.pubsub.ledger_records import PlannedUpgrade
 
 LOOK_INTERVAL_S: Final = 10.0
-
-
-class HasRelease(Protocol):
-    """What an installation has; `hansa.pubsub.ledger.rules.upgrades.Release`."""
-
-    def lacks(self, plan: UpgradePlan) -> str | None:
-        """What it lacks for a plan; None when it has everything."""
 
 
 class UpgradeReadiness:
@@ -54,7 +48,7 @@ class UpgradeReadiness:
         bus: Bus,
         key: KeySigner,
         did: str,
-        release: HasRelease,
+        release: Release,
         clock: Clock,
         logger: FilteringBoundLogger,
     ) -> None:
@@ -84,7 +78,7 @@ class UpgradeReadiness:
         plan = (await self._bus.ledger()).upgrade
         if plan is None or self._did in plan.ready:
             return
-        if self._release.lacks(UpgradePlan(plan.height, plan.ruleset, plan.engine)) is not None:
+        if self._release.lacks(plan) is not None:
             return
         record = await self._bus.record("league", "league")
         assert record is not None, "a league that decides by vote has an identifier"
@@ -93,9 +87,9 @@ class UpgradeReadiness:
         try:
             await self._bus.govern("member", self._did, lambda seq: signer.state(action, seq=seq))
         except Refused as error:
-            unready = PlannedUpgrade(plan.height, plan.ruleset, plan.engine)
-            if self._refused != unready:
-                self._refused = unready
+            refused = msgspec.structs.replace(plan, ready=())
+            if self._refused != refused:
+                self._refused = refused
                 self._logger.warning("readiness_refused", ruleset=plan.ruleset, code=str(error.code))
         else:
             self._logger.info("readiness_stated", ruleset=plan.ruleset, height=plan.height)

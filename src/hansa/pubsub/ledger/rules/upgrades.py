@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -69,6 +69,18 @@ READY_FORM: Final = StructForm(
 )
 
 
+class Requirement(Protocol):
+    """What a plan requires of a release: an `UpgradePlan`, or the report of one."""
+
+    @property
+    def ruleset(self) -> str:
+        """Name of the rules."""
+
+    @property
+    def engine(self) -> str:
+        """The oldest version; empty: any."""
+
+
 class Release(msgspec.Struct, frozen=True):
     """What an installation has."""
 
@@ -77,7 +89,7 @@ class Release(msgspec.Struct, frozen=True):
     engine: str = ""
     """Version of its engine; empty: not known, and taken to be right."""
 
-    def lacks(self, plan: UpgradePlan) -> str | None:
+    def lacks(self, plan: Requirement) -> str | None:
         """What it lacks for a plan, in words; None when it has everything."""
         if plan.ruleset not in self.rulesets:
             return f"the rules {plan.ruleset} (it has {', '.join(self.rulesets)})"
