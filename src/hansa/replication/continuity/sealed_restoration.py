@@ -225,7 +225,8 @@ class SealedRestoration:
             key = bytes.fromhex(entity_key(self._parts.did, entity_id))
             if key in self._missing and self._missing[key].version <= version:
                 known[entity_id] = self._missing.pop(key).recipients
-        await self._retry(partial(self._note_recipients, known))
+        if known:
+            await self._retry(partial(self._note_recipients, known))
 
     async def _note_recipients(self, recipients: Mapping[str, Mapping[str, str]]) -> None:
         """Note who has some entities beside those known to: then they are withdrawn from who may not."""
