@@ -19,10 +19,11 @@ from benchmarks.figures import quantile
 from benchmarks.plan import Plan
 from benchmarks.report import Figure, Row, Table
 from hansa.core.canonical import hashlink
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.events import EntityVersion, LifecycleEvent, encode_event, identified
 from hansa.pubsub.ledger.commitments.claims import bucket_of, encode_claim
 from hansa.pubsub.ledger.genesis import AppState
-from hansa.pubsub.ledger.reading import LedgerFile, LedgerReader, time_text
+from hansa.pubsub.ledger.reading import LedgerFile, LedgerReader
 from hansa.pubsub.ledger.sqlite_state import SqliteState
 from hansa.pubsub.ledger.storage.compact import stored_content, stored_jws
 from hansa.pubsub.ledger.storage.schema import (
@@ -136,7 +137,7 @@ class RecordedLedger:
             LifecycleEvent(
                 id="",
                 type=COMMON[0] if version == 0 else COMMON[1],
-                time=time_text(time_ms),
+                time=rfc3339_at_ms(time_ms),
                 issuer=ISSUERS[issuer],
                 entity=EntityVersion(self.keys[claim], TYPE, version + 1),
                 hashlink=link,
@@ -177,7 +178,7 @@ def pages_table(plan: Plan, folder: Path) -> Table:
     """The table of searches."""
     ledger = RecordedLedger(folder / "state.db", plan.recorded_events)
     big, last_ms = ledger.keys[0], ledger.end_ms
-    middle = time_text((BEGIN_MS + last_ms) // 2)
+    middle = rfc3339_at_ms((BEGIN_MS + last_ms) // 2)
     searches: list[tuple[str, EventFilter, int]] = [
         ("all events", EventFilter(), 500),
         ("one event of the large entity", EventFilter(keys=(big,)), 1),
@@ -189,12 +190,12 @@ def pages_table(plan: Plan, folder: Path) -> Table:
         ("no event has the name", EventFilter(types=("x",)), 500),
         ("one issuer", EventFilter(issuers=ISSUERS[1:2]), 500),
         ("one issuer, a rare name", EventFilter(issuers=ISSUERS[1:2], types=(RARE,)), 500),
-        ("from 30 s before the end", EventFilter(from_time=time_text(last_ms - 30_000)), 500),
+        ("from 30 s before the end", EventFilter(from_time=rfc3339_at_ms(last_ms - 30_000)), 500),
         ("from the year 1", EventFilter(from_time="0001-01-01T00:00:00Z"), 500),
         ("until the middle", EventFilter(to_time=middle), 500),
         (
             "from the middle, for a minute",
-            EventFilter(from_time=middle, to_time=time_text((BEGIN_MS + last_ms) // 2 + 60_000)),
+            EventFilter(from_time=middle, to_time=rfc3339_at_ms((BEGIN_MS + last_ms) // 2 + 60_000)),
             500,
         ),
     ]

@@ -7,7 +7,10 @@ import heapq
 import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, Protocol
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -121,5 +124,5 @@ def rfc3339_at(moment_s: float) -> str:
 
 
 def rfc3339_at_ms(moment_ms: int) -> str:
-    """A moment in milliseconds since 1970, likewise."""
-    return rfc3339_at(moment_ms / 1000)
+    """A moment in milliseconds since 1970, likewise; exactly, as the ledger has them."""
+    return rfc3339(_EPOCH + moment_ms * _MILLISECOND)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, TypeVar
 
 from hansa.core.backoff import Backoff
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, rfc3339_at_ms
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -24,7 +24,7 @@ from hansa.pubsub.league.reports import ProposalReport, RegisteredMember
 from hansa.pubsub.league.state import LeagueState
 from hansa.pubsub.ledger.commitments.claims import BUCKETS
 from hansa.pubsub.ledger.genesis import LedgerParams
-from hansa.pubsub.ledger.reading import LedgerHead, LedgerReader, ReaderPool, check_filter, time_text
+from hansa.pubsub.ledger.reading import LedgerHead, LedgerReader, ReaderPool, check_filter
 from hansa.pubsub.ledger.reading.parts import StateParts
 from hansa.pubsub.ledger.rules.rulesets import rules_digest
 from hansa.pubsub.ledger_records import (
@@ -88,7 +88,7 @@ def ledger_status(
         powers=head.powers,
         misbehavior=head.misbehavior,
         upgrade=head.upgrade,
-        time=time_text(head.time_ms) if head.height else None,
+        time=rfc3339_at_ms(head.time_ms) if head.height else None,
         catching_up=catching_up,
         peers=peers,
         peer_ids=peer_ids,

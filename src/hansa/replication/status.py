@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
-from hansa.core.clock import Clock, epoch_ms, rfc3339
+from hansa.core.clock import Clock, epoch_ms, rfc3339_at_ms
 from hansa.core.limits import Limits
 from hansa.core.members import Member, MemberStatus
 from hansa.pubsub.ledger_records import LedgerStatus
@@ -202,7 +201,6 @@ class ReplicationView:
     ) -> OriginProgress:
         position, time = oldest or (None, None)
         is_failing = origin.attempts > 0
-        due = datetime.fromtimestamp(origin.due_ms / 1000, UTC)
         return OriginProgress(
             did=origin.did,
             name=member.name if member is not None else origin.did,
@@ -222,7 +220,7 @@ class ReplicationView:
             deleted=origin.deleted,
             unaccounted=origin.unaccounted,
             stored_bytes=origin.stored_bytes,
-            next_attempt=rfc3339(due) if is_failing else None,
+            next_attempt=rfc3339_at_ms(origin.due_ms) if is_failing else None,
             bound=exceeded_bound(origin, epoch_ms(self._clock), self._limits),
             paused_since=origin.paused_since,
             status=member.status if member is not None else None,

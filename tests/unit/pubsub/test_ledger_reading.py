@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hansa.core.clock import ManualClock, rfc3339
+from hansa.core.clock import ManualClock, rfc3339, rfc3339_at_ms
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.events import Metadata, event_time
 from hansa.pubsub.ledger.queries import check_query
-from hansa.pubsub.ledger.reading import LedgerReader, pages, search, time_ms_of, time_text
+from hansa.pubsub.ledger.reading import LedgerReader, pages, search, time_ms_of
 from hansa.pubsub.ledger.sqlite_state import MEMORY, SqliteState
 from hansa.pubsub.ledger_records import CommittedEvent, EventFilter, EventPage
 from hansa.pubsub.memory import MemoryLedger
@@ -256,7 +256,7 @@ def test_a_search_until_now_finds_what_is_in_a_block_of_a_later_time(recorded: R
 
 @given(st.integers(0, 253_402_300_799_999))
 def test_a_time_written_is_the_time_read(time_ms: int) -> None:
-    assert time_ms_of(time_text(time_ms)) == time_ms
+    assert time_ms_of(rfc3339_at_ms(time_ms)) == time_ms
 
 
 def test_a_fraction_of_a_millisecond_counts_as_the_next() -> None:

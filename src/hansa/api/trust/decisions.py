@@ -16,7 +16,7 @@ from starlette.responses import Response
 from hansa.api.parameters import Parameters
 from hansa.api.responses import json_response
 from hansa.core.certificates import read_certificate
-from hansa.core.clock import Clock, epoch_ms
+from hansa.core.clock import Clock, epoch_ms, rfc3339_at_ms
 from hansa.core.limits import Limits
 from hansa.core.trust.certificates import (
     ANCHORS,
@@ -32,7 +32,6 @@ from hansa.core.trust.certificates import (
 )
 from hansa.core.trust.policies import DISTRIBUTION, POLICIES, POLICY_TABLE, PolicyTable
 from hansa.pubsub.bus import BusReads
-from hansa.pubsub.ledger.reading import time_text
 
 CERTIFICATES_PAGE: Final = 100
 OFFSET_MAX: Final = 1_000_000
@@ -138,7 +137,7 @@ def _anchor(fingerprint: str, body: bytes) -> AnchorReport:
         fingerprint,
         anchor.name,
         certificate.subject.common_name,
-        time_text(1000 * certificate.not_after_s),
+        rfc3339_at_ms(1000 * certificate.not_after_s),
         anchor.certificate,
     )
 
@@ -152,10 +151,10 @@ def _certificate(certificate: KeyCertificate, now_ms: int) -> CertificateReport:
         subject=leaf.subject.common_name,
         organization_identifier=leaf.subject.organization_identifier or "",
         serial=f"{leaf.serial:x}",
-        not_before=time_text(1000 * certificate.not_before_s),
-        not_after=time_text(1000 * certificate.not_after_s),
-        registered=time_text(certificate.registered_ms),
-        revoked=time_text(certificate.revoked_ms) if certificate.revoked_ms else None,
+        not_before=rfc3339_at_ms(1000 * certificate.not_before_s),
+        not_after=rfc3339_at_ms(1000 * certificate.not_after_s),
+        registered=rfc3339_at_ms(certificate.registered_ms),
+        revoked=rfc3339_at_ms(certificate.revoked_ms) if certificate.revoked_ms else None,
         anchor=certificate.anchor,
         x5c=certificate.x5c,
         seal=certificate.seal,

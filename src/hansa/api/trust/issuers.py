@@ -29,12 +29,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hansa.api.parameters import Parameters
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import is_did
 from hansa.core.limits import Limits
 from hansa.core.trust.issuers import TRUSTED_ISSUER, TRUSTED_ISSUERS, CredentialGrant, TrustedIssuer
 from hansa.pubsub.bus import BusReads
-from hansa.pubsub.ledger.reading import time_text
 from hansa.replication.registry import MemberRegistry
 
 REGISTRY_PATH: Final = "/trusted-issuers-registry"
@@ -250,7 +250,7 @@ class TrustedIssuersApi:
 def _attribute(issuer: TrustedIssuer, grant: CredentialGrant) -> IssuerAttribute:
     """What an issuer may issue, in the form that FIWARE's and EBSI's verifiers read."""
     content = {
-        "validFor": {"from": time_text(1000 * grant.from_s), "to": time_text(1000 * grant.until_s)},
+        "validFor": {"from": rfc3339_at_ms(1000 * grant.from_s), "to": rfc3339_at_ms(1000 * grant.until_s)},
         "credentialsType": grant.type,
         "claims": [
             {

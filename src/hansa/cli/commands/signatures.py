@@ -109,9 +109,8 @@ def jades(
 
     from hansa.cli.input_files import read_input
     from hansa.cli.output import Output
-    from hansa.core.clock import SystemClock, epoch_s
+    from hansa.core.clock import SystemClock, epoch_s, rfc3339_at_ms
     from hansa.identity.jades import JADES_SIZE_MAX_BYTES, verify_jades
-    from hansa.pubsub.ledger.reading import time_text
 
     anchors = [one for path in anchor or () for one in read_input(path, _authorities)]
     if league is not None:
@@ -135,7 +134,7 @@ def jades(
         "signed by": document.did or document.chain.leaf.subject.common_name,
         "certificate": document.chain.leaf.fingerprint,
         "trust anchor": document.chain.anchor.fingerprint,
-        "signing time (claimed)": time_text(1000 * document.signed_at_s),
+        "signing time (claimed)": rfc3339_at_ms(1000 * document.signed_at_s),
         "algorithm": document.algorithm,
         "content type": document.content_type or "not named",
         "content": f"{len(document.payload):,} bytes",

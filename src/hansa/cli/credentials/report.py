@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.foreign_text import printable
 from hansa.identity.credentials import Mandate, MandatedPerson, VerifiedCredential
-from hansa.pubsub.ledger.reading import time_text
 
 
 def document_of(credential: VerifiedCredential) -> dict[str, Any]:
@@ -65,4 +65,4 @@ def _mandate_facts(mandate: Mandate) -> dict[str, str]:
 
 
 def _time(time_s: int | None) -> str:
-    return "not named" if time_s is None else time_text(1000 * time_s)
+    return "not named" if time_s is None else rfc3339_at_ms(1000 * time_s)

@@ -13,11 +13,11 @@ import msgspec
 
 from hansa.cli.client import Client, PatientClient
 from hansa.cli.output import Output
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
 from hansa.core.members import Member, country_of
 from hansa.pubsub.league.reports import NAME_MIN_CHARS, ProposalReport, RegisteredMember
-from hansa.pubsub.ledger.reading import time_text
 from hansa.pubsub.light.chain.rpc_form import read_commit
 
 HASH_SHOWN_CHARS: Final = 12
@@ -170,7 +170,7 @@ def shown_block(answer: Any, height: int) -> dict[str, Any]:
         "chain_id": header.chain_id,
         "height": header.height,
         "hash": header.hash.hex().upper(),
-        "time": time_text(header.time_ns // 1_000_000),
+        "time": rfc3339_at_ms(header.time_ns // 1_000_000),
     }
 
 

@@ -22,13 +22,13 @@ from hansa.cli.proofs.witnesses import Testimony, testimony
 from hansa.client.source import PAGE_SIZE_MAX
 from hansa.client.verification import EventVerifier
 from hansa.core.bounded_json import UNREADABLE
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.closed_json import Integer, ListOf, Record
 from hansa.core.errors import Code, Refused
 from hansa.core.files import is_missing, read_file, write_file
 from hansa.core.foreign_text import printable
 from hansa.core.merkle import Frontier, leaf_hash
 from hansa.pubsub.ledger.commitments.app_hash import event_leaf
-from hansa.pubsub.ledger.reading import time_text
 from hansa.pubsub.ledger.reading.times import time_ms_of
 from hansa.pubsub.light.auditing import HASH_SIZE_BYTES, Auditor, Checkpoint, read_checkpoint
 from hansa.pubsub.light.chain.blocks import LightBlock
@@ -283,7 +283,7 @@ def _report(audit: _Audit, begun: tuple[int, int], testimonies: Sequence[Testimo
             "compared": f"with {figures.checkpoints} signed states, of {figures.blocks} verified blocks",
             "not compared": f"{figures.unsigned} states whose header is not here (any more, or yet)",
             "read whole": f"{audit.samples} events, each signed by its issuer with a key that was valid then",
-            "trusted block": f"{trusted.height}:{trusted.hash.hex()} of {time_text(trusted.time_ns // 1_000_000)}",
+            "trusted block": f"{trusted.height}:{trusted.hash.hex()} of {rfc3339_at_ms(trusted.time_ns // 1_000_000)}",
         }
     )
     for one in testimonies:

@@ -11,10 +11,10 @@ import msgspec
 
 from hansa.cli.input_files import read_input
 from hansa.cli.output import Output
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.errors import Code, Refused
 from hansa.core.foreign_text import printable
 from hansa.core.identifiers import entity_key
-from hansa.pubsub.ledger.reading import time_text
 from hansa.pubsub.light.genesis import read_trusted_genesis
 from hansa.pubsub.light.histories.shown import ProvedHistory
 from hansa.pubsub.light.receipts import ProvedEvent, VerifiedReceipt, is_of_issuer, verify_receipt
@@ -93,7 +93,7 @@ def _lines(receipt: VerifiedReceipt, names: Mapping[str, str], *, is_pinned: boo
             f"  {event.type}, version {event.entity.version} of {event.entity.type} {event.entity.key}",
             f"    published by {by}",
             f"    content {event.hashlink}",
-            f"    committed at position {one.position}, in block {one.height}, at {time_text(one.time_ms)}",
+            f"    committed at position {one.position}, in block {one.height}, at {rfc3339_at_ms(one.time_ms)}",
             f"    {_signature_text(one)}",
         ]
     if receipt.history is not None and receipt.history.member is not None:
@@ -102,7 +102,7 @@ def _lines(receipt: VerifiedReceipt, names: Mapping[str, str], *, is_pinned: boo
         lines += _claim_lines(receipt, names)
     start = "the block that you trust" if is_pinned else "the genesis"
     steps = "directly" if receipt.steps <= 1 else f"over {receipt.steps - 1} light blocks"
-    at = time_text(receipt.time_ns // 1_000_000)
+    at = rfc3339_at_ms(receipt.time_ns // 1_000_000)
     lines += [
         f"  signed by {receipt.signers} of {receipt.validators} validators, with {receipt.power} of {receipt.power_total} of the power,",
         f"    in block {receipt.height} of {receipt.chain_id}, at {at}",

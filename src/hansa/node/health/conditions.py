@@ -13,11 +13,11 @@ from typing import Final
 
 import msgspec
 
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.errors import Code
 from hansa.core.members import Member
 from hansa.core.trust.certificates import KeyCertificate, certificate_state
 from hansa.pubsub.ledger.commitments.stored import validator_address
-from hansa.pubsub.ledger.reading import time_text
 from hansa.pubsub.ledger_records import LedgerStatus, PlannedUpgrade
 from hansa.replication import OriginProgress
 
@@ -389,7 +389,7 @@ def certificate_conditions(certificates: Sequence[KeyCertificate], now_ms: int) 
     conditions = []
     for certificate in certificates:
         state = certificate_state(certificate, now_ms)
-        expires = time_text(1000 * certificate.not_after_s)
+        expires = rfc3339_at_ms(1000 * certificate.not_after_s)
         if state == "expiring":
             message = f"the certificate of the key {certificate.kid} expires at {expires}"
             conditions.append(Condition(ConditionCode.CERTIFICATE_EXPIRES, message))

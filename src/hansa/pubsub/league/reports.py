@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.errors import Code, Refused
 from hansa.core.governance.forms import LeagueChange
 from hansa.core.governance.proposals import read_proposal
@@ -26,7 +27,6 @@ from hansa.pubsub.ledger.commitments.governance import (
     VOTE_RECORD,
     OpenProposal,
 )
-from hansa.pubsub.ledger.reading.times import time_text
 from hansa.pubsub.ledger.rules.changes import SIXTIETHS, threshold_sixtieths
 from hansa.pubsub.ledger.rules.governance.tally import void_reason
 
@@ -183,7 +183,7 @@ def histories(state: LeagueState) -> tuple[RegisteredMember, ...]:
 
 def _key_history(kid: str, body: bytes) -> KeyHistory:
     record = KEY_RECORD.read(body)
-    valid_until = time_text(record.until_time_ms) if record.until_time_ms else None
+    valid_until = rfc3339_at_ms(record.until_time_ms) if record.until_time_ms else None
     return KeyHistory(kid, record.since, record.until if record.retired else None, valid_until, record.jwk)
 
 
@@ -201,7 +201,7 @@ def _closed(state: LeagueState) -> Iterator[ProposalReport]:
             outcome=decision.outcome,
             reason=decision.reason,
             decided_height=decision.height,
-            decided_time=time_text(decision.time_ms),
+            decided_time=rfc3339_at_ms(decision.time_ms),
             yes_power=decision.yes_power,
             no_power=decision.no_power,
             missing=(),
@@ -225,9 +225,9 @@ def _report(
         outcome="open",
         reason=(void_reason(state, proposal) or "") if is_open else "",
         height=stored.height,
-        time=time_text(stored.time_ms),
+        time=rfc3339_at_ms(stored.time_ms),
         expires_height=proposal.expires_height,
-        expires_time=time_text(proposal.expires_time_ms),
+        expires_time=rfc3339_at_ms(proposal.expires_time_ms),
         decided_height=None,
         decided_time=None,
         changes=tuple(in_words(change, state) for change in proposal.changes),
@@ -277,7 +277,7 @@ def suspended_until(did: str, state: LeagueState) -> str | None:
     if member is None or member.status != "suspended":
         return None
     suspension = None if body is None else SUSPENSION.read(body)
-    return "" if suspension is None or suspension.ended else time_text(suspension.until_time_ms)
+    return "" if suspension is None or suspension.ended else rfc3339_at_ms(suspension.until_time_ms)
 
 
 def key_valid_until(did: str, kid: str, state: LeagueState) -> str | None:
@@ -286,4 +286,4 @@ def key_valid_until(did: str, kid: str, state: LeagueState) -> str | None:
     if body is None:
         return None
     record = KEY_RECORD.read(body)
-    return time_text(record.until_time_ms) if record.until_time_ms and not record.retired else None
+    return rfc3339_at_ms(record.until_time_ms) if record.until_time_ms and not record.retired else None

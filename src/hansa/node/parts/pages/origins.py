@@ -10,7 +10,7 @@ import msgspec
 
 from hansa.core.cache import Cache
 from hansa.core.certificates.certificate import read_certificate
-from hansa.core.clock import Clock, epoch_ms
+from hansa.core.clock import Clock, epoch_ms, rfc3339_at_ms
 from hansa.core.errors import HansaError
 from hansa.core.identifiers import entity_key
 from hansa.core.trust.certificates import (
@@ -23,7 +23,6 @@ from hansa.core.trust.certificates import (
 )
 from hansa.portal.catalogue.origins import AnnouncedVersion, OriginCertificate, Provenance
 from hansa.pubsub.bus import BusReads
-from hansa.pubsub.ledger.reading import time_text
 from hansa.pubsub.ledger_records import CommittedEvent, EventFilter
 from hansa.replication.registry import MemberRegistry
 from hansa.store import Entity, Store
@@ -194,6 +193,6 @@ def _certificate(certificate: KeyCertificate, now_ms: int) -> OriginCertificate:
         subject=leaf.subject.common_name,
         organization=leaf.subject.organization_identifier or "",
         issuer=leaf.issuer.common_name,
-        not_after=time_text(1000 * certificate.not_after_s),
+        not_after=rfc3339_at_ms(1000 * certificate.not_after_s),
         state=certificate_state(certificate, now_ms),
     )

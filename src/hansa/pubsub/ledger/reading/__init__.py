@@ -16,7 +16,7 @@ from hansa.pubsub.ledger.reading.reader import (
     content_digest,
 )
 from hansa.pubsub.ledger.reading.search import check_filter
-from hansa.pubsub.ledger.reading.times import time_ms_of, time_text
+from hansa.pubsub.ledger.reading.times import time_ms_of
 
 __all__ = [
     "OWN_LANE",
@@ -32,5 +32,4 @@ __all__ = [
     "content_digest",
     "strangers_lane",
     "time_ms_of",
-    "time_text",
 ]

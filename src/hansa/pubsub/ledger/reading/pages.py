@@ -14,8 +14,8 @@ import apsw
 import msgspec
 
 from hansa.core.batches import EventProof, event_proofs
+from hansa.core.clock import rfc3339_at_ms
 from hansa.core.events import committed_event
-from hansa.pubsub.ledger.reading.times import time_text
 from hansa.pubsub.ledger.storage.compact import expanded_content, expanded_jws
 from hansa.pubsub.ledger_records import CommittedEvent
 
@@ -160,7 +160,7 @@ class EventPages:
             if first in batches and first not in proofs:
                 proofs[first] = event_proofs(batches[first].jws, batches[first].contents)
             if row.time_ms not in times:
-                times[row.time_ms] = time_text(row.time_ms)
+                times[row.time_ms] = rfc3339_at_ms(row.time_ms)
             events.append(
                 CommittedEvent(
                     row.position,

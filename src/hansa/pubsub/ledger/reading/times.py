@@ -1,20 +1,14 @@
-"""Times of blocks and events: milliseconds since 1970 in the state, RFC 3339 outside."""
+"""Times of blocks and events from RFC 3339; `hansa.core.clock.rfc3339_at_ms` is the other way."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-
-
-def time_text(time_ms: int) -> str:
-    """A time of the state as RFC 3339, in UTC."""
-    return rfc3339(_EPOCH + time_ms * _MILLISECOND)
 
 
 def time_ms_of(text: str) -> int:

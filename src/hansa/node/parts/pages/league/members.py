@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hansa.core.clock import Clock, epoch_s
+from hansa.core.clock import Clock, epoch_s, rfc3339_at_ms
 from hansa.core.errors import HansaError
 from hansa.core.members import Member, country_of
 from hansa.core.trust.certificates import (
@@ -27,7 +27,6 @@ from hansa.portal.operators.league.members import (
 )
 from hansa.pubsub.bus import BusReads
 from hansa.pubsub.league.reports import KeyHistory, RegisteredMember
-from hansa.pubsub.ledger.reading import time_text
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
 from hansa.replication.sources.peers import FollowerProgress, Peer, PeerView
@@ -155,7 +154,7 @@ class LeagueMembers:
         if body is not None:
             certificate = read_key_certificate(body)
             state = certificate_state(certificate, 1000 * epoch_s(self._clock))
-            expires = time_text(1000 * certificate.not_after_s)
+            expires = rfc3339_at_ms(1000 * certificate.not_after_s)
         return MemberKey(key.kid, key.since, key.until, key.valid_until, state, expires)
 
     async def _evidence(self, did: str) -> tuple[WrongAnswer, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, cast
 
-from hansa.core.clock import rfc3339_at
+from hansa.core.clock import rfc3339_at_ms
 from hansa.portal.operators.league.replication import RETRIED, ReplicaPage, ReplicaState
 from hansa.replication.registry import MemberRegistry
 from hansa.replication.replicas.control import ReplicaControl
@@ -75,7 +75,7 @@ def _state(head: HeadState, name: str) -> ReplicaState:
     if head.state == "pending":
         shown = "failed" if head.attempts else "waiting"
     is_due_later = head.state == "pending" and head.due_ms > 0
-    due = rfc3339_at(head.due_ms / 1000) if is_due_later else None
+    due = rfc3339_at_ms(head.due_ms) if is_due_later else None
     return ReplicaState(
         issuer=head.issuer,
         issuer_name=name,
