@@ -8,7 +8,7 @@ the types in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -103,19 +103,19 @@ class PresentationQuery:
         self._queries: Final[Mapping[str, _Query]] = queries
         self._authorities = authorities
 
-    @property
-    def dcql(self) -> Mapping[str, Any]:
-        """As it stands in a request."""
+    def dcql(self, formats: Collection[str] = ()) -> Mapping[str, Any]:
+        """As it stands in a request to a wallet that knows some formats; none: it does not say which."""
         names = tuple(map(authority_key_id, self._authorities()))
+        queries = [one for one in self._queries.values() if one.format in self.formats(formats)]
         return {
-            "credentials": [_credential_query(one, names) for one in self._queries.values()],
-            "credential_sets": [{"options": [[id] for id in self._queries]}],
+            "credentials": [_credential_query(one, names) for one in queries],
+            "credential_sets": [{"options": [[one.id] for one in queries]}],
         }
 
-    @property
-    def formats(self) -> tuple[CredentialFormat, ...]:
-        """Those that are asked for."""
-        return tuple(dict.fromkeys(one.format for one in self._queries.values()))
+    def formats(self, known: Collection[str] = ()) -> tuple[CredentialFormat, ...]:
+        """Those that a wallet is asked for that knows some; all, where it knows none of them."""
+        asked = tuple(dict.fromkeys(one.format for one in self._queries.values()))
+        return tuple(one for one in asked if one in known) or asked
 
     def answer(self, vp_token: Any) -> tuple[CredentialFormat, str]:
         """The format of the one presentation in a `vp_token`, and the presentation.

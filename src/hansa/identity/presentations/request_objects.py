@@ -9,7 +9,7 @@ signed for it, now.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -73,6 +73,7 @@ class RequestObjects:
         key: ResponseKey,
         now_s: int,
         wallet_nonce: str | None = None,
+        formats: Collection[str] = (),
     ) -> str:
         """A request object.
 
@@ -83,6 +84,7 @@ class RequestObjects:
             key: To which the answer is to be encrypted.
             now_s: Seconds since 1970.
             wallet_nonce: Of the wallet; None: it sent none.
+            formats: Of credentials, that the wallet knows; none: it does not say.
 
         Raises:
             Refused: `Code.INVALID`, when the wallet's nonce is none.
@@ -98,8 +100,8 @@ class RequestObjects:
             "state": state,
             "iat": now_s,
             "exp": now_s + self._lifetime_s,
-            "dcql_query": self._query.dcql,
-            "client_metadata": self._metadata(key),
+            "dcql_query": self._query.dcql(formats),
+            "client_metadata": self._metadata(key, formats),
         }
         if wallet_nonce is not None:
             if _WALLET_NONCE.fullmatch(wallet_nonce) is None:
@@ -125,9 +127,9 @@ class RequestObjects:
         )
         return f"{scheme}{'&' if '?' in scheme else '?'}{query}"
 
-    def _metadata(self, key: ResponseKey) -> Mapping[str, Any]:
+    def _metadata(self, key: ResponseKey, formats: Collection[str]) -> Mapping[str, Any]:
         metadata: dict[str, Any] = {
-            "vp_formats_supported": {name: _FORMATS[name] for name in self._query.formats}
+            "vp_formats_supported": {name: _FORMATS[name] for name in self._query.formats(formats)}
         }
         if self._mode == "direct_post.jwt":
             encryptions: Sequence[str] = ENCRYPTIONS

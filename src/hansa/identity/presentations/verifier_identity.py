@@ -1,7 +1,7 @@
 """Who this verifier is to wallets: its key, its certificates, and its client identifier.
 
-    x509_hash                  SHA-256 of the leaf certificate (OpenID4VP 1.0, section 5.9.3; HAIP 1.0,
-    section 5) x509_san_dns               a DNS name in the leaf certificate; not allowed by HAIP
+    x509_hash                  SHA-256 of the leaf certificate (OpenID4VP 1.0, section 5.9.3; HAIP 1.0, 5)
+    x509_san_dns               a DNS name in the leaf certificate; not allowed by HAIP
     decentralized_identifier   the did:key of the key, without any certificate
 
 Requests are signed by ES256, which every wallet of the profile knows.

@@ -68,7 +68,7 @@ from hansa.identity.presentations.transactions import (
     is_secret,
 )
 from hansa.identity.presentations.verifier_identity import VerifierIdentity
-from hansa.identity.presentations.wallet_metadata import for_wallet
+from hansa.identity.presentations.wallet_metadata import for_wallet, formats_of, read_wallet_metadata
 from hansa.identity.principal import Principal
 
 REQUEST_PATH: Final = "/oid4vp/request"
@@ -204,6 +204,8 @@ class WalletLogins:
     def request_object(self, name: str, wallet_nonce: str | None = None, wallet_metadata: str = "") -> str:
         """The signed request of that name, for a wallet that fetches it; encrypted, if that wants it so.
 
+        It asks for credentials in formats that the wallet says to know.
+
         Raises:
             Refused: `Code.NOT_FOUND`, when it is unknown, over, answered or was fetched too often;
                 `Code.INVALID`, when the wallet's nonce is none.
@@ -212,12 +214,14 @@ class WalletLogins:
         key = self._logins.fetch(login, request)
         if key is None:
             raise Refused(Code.NOT_FOUND, "This request was fetched too often: begin the login again.")
+        metadata = read_wallet_metadata(wallet_metadata)
         signed = self._objects.signed(
             self._response_uri(request),
             *(request.nonce, request.state, key, epoch_s(self._clock)),
             wallet_nonce=wallet_nonce,
+            formats=formats_of(metadata),
         )
-        return for_wallet(signed, wallet_metadata) if wallet_metadata else signed
+        return for_wallet(signed, metadata)
 
     async def respond(self, name: str, body: bytes) -> str:
         """Take what a wallet answers to the request of that name.

@@ -1,12 +1,15 @@
-"""What a wallet says of itself when it fetches a request: whether the request is to be encrypted, and how.
+"""What a wallet says of itself when it fetches a request: which formats it knows, and how to encrypt to it.
 
 A wallet that names keys and algorithms (OpenID4VP 1.0, section 5.10) gets the signed request as a JWE to one
-of them; some take no other. Whatever cannot be read or used is ignored, as the protocol demands: the request
-is then signed alone. A request is public, so encrypting it to whoever asks tells nobody anything.
+of them; some take no other. One that names formats is asked for credentials in these alone: a wallet that
+keeps to HAIP 1.0 refuses a request that also mentions a format beyond the profile. Whatever cannot be read or
+used is ignored, as the protocol demands. A request is public, so encrypting it to whoever asks tells nobody
+anything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from joserfc import jwe
@@ -31,12 +34,22 @@ _LIMITS: Final = Limits(
 _REGISTRY: Final = jwe.JWERegistry(algorithms=[AGREEMENT, *ENCRYPTIONS], strict_check_header=False)
 
 
-def for_wallet(request_object: str, wallet_metadata: str) -> str:
-    """A signed request as a wallet wants it: encrypted to a key of its own, or as it is."""
+def read_wallet_metadata(text: str) -> Mapping[str, Any]:
+    """The metadata of a wallet; empty, when there are none or nobody can read them."""
     try:
-        metadata = read_object(wallet_metadata.encode(), _LIMITS)
+        return read_object(text.encode(), _LIMITS) if text else {}
     except Refused:
-        return request_object
+        return {}
+
+
+def formats_of(metadata: Mapping[str, Any]) -> frozenset[str]:
+    """The formats of credentials that a wallet names; empty: it does not say."""
+    formats = metadata.get("vp_formats_supported")
+    return frozenset(formats) if isinstance(formats, dict) else frozenset()
+
+
+def for_wallet(request_object: str, metadata: Mapping[str, Any]) -> str:
+    """A signed request as a wallet wants it: encrypted to a key of its own, or as it is."""
     offered = _texts(metadata.get("request_object_encryption_enc_values_supported"))
     encryption = next((one for one in offered if one in ENCRYPTIONS), None)
     agreements = _texts(metadata.get("request_object_encryption_alg_values_supported"))

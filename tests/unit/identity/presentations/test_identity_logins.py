@@ -55,7 +55,7 @@ async def refused(market: Scene, text: Any = pid, query: str = "", **options: An
 def test_wallets_are_asked_for_a_mandate_or_for_an_identity_document_and_of_that_for_three_claims() -> None:
     identities = map(read_accepted_type, EVERY_TYPE)
     query = PresentationQuery(map(read_accepted_type, ACCEPTED), identities=identities)
-    by_id = {one["id"]: one for one in query.dcql["credentials"]}
+    by_id = {one["id"]: one for one in query.dcql()["credentials"]}
     assert list(by_id) == ["sd_jwt", "jwt_vc", "identity_sd_jwt", "identity_mdoc", "identity_mdoc_2"]
     assert by_id["identity_sd_jwt"] == {
         "id": "identity_sd_jwt",
@@ -67,7 +67,7 @@ def test_wallets_are_asked_for_a_mandate_or_for_an_identity_document_and_of_that
     assert by_id["identity_mdoc_2"]["claims"] == [
         {"path": ["org.iso.18013.5.1", name]} for name in ("family_name", "given_name", "birth_date")
     ]
-    (choice,) = query.dcql["credential_sets"]
+    (choice,) = query.dcql()["credential_sets"]
     assert choice == {"options": [[id] for id in by_id]}
 
 

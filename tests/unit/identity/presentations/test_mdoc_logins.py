@@ -21,7 +21,7 @@ OTHER_TYPE = "mso_mdoc:org.example.employee.1"
 
 def test_wallets_are_asked_for_one_type_of_mdocs_a_query() -> None:
     query = PresentationQuery(map(read_accepted_type, (*ACCEPTED, TYPE, OTHER_TYPE)))
-    by_id = {one["id"]: one for one in query.dcql["credentials"]}
+    by_id = {one["id"]: one for one in query.dcql()["credentials"]}
     assert list(by_id) == ["sd_jwt", "jwt_vc", "mdoc", "mdoc_2"]
     assert by_id["mdoc"] == {
         "id": "mdoc",
@@ -29,8 +29,8 @@ def test_wallets_are_asked_for_one_type_of_mdocs_a_query() -> None:
         "meta": {"doctype_value": DOCTYPE},
         "claims": [{"path": [DOCTYPE, "mandate"]}],
     }
-    assert query.dcql["credential_sets"] == [{"options": [["sd_jwt"], ["jwt_vc"], ["mdoc"], ["mdoc_2"]]}]
-    assert query.formats == ("dc+sd-jwt", "jwt_vc_json", "mso_mdoc")
+    assert query.dcql()["credential_sets"] == [{"options": [["sd_jwt"], ["jwt_vc"], ["mdoc"], ["mdoc_2"]]}]
+    assert query.formats() == ("dc+sd-jwt", "jwt_vc_json", "mso_mdoc")
 
 
 @pytest.mark.parametrize("mode", ["direct_post.jwt", "direct_post"])

@@ -225,7 +225,7 @@ def test_a_certificate_of_another_host_does_not_give_its_name() -> None:
 
 
 def test_either_format_will_do() -> None:
-    dcql = PresentationQuery(map(read_accepted_type, ACCEPTED)).dcql
+    dcql = PresentationQuery(map(read_accepted_type, ACCEPTED)).dcql()
     ids = {one["id"]: one["format"] for one in dcql["credentials"]}
     assert set(ids.values()) == {"dc+sd-jwt", "jwt_vc_json"}
     assert dcql["credential_sets"] == [{"options": [[one] for one in ids]}]
@@ -234,7 +234,7 @@ def test_either_format_will_do() -> None:
 def test_a_query_has_the_form_of_the_published_examples() -> None:
     if not VECTORS.is_dir():
         pytest.skip("the published examples are not here")
-    dcql = PresentationQuery(map(read_accepted_type, ACCEPTED)).dcql
+    dcql = PresentationQuery(map(read_accepted_type, ACCEPTED)).dcql()
     ours = {one["format"]: one for one in dcql["credentials"]}
     for name in ("request/dcql_jwt_vc.json", "query_lang/credentials_alternatives.json"):
         for theirs in json.loads((VECTORS / name).read_text())["credentials"]:
@@ -253,7 +253,7 @@ def test_a_type_that_cannot_be_asked_for_is_refused(text: str) -> None:
 
 
 def test_only_what_is_accepted_is_asked_for() -> None:
-    dcql = PresentationQuery([read_accepted_type("jwt_vc_json:LEARCredentialMachine")]).dcql
+    dcql = PresentationQuery([read_accepted_type("jwt_vc_json:LEARCredentialMachine")]).dcql()
     (query,) = dcql["credentials"]
     assert query["meta"]["type_values"] == [["VerifiableCredential", "LEARCredentialMachine"]]
     assert dcql["credential_sets"] == [{"options": [[query["id"]]]}]
@@ -263,13 +263,13 @@ def test_authorities_are_named_by_their_keys_as_certificates_name_them() -> None
     anchor = read_anchor(ACCESS_ROOT.der)
     authorities = [anchor]
     query = PresentationQuery(map(read_accepted_type, ACCEPTED), lambda: authorities)
-    dcql = query.dcql
+    dcql = query.dcql()
     expected = x509.SubjectKeyIdentifier.from_public_key(ACCESS_ROOT.certificate.public_key()).digest
     assert {json.dumps(one["trusted_authorities"]) for one in dcql["credentials"]} == {
         json.dumps([{"type": "aki", "values": [b64(expected)]}])
     }
     authorities.clear()
-    assert not any("trusted_authorities" in one for one in query.dcql["credentials"])
+    assert not any("trusted_authorities" in one for one in query.dcql()["credentials"])
 
 
 def test_the_anchor_may_be_in_the_file_and_is_not_sent() -> None:

@@ -58,3 +58,26 @@ IGNORED: Final[dict[str, Any]] = {
 @pytest.mark.parametrize("what", IGNORED)
 def test_whatever_cannot_be_used_is_ignored(what: str) -> None:
     assert request_claims(fetched(IGNORED[what]))["wallet_nonce"] == "w-1"
+
+
+def asked(formats: Any) -> tuple[list[str], list[str]]:
+    """The formats of the queries, and those in the metadata of the verifier."""
+    claims = request_claims(fetched({"vp_formats_supported": formats}))
+    query = claims["dcql_query"]
+    (credential_set,) = query["credential_sets"]
+    options = [option for (option,) in credential_set["options"]]
+    assert options == [one["id"] for one in query["credentials"]]
+    return [one["format"] for one in query["credentials"]], list(
+        claims["client_metadata"]["vp_formats_supported"]
+    )
+
+
+def test_a_wallet_is_asked_for_credentials_in_formats_that_it_knows() -> None:
+    of_haip = {"dc+sd-jwt": {"sd-jwt_alg_values": ["ES256"]}, "mso_mdoc": {"issuerauth_alg_values": [-7]}}
+    assert asked(of_haip) == (["dc+sd-jwt"], ["dc+sd-jwt"])
+    assert asked({"jwt_vc_json": {}}) == (["jwt_vc_json"], ["jwt_vc_json"])
+
+
+@pytest.mark.parametrize("formats", [{}, {"ldp_vc": {}}, None, [], ["dc+sd-jwt"], "dc+sd-jwt", 1])
+def test_a_wallet_that_names_no_format_that_can_be_asked_for_is_asked_for_all(formats: Any) -> None:
+    assert asked(formats) == (["dc+sd-jwt", "jwt_vc_json"], ["dc+sd-jwt", "jwt_vc_json"])
