@@ -46,6 +46,8 @@ SEAL_RENEWED_BEFORE_END: Final = timedelta(days=30)
 SEALS_MAX: Final = 1024
 """Of organisations, in memory; more are read from their files again."""
 _COMMON_NAME_MAX_CHARS: Final = 64
+_NO_REVOCATION: Final = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.56"), b"\x05\x00")
+"""The authority says nowhere which of its certificates are revoked (RFC 9608, noRevAvail)."""
 _CLOCK_ALLOWANCE: Final = timedelta(hours=1)
 
 
@@ -179,6 +181,8 @@ class DevelopmentAuthority:
             .add_extension(key_usage(*uses), critical=True)
             .add_extension(identifier, critical=False)
         )
+        if not is_authority:
+            builder = builder.add_extension(_NO_REVOCATION, critical=False)
         if self._address and not is_authority:
             builder = builder.add_extension(_alternative_names(self._address), critical=False)
         return builder.sign(issuer_key.private, SHA256())
