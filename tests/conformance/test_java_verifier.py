@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.kits, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def verifier() -> Path:
-    """The folder of the compiled verifier; its libraries come from Maven's repository when they are not here."""
+    """The folder of the compiled verifier; libraries come from Maven's repository when they are not here."""
     if any(shutil.which(name) is None for name in ("java", "javac", "mvn")):
         pytest.skip("this verifier needs Java and Maven: install a JDK and maven")
     content = b"".join((VERIFIER / name).read_bytes() for name in FILES)

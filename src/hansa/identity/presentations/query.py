@@ -114,8 +114,8 @@ class PresentationQuery:
 
     def formats(self, known: Collection[str] = ()) -> tuple[CredentialFormat, ...]:
         """Those that a wallet is asked for that knows some; all, where it knows none of them."""
-        asked = tuple(dict.fromkeys(one.format for one in self._queries.values()))
-        return tuple(one for one in asked if one in known) or asked
+        requested = tuple(dict.fromkeys(one.format for one in self._queries.values()))
+        return tuple(one for one in requested if one in known) or requested
 
     def answer(self, vp_token: Any) -> tuple[CredentialFormat, str]:
         """The format of the one presentation in a `vp_token`, and the presentation.
