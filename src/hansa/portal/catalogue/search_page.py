@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
-from urllib.parse import parse_qsl, unquote_plus, urlencode
+from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
 import msgspec
 
@@ -18,6 +19,9 @@ PICK: Final = "pick"
 OWN_PARAMETERS: Final = frozenset({PICK, "lang"})
 """Parameters of the page that are none of the search."""
 PICKED_MAX: Final = 20
+ENCODED_CACHED_MAX: Final = 4096
+ENCODED_MAX_CHARS: Final = 128
+"""Of a name or value of a parameter that is encoded once for all."""
 PAGE_PATHS: Final = {
     "ProductOffering": "offerings",
     "Organization": "providers",
@@ -182,6 +186,9 @@ class _Addresses:
     def __init__(self, pairs: Pairs, picked: tuple[str, ...]) -> None:
         self._pairs = pairs
         self._picked = tuple((PICK, one) for one in picked)
+        # A page has up to two hundred addresses, which differ in one parameter.
+        self._without_offset = {pair: _parameter(*pair) for pair in pairs if pair[0] != "offset"}
+        self._picked_text = tuple(_parameter(*pair) for pair in self._picked)
 
     def all(self) -> str:
         """This search."""
@@ -199,12 +206,29 @@ class _Addresses:
 
     def toggled(self, name: str, value: str, *, is_selected: bool) -> str:
         """With a value more, or without it, from the first hit on."""
-        others = tuple(pair for pair in self._pairs if pair != (name, value) and pair[0] != "offset")
-        return _search(others + (() if is_selected else ((name, value),)) + self._picked)
+        others = [text for pair, text in self._without_offset.items() if pair != (name, value)]
+        more = () if is_selected else (_parameter(name, value),)
+        return _address([*others, *more, *self._picked_text])
 
 
 def _search(pairs: Pairs) -> str:
-    return "/search" + (f"?{urlencode(pairs)}" if pairs else "")
+    return _address([_parameter(*pair) for pair in pairs])
+
+
+def _address(parameters: Sequence[str]) -> str:
+    return f"/search?{'&'.join(parameters)}" if parameters else "/search"
+
+
+def _parameter(name: str, value: str) -> str:
+    return f"{_encoded(name)}={_encoded(value)}"
+
+
+def _encoded(text: str) -> str:
+    return _encoded_short(text) if len(text) <= ENCODED_MAX_CHARS else quote_plus(text)
+
+
+_encoded_short: Final = lru_cache(ENCODED_CACHED_MAX)(quote_plus)
+"""The same names and values stand in most addresses of most pages."""
 
 
 def _name_of(part: bytes) -> str:

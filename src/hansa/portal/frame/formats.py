@@ -16,6 +16,9 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 LOCALES_CACHED_MAX: Final = 64
+COUNTS_CACHED_MAX: Final = 8192
+COUNT_MAX: Final = 10**12
+"""Of numbers that are written once for all readers of a language: counts, of which a page has a hundred."""
 EXPONENT_MAX: Final = 20
 """Of ten, in a number that is shown with all its digits."""
 DIGITS_MAX: Final = 28
@@ -37,8 +40,15 @@ def _parsed(locale: str) -> Locale:
 @pass_context
 def number(context: Context, value: Any) -> str:
     """A number with the separators of the reader; what is none as it is."""
+    if type(value) is int and 0 <= value <= COUNT_MAX:
+        return _count(value, context["reader"].locale)
     amount = decimal_of(value)
     return str(value) if amount is None else format_decimal(amount, locale=_locale(context))
+
+
+@lru_cache(COUNTS_CACHED_MAX)
+def _count(value: int, locale: str) -> str:
+    return format_decimal(value, locale=_parsed(locale))
 
 
 @pass_context

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import apsw
+import msgspec
 import structlog
 
 from hansa.core.cache import Cache
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Fatal, Unavailable
 from hansa.store.records import INTERNAL, ListCaller
+from hansa.store.search.ranking import WINDOW
 from hansa.store.search.records import IndexAnswer, IndexBatch, IndexPosition, IndexQuery, Overlay
 from hansa.store.sqlite.database.connection import as_ours
 from hansa.store.sqlite.lists.search_pool import SearchPool, TooSlow
@@ -31,6 +33,12 @@ ANSWERS_MAX: Final = 128
 T = TypeVar("T")
 
 log = structlog.get_logger("hansa.store")
+
+
+def _windows_of(query: IndexQuery) -> IndexQuery:
+    """The same question, for all hits of the windows in which the page is, and of those before them."""
+    windows = max(1, -(-(query.offset + query.limit) // WINDOW))
+    return msgspec.structs.replace(query, offset=0, limit=windows * WINDOW)
 
 
 class _Damaged(Exception):
@@ -155,6 +163,11 @@ class SqliteSearchIndex:
         Raises:
             Unavailable: `Code.OVERLOADED`, when too many searches wait; `Code.SEARCH_TOO_SLOW`.
         """
+        # Whoever looks at the next page asks for the same hits in the same order.
+        answer = await self._whole(_windows_of(query), overlay, caller)
+        return msgspec.structs.replace(answer, ids=answer.ids[query.offset : query.offset + query.limit])
+
+    async def _whole(self, query: IndexQuery, overlay: Overlay, caller: ListCaller) -> IndexAnswer:
         generation = self._generation
         if not overlay and (known := self.cache.get(query)) is not None and known[0] == generation:
             return known[1]
