@@ -127,3 +127,16 @@ def test_nobody_accuses_a_member_whose_claim_comes_after_a_crash_and_is_lost() -
     )
     outcome = run_plan(LeaguePlan(50_221, 2, False, True, (), steps))
     assert outcome.violation is None, report(outcome, is_shrunk=False)
+
+
+def test_a_backup_seals_above_what_was_sent_by_a_clock_that_was_ahead() -> None:
+    bergen, riga, late = 2.0, 4.0, (2,)
+    steps = (
+        *(Step("create", 0, 1, "bound"), Step("choose", 2, number=bergen), Step("choose", 0, number=bergen)),
+        *(Step("back up", 0, 300), Step("clock", 0, number=250.0), Step("choose", 2, 400, number=5.0)),
+        *(Step("status", 0, text="Active"), Step("choose", 1, number=7.0)),
+        *(Step("choose", 0, 1, number=bergen), Step("choose", 0, 300, number=riga)),
+        *(Step("wait", number=5.0), Step("restore", 0)),
+    )
+    outcome = run_plan(LeaguePlan(201_697, 3, False, False, late, steps))
+    assert outcome.violation is None, report(outcome, is_shrunk=False)

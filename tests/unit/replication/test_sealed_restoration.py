@@ -370,6 +370,31 @@ async def test_what_is_here_already_stays_and_everybody_gets_it_anew(league: Lea
     assert (await replica(bergen, order) or {})["n"] == 1
 
 
+async def restored_from(member: Marketplace, entity: Entity, known: announced.AnnouncedEntity) -> None:
+    """Lose the store, and go on with what a backup has of an entity and of its announcement."""
+    await member.close()
+    await member.open()
+    async with member.store.transaction() as tx:
+        await tx.put(draft_of(entity))
+        await announced.record(tx, known)
+    member.start()
+    await settle(member.league)
+
+
+async def test_what_a_backup_has_goes_again_to_who_was_told_of_its_end_since(league: League) -> None:
+    lubeck, bergen, *_ = league.marketplaces
+    order = await put(lubeck, "ProductOrder", relatedParty=parties(bergen, lubeck), n=1)
+    await settle(league)
+    backup, known = await entity_of(lubeck, order), await announced.states(lubeck.store, [order])
+    await lubeck.delete(order)
+    await settle(league)
+    assert await replica(bergen, order) is None
+    await restored_from(lubeck, backup, known[order])
+    assert (await returned(lubeck)).missing == 0
+    await settle(league)
+    assert (await replica(bergen, order) or {})["n"] == 1
+
+
 async def test_who_was_sent_it_before_and_may_not_have_it_any_more_loses_it_after_a_restoration(
     league: League,
 ) -> None:

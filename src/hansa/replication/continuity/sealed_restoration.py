@@ -111,6 +111,15 @@ class _Disclosure(NamedTuple):
     """Of the bytes; None: it has none of this version."""
 
 
+class _Sent(NamedTuple):
+    """What members were sent about an entity that is here."""
+
+    version: int
+    """The greatest."""
+    recipients: Mapping[str, str]
+    """DIDs of those that wait for its bytes, with their registered keys."""
+
+
 class _Returned(NamedTuple):
     """What came back of an entity, as it was stored."""
 
@@ -173,6 +182,8 @@ class SealedRestoration:
         """What came back since the beginning, by entity key."""
         self._missing: dict[bytes, LostNotice] = {}
         """What was announced, and did not come back."""
+        self._versions: dict[bytes, int] = {}
+        """The greatest version that was sent of each entity, by its key: ends of entities, too."""
 
     async def restore(self, after: int) -> ReturnedPart:
         """Take back what was sealed by some events, the next ones after a position; 0: from the beginning.
@@ -183,6 +194,7 @@ class SealedRestoration:
         if after == 0:
             self._returned.clear()
             self._missing.clear()
+            self._versions.clear()
         filter = EventFilter(issuers=(self._parts.did,), entity_types=(CONFIDENTIAL,))
         page = await self._bus.search(after, filter, POSITIONS_MAX)
         disclosed: dict[int, list[_Disclosure]] = {one.position: [] for one in page.events}
@@ -198,7 +210,7 @@ class SealedRestoration:
                 withdrawn=len(outcome.withdrawn),
             )
         next_after = page.scanned_to if page.scanned_to < page.last_position else None
-        if next_after is None and self._missing:
+        if next_after is None and self._versions:
             await self._settle_known()
         return ReturnedPart(
             *(len(page.events), len(outcome.restored), len(outcome.present), len(outcome.withdrawn)),
@@ -215,27 +227,32 @@ class SealedRestoration:
         return len(missing)
 
     async def _settle_known(self) -> None:
-        """Take from what is missing that which is known here in a version that is as new.
+        """Put what is known here above whatever its recipients were sent.
 
-        It is withdrawn from members that were sent an earlier version, were told of no end of it, and are not
-        known to have it: the store has lost that.
+        They pass over a version that is not greater than one that they have seen, be it the end of an entity:
+        so a store that knows an older one seals the entity anew, above that, whoever has the bytes of what
+        followed. It is withdrawn from members that were sent a version, were told of no end of it, and are
+        not known to have it.
         """
-        known: dict[str, Mapping[str, str]] = {}
+        behind: dict[str, _Sent] = {}
         for entity_id, version in (await announced.all_versions(self._parts.store)).items():
             key = bytes.fromhex(entity_key(self._parts.did, entity_id))
-            if key in self._missing and self._missing[key].version <= version:
-                known[entity_id] = self._missing.pop(key).recipients
-        if known:
-            await self._retry(partial(self._note_recipients, known))
+            missing, sent = self._missing.pop(key, None), self._versions.get(key, 0)
+            if missing is not None or sent > version:
+                recipients = missing.recipients if missing is not None else {}
+                behind[entity_id] = _Sent(sent, recipients)
+        if behind:
+            await self._retry(partial(self._note_sent, behind))
 
-    async def _note_recipients(self, recipients: Mapping[str, Mapping[str, str]]) -> None:
-        """Note who has some entities beside those known to: then they are withdrawn from who may not."""
+    async def _note_sent(self, sent: Mapping[str, _Sent]) -> None:
+        """Note of some entities, by identifier, what was sent of them, and who has them beside those known to."""
         outcome = _Outcome()
         async with self._parts.store.transaction() as tx:
-            for entity_id, known in (await announced.states(tx, tuple(recipients))).items():
-                if not known.members.issuperset(recipients[entity_id]):
-                    had = dict(recipients[entity_id]) | _keys_by_member(known)
-                    await self._record(tx, known, known.version, had, outcome)
+            for entity_id, known in (await announced.states(tx, tuple(sent))).items():
+                last = sent[entity_id]
+                if known.version < last.version or not known.members.issuperset(last.recipients):
+                    had = dict(last.recipients) | _keys_by_member(known)
+                    await self._record(tx, known, max(known.version, last.version), had, outcome)
             await self._demands.note(tx, tuple(outcome.due.items()))
         self._demands.committed(tuple(outcome.due.items()))
         if outcome.due:
@@ -344,6 +361,10 @@ class SealedRestoration:
             since = taking.since if taking is not None else ""
             for committed in events:
                 ones = disclosed[committed.position]
+                if ones:
+                    notice = ones[0].event.notice
+                    sent = self._versions.get(notice.entity_key, 0)
+                    self._versions[notice.entity_key] = max(sent, notice.version)
                 if ones and ones[0].event.notice.is_withdrawal:
                     await self._withdraw(tx, ones, outcome)
                 elif ones:
