@@ -315,15 +315,6 @@ async def test_pages_together_have_each_hit_once_and_in_order(index: SearchIndex
         assert {page.total for page in pages} == {150}
 
 
-async def test_the_next_page_of_hits_is_remembered_with_the_first(tmp_path: Path) -> None:
-    index = SqliteSearchIndex(tmp_path / "search.db", SystemClock(), 60.0)
-    await put(index, *(document(f"{number:03}", f"cloud {number}") for number in range(100)))
-    for offset in (0, 20, 40):
-        await ids(index, words("cloud", offset=offset, limit=20))
-    assert (index.cache.figures.misses, index.cache.figures.hits) == (1, 2)
-    await index.close()
-
-
 async def test_putting_an_index_together_changes_no_answer(index: SearchIndex) -> None:
     await put(index, document("a", "cloud"))
     await put(index, document("b", "cloud storage"), document("s", "cloud", is_public=False))

@@ -245,7 +245,7 @@ class SealedRestoration:
             await self._retry(partial(self._note_sent, behind))
 
     async def _note_sent(self, sent: Mapping[str, _Sent]) -> None:
-        """Note of some entities, by identifier, what was sent of them, and who has them beside those known to."""
+        """Note of some entities, by identifier, what was sent of them, and to whom beside those known to."""
         outcome = _Outcome()
         async with self._parts.store.transaction() as tx:
             for entity_id, known in (await announced.states(tx, tuple(sent))).items():
