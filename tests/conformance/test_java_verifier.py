@@ -42,7 +42,8 @@ def verifier() -> Path:
         libraries = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
         if subprocess.run(libraries, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode:
             pytest.skip("the libraries of this verifier cannot be had from Maven's repository now")
-        subprocess.run(["javac", "-cp", "lib/*", "Verify.java"], check=True, cwd=folder)
+        compiler = ["javac", "-cp", "lib/*", "Verify.java"]
+        subprocess.run(compiler, check=True, cwd=folder)
     return folder
 
 

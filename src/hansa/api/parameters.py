@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
 from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl
@@ -17,6 +16,7 @@ from starlette.requests import Request
 
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import is_entity_key
+from hansa.core.instants import is_zoned
 from hansa.core.known_words import check_known
 from hansa.core.limits import Limits
 from hansa.core.refusals import all_refusals
@@ -102,11 +102,7 @@ class Parameters:
         text = self.text(name)
         if text is None:
             return None
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None or "T" not in text.upper():
+        if not is_zoned(text):
             raise Refused(
                 Code.INVALID,
                 f"{name} is not an RFC 3339 time with its zone, as 2026-01-31T12:00:00Z (write + as %2B).",

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -30,10 +30,13 @@ from hansa.core.errors import Code, HansaError, Refused
 from hansa.core.events import event_names
 from hansa.core.foreign_text import printable
 from hansa.core.identifiers import is_entity_key
+from hansa.core.instants import moment
 from hansa.core.known_words import check_known
 
 MEMBERS: Final = "/league/v1/members"
 KEY_LENGTH_CHARS: Final = 64
+DAY_LENGTH_CHARS: Final = 10
+"""A shorter text is no time, but how long ago something was."""
 _PART_OF_KEY: Final = re.compile("[0-9A-Fa-f]{8,}")
 NARROW_MAX_COLUMNS: Final = 157
 """Up to this width a line is a short one."""
@@ -162,20 +165,16 @@ def time_of(text: str, now: datetime) -> str:
     Raises:
         Refused: `Code.INVALID`.
     """
+    at = moment(text) if len(text) >= DAY_LENGTH_CHARS else None
+    if at is not None:
+        return rfc3339(at)
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            moment = now - timedelta(seconds=seconds_of(text))
-        except (Refused, OverflowError) as error:
-            raise Refused(
-                Code.INVALID,
-                f"{text!r} is not a time; write 2026-08-01, 2026-08-01T09:30:00Z, or how long ago, as 2h.",
-            ) from error
-    try:
-        return rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except OverflowError as error:
-        raise Refused(Code.INVALID, f"{text!r} is not within the years 1 to 9999 in UTC.") from error
+        return rfc3339(now - timedelta(seconds=seconds_of(text)))
+    except (Refused, OverflowError) as error:
+        raise Refused(
+            Code.INVALID,
+            f"{text!r} is not a time; write 2026-08-01, 2026-08-01T09:30:00Z, or how long ago, as 2h.",
+        ) from error
 
 
 class EventLines:

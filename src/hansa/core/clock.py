@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Protocol
 
+from hansa.core.instants import moment
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -24,6 +26,13 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+
+
+def read_rfc3339(text: str) -> datetime:
+    """The moment in a text of ours, as `rfc3339` writes it; `hansa.core.instants` reads those of others."""
+    at = moment(text)
+    assert at is not None, "we wrote it"
+    return at
 
 
 def epoch_s(clock: Clock) -> int:

@@ -1,9 +1,13 @@
 """Date-times as keys that order as the moments do, whatever zone they are written in.
 
 TM Forum's date-times are those of RFC 3339, section 5.6. A client also writes parts of one in a filter, as
-`2026-01` for the beginning of that month; without a zone a time is UTC. The key is the moment in UTC without
-the `Z`, and its fraction of a second, of any length, without zeros at the end: such texts compare by code
-point as the moments do.
+`2026-01` for the beginning of that month; without a zone a time is UTC, and zones may lack their colon, as
+they do in examples of TM Forum. The key is the moment in UTC without the `Z`, and its fraction of a second,
+of any length, without zeros at the end: such texts compare by code point as the moments do.
+
+What comes from outside is read here alone, wherever it comes in, so that nothing is taken in one place that
+another reads as another moment, or as none: neither the library's parser, which knows weeks, commas and hours
+without minutes, nor the zone of the machine has a say.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from functools import lru_cache
 from typing import Final
 
 _DATE_TIME: Final = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?([Zz]|[+-]\d\d:\d\d)?)?)?)?",
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?([Zz]|[+-]\d\d:?\d\d)?)?)?)?",
     re.ASCII,
 )
 _LENGTH_MAX: Final = 64
@@ -24,6 +28,25 @@ _USUAL: Final = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII
 )
 """As we write every time, in a month's first four weeks: no calendar is needed."""
+
+
+_ZONE: Final = re.compile(r".{11}.*(?:[Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+
+
+def is_date_time(text: str) -> bool:
+    """Whether a text is a whole date-time: a day, `T`, and a time, of the years 1 to 9999 in UTC."""
+    return text[10:11] in {"T", "t"} and instant(text) is not None
+
+
+def is_zoned(text: str) -> bool:
+    """Whether a text is a whole date-time with its zone."""
+    return is_date_time(text) and _ZONE.fullmatch(text) is not None
+
+
+def moment(text: str) -> datetime | None:
+    """The moment of a date-time, or of a part of one, in UTC, to the microsecond; None for other texts."""
+    key = instant(text)
+    return None if key is None else datetime.fromisoformat(key).replace(tzinfo=UTC)
 
 
 def instant(text: str) -> str | None:
@@ -64,7 +87,7 @@ def comparable(text: str) -> str:
 def _zone(text: str | None) -> timezone:
     if text is None or text in "Zz":
         return UTC
-    hours, minutes = int(text[1:3]), int(text[4:6])
+    hours, minutes = int(text[1:3]), int(text[-2:])
     if minutes > 59:
         raise ValueError
     offset = timedelta(hours=hours, minutes=minutes)

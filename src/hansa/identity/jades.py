@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +22,7 @@ import msgspec
 from hansa.core.certificates import Certificate, VerifiedChain
 from hansa.core.certificates.elsi import elsi_did
 from hansa.core.errors import Code, Refused
+from hansa.core.instants import moment
 from hansa.identity.foreign_jws import (
     JWS_ALGORITHMS,
     chain_of_header,
@@ -116,10 +116,10 @@ def signing_time_s(header: Mapping[str, Any]) -> int:
     text = header["sigT"]
     if not isinstance(text, str) or _TIME.fullmatch(text) is None:
         raise malformed_jws("`sigT` is no time in UTC")
-    try:
-        return int(datetime.fromisoformat(text).astimezone(UTC).timestamp())
-    except ValueError:
-        raise malformed_jws("`sigT` is no time in UTC") from None
+    at = moment(text)
+    if at is None:
+        raise malformed_jws("`sigT` is no time in UTC")
+    return int(at.timestamp())
 
 
 def _malformed(what: str) -> Refused:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -29,6 +28,7 @@ from structlog.typing import FilteringBoundLogger
 from hansa.core.backoff import Backoff
 from hansa.core.clock import Clock
 from hansa.core.errors import Code, Refused, Unavailable
+from hansa.core.instants import moment
 from hansa.core.limits import Limits
 from hansa.core.signal import Signal
 from hansa.pubsub.engine import (
@@ -190,7 +190,9 @@ class CometBftBus(LedgerBus):
         answer = await self._engine("commit", {} if height is None else {"height": str(height)})
         try:
             header, commit = (answer["signed_header"][name] for name in ("header", "commit"))
-            votes = commit["signatures"]
+            votes, block_time = commit["signatures"], moment(str(header["time"]))
+            if block_time is None:
+                raise _unexpected_form()
             return BlockSigners(
                 height=int(header["height"]),
                 round=int(commit["round"]),
@@ -201,7 +203,7 @@ class CometBftBus(LedgerBus):
                     if vote["block_id_flag"] != VOTE_ABSENT
                 ),
                 validators=len(votes),
-                time_ms=int(1000 * datetime.fromisoformat(str(header["time"])).timestamp()),
+                time_ms=int(1000 * block_time.timestamp()),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected_form() from error

@@ -37,7 +37,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -47,7 +46,7 @@ import structlog
 from hansa.core.backoff import backoff_s
 from hansa.core.bounded_json import UNREADABLE
 from hansa.core.canonical import canonical_json, hashlink
-from hansa.core.clock import Clock, epoch_ms
+from hansa.core.clock import Clock, epoch_ms, read_rfc3339
 from hansa.core.entity_form import form_violation, size_violation
 from hansa.core.errors import Code, Refused
 from hansa.core.identifiers import Entropy, entity_key, is_bound_form, is_bound_to
@@ -316,7 +315,7 @@ class Intake:
     async def _claimed(self, own: int, owner: str, position: int) -> Rejection:
         """The rejection of a claim at one position, since another member's is at an earlier one."""
         reason = f"{owner} claimed the identifier before, at position {position}; this claim is at {own}."
-        first, later = [datetime.fromisoformat(await self._time_of(each)) for each in (position, own)]
+        first, later = [read_rfc3339(await self._time_of(each)) for each in (position, own)]
         is_late = (later - first).total_seconds() > RACE_MAX_S
         return Rejection(Code.IDENTIFIER_CLAIMED, reason, is_evidence=is_late)
 

@@ -44,7 +44,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -52,7 +51,7 @@ import msgspec
 import structlog
 
 from hansa.core.backoff import backoff_s
-from hansa.core.clock import Clock, epoch_ms
+from hansa.core.clock import Clock, epoch_ms, read_rfc3339
 from hansa.core.errors import Code, HansaError, Refused, Unavailable
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
@@ -436,7 +435,7 @@ class Retriever:
         limits = self._limits
         failing_s = 0.0
         if origin.failing_since is not None:
-            failing_since = datetime.fromisoformat(origin.failing_since)
+            failing_since = read_rfc3339(origin.failing_since)
             failing_s = (self._clock.now() - failing_since).total_seconds()
         longest_s = max(limits.retrieval_backoff_max_s, FAILED_SHARE * failing_s)
         max_s = min(longest_s, limits.retrieval_backoff_limit_s)

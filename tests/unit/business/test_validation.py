@@ -58,7 +58,7 @@ def test_a_body_within_the_model_is_accepted(more: dict[str, Any]) -> None:
         *(
             (
                 {"validFor": {"endDateTime": moment}},
-                f'validFor.endDateTime: must be within the years 1 to 9999 in UTC, not "{moment}".',
+                f'validFor.endDateTime: must be a date-time (RFC 3339) of the years 1 to 9999, as 2026-01-31T12:00:00Z, not "{moment}".',
             )
             for moment in ("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+1400", "9999-12-31T23:59-00:01")
         ),
@@ -70,11 +70,11 @@ def test_a_body_within_the_model_is_accepted(more: dict[str, Any]) -> None:
         ({"validFor": []}, "validFor: must be an object, not []."),
         (
             {"validFor": {"endDateTime": "tomorrow"}},
-            'validFor.endDateTime: must be a date-time (RFC 3339), as 2026-01-31T12:00:00Z, not "tomorrow".',
+            'validFor.endDateTime: must be a date-time (RFC 3339) of the years 1 to 9999, as 2026-01-31T12:00:00Z, not "tomorrow".',
         ),
         (
             {"validFor": {"endDateTime": "2026-13-01T00:00:00Z"}},
-            'validFor.endDateTime: must be a date-time (RFC 3339), as 2026-01-31T12:00:00Z, not "2026-13-01T00:00:00Z".',
+            'validFor.endDateTime: must be a date-time (RFC 3339) of the years 1 to 9999, as 2026-01-31T12:00:00Z, not "2026-13-01T00:00:00Z".',
         ),
         ({"@schemaLocation": "not a uri"}, '@schemaLocation: must be a URI (RFC 3986), not "not a uri".'),
         (

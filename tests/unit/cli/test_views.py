@@ -122,15 +122,15 @@ def test_times_are_moments_or_how_long_ago(text: str, expected: str) -> None:
 
 
 def test_what_is_no_time_is_refused_with_examples() -> None:
-    for text in ("yesterday", "999999999w", "2026-13-01"):
+    for text in (
+        "yesterday",
+        "999999999w",
+        "2026-13-01",
+        "2026-W05-1T12:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+    ):
         with pytest.raises(Refused, match="2h"):
             time_of(text, NOW)
-
-
-@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
-def test_a_time_of_a_year_that_does_not_exist_in_utc_is_refused(text: str) -> None:
-    with pytest.raises(Refused, match="years 1 to 9999"):
-        time_of(text, NOW)
 
 
 EVENT = {

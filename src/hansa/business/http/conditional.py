@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from hansa.business.operations.writes import NO_PRECONDITIONS, Preconditions, is_as_of
+from hansa.core.clock import read_rfc3339
 from hansa.store import Entity
 
 ANY: Final = b"*"
@@ -37,7 +38,7 @@ def last_modified(moment: str) -> bytes:
 
 @lru_cache(4096)
 def _http_date(second: str) -> bytes:
-    return format_datetime(datetime.fromisoformat(second).replace(tzinfo=UTC), usegmt=True).encode()
+    return format_datetime(read_rfc3339(second), usegmt=True).encode()
 
 
 def is_known(headers: Mapping[bytes, bytes], entity: Entity, tag: bytes) -> bool:

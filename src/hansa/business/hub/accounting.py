@@ -23,7 +23,7 @@ from hansa.business.hub.feed import caller_of
 from hansa.business.hub.listeners import Listener, ListenerGroup
 from hansa.business.hub.sending import Attempt
 from hansa.core.backoff import backoff_s
-from hansa.core.clock import Clock, rfc3339
+from hansa.core.clock import Clock, read_rfc3339, rfc3339
 from hansa.core.errors import Code, HansaError
 from hansa.core.identifiers import Entropy
 from hansa.core.limits import Limits
@@ -111,7 +111,7 @@ class DeliveryAccounts:
     def _is_dead(self, listener: Listener, now: datetime) -> bool:
         """Whether every attempt at a listener has failed for too long."""
         assert listener.failing_since is not None, "a failure was counted"
-        failing_s = (now - datetime.fromisoformat(listener.failing_since)).total_seconds()
+        failing_s = (now - read_rfc3339(listener.failing_since)).total_seconds()
         return failing_s >= self._limits.listener_dead_after_s
 
     async def apply_requests(self, listener: Listener, subscription: Subscription) -> bool:

@@ -10,6 +10,7 @@ import msgspec
 
 from hansa.business.rules import UnknownWord, UnresolvedReference
 from hansa.business.served_resource import ServedResource
+from hansa.core.clock import read_rfc3339
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.own_identifiers import OwnIdentifiers
 from hansa.store import Entity, EntityDraft, Store, Transaction
@@ -131,7 +132,7 @@ NO_PRECONDITIONS = Preconditions()
 
 def is_as_of(entity: Entity, moment: datetime) -> bool:
     """Whether the entity has not been written after a moment, to the second."""
-    return datetime.fromisoformat(entity.modified).replace(microsecond=0) <= moment
+    return read_rfc3339(entity.modified).replace(microsecond=0) <= moment
 
 
 async def current_entity(

@@ -8,7 +8,6 @@ after.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +31,7 @@ from hansa.business.search.folding import (
 )
 from hansa.business.search.results import FacetName
 from hansa.core.characteristics import labels_of, regions_of
-from hansa.core.instants import instant
+from hansa.core.instants import moment
 from hansa.store import Entity
 from hansa.store.search.records import ABOVE, FacetOf, SearchDocument
 
@@ -232,12 +231,8 @@ def updated_ms(entity: Entity, fields: Fields) -> int:
 
 
 def _milliseconds(text: str) -> int:
-    key = instant(text)
-    if key is None:
-        return 0
-    whole, _, fraction = key.partition(".")
-    moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1000 + int((fraction + "000")[:3])
+    at = moment(text)
+    return 0 if at is None else int(at.timestamp()) * 1000 + at.microsecond // 1000
 
 
 def decoded(body: bytes) -> Mapping[str, Any]:

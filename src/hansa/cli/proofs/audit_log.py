@@ -34,6 +34,7 @@ from hansa.core.audit import (
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.files import read_failure, write_failure
 from hansa.core.identifiers import entity_key
+from hansa.core.instants import moment
 
 PAGE_SIZE: Final = 1000
 EVENTS_MAX: Final = 500
@@ -191,7 +192,8 @@ async def _announced(url: str, did: str, until: datetime | None) -> list[Announc
             parameters = [("entity", key), ("issuer", did), ("after", str(after)), ("limit", str(EVENTS_MAX))]
             page = await client.get("/league/v1/events", parameters)
             for one in page["events"]:
-                if until is None or datetime.fromisoformat(one["time"]) <= until:
+                at = moment(str(one["time"]))
+                if until is None or (at is not None and at <= until):
                     event = one["event"]
                     anchors.append(AnnouncedAnchor(one["position"], one["time"], event["hashlink"]))
             if page["scanned_to"] >= page["last_position"]:

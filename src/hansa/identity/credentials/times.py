@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from hansa.core.errors import Code, Refused
+from hansa.core.instants import moment
 from hansa.identity.credentials.refusals import malformed
 
 CLOCK_LEEWAY_S: Final = 300
@@ -56,11 +56,10 @@ def date_time(claims: Mapping[str, Any], name: str) -> int | None:
     if match is None:
         raise malformed(f"`{name}` is no date-time with a zone (RFC 3339)")
     day, time, zone = match.groups()
-    try:
-        moment = datetime.fromisoformat(f"{day}T{time}{zone if ':' in zone else '+00:00'}")
-    except ValueError:
-        raise malformed(f"`{name}` is no date-time that exists") from None
-    return max(0, min(int(moment.timestamp()), TIME_MAX_S))
+    at = moment(f"{day}T{time}{zone if ':' in zone else '+00:00'}")
+    if at is None:
+        raise malformed(f"`{name}` is no date-time that exists")
+    return max(0, min(int(at.timestamp()), TIME_MAX_S))
 
 
 class Validity:

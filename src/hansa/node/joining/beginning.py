@@ -8,13 +8,13 @@ asked them (`joining.json`), as long as that is not older than the trust period.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, read_rfc3339
 from hansa.core.errors import HansaError
 from hansa.core.http import HttpClient
 from hansa.node.joining.inquiry import bootstrap_of
@@ -39,9 +39,7 @@ async def state_sync_of(folder: Path, http: HttpClient, clock: Clock) -> StateSy
         clock: For the age of what is trusted.
     """
     joining = read_joining(folder)
-    if joining is None or clock.now() - datetime.fromisoformat(joining.since) > timedelta(
-        seconds=TRUST_PERIOD_S
-    ):
+    if joining is None or clock.now() - read_rfc3339(joining.since) > timedelta(seconds=TRUST_PERIOD_S):
         return None
     answers = await asyncio.gather(
         *(bootstrap_of(http, endpoint) for endpoint in joining.members), return_exceptions=True

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -31,6 +30,7 @@ from hansa.core.errors import Fatal, HansaError
 from hansa.core.files import is_missing, read_file
 from hansa.core.http import HttpClient, HttpRequest
 from hansa.core.identifiers import Entropy
+from hansa.core.instants import moment
 from hansa.core.limits import Limits
 from hansa.core.members import Member
 from hansa.node.folder import LEDGER, VALIDATOR_KEY
@@ -432,10 +432,8 @@ def _awaited(standstill: Standstill) -> str:
 
 def _time_ms(since: str) -> int:
     """A time of a mark, milliseconds since 1970; 0 when the mark does not say it."""
-    try:
-        return int(1000 * datetime.fromisoformat(since).timestamp())
-    except ValueError:
-        return 0
+    at = moment(since)
+    return 0 if at is None else int(1000 * at.timestamp())
 
 
 def _credible_height(heights: Sequence[int]) -> int:

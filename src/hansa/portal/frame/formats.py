@@ -15,6 +15,8 @@ from babel.units import format_unit
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
+from hansa.core.instants import moment as moment_of_text
+
 LOCALES_CACHED_MAX: Final = 64
 COUNTS_CACHED_MAX: Final = 8192
 COUNT_MAX: Final = 10**12
@@ -126,9 +128,10 @@ def decimal_of(value: Any) -> Decimal | None:
 
 def moment_of(value: datetime | str) -> datetime | None:
     """A date-time of an entity (RFC 3339), in UTC; None for what is none, or has no year there."""
+    if isinstance(value, str):
+        return moment_of_text(value)
     try:
-        when = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        return when.astimezone(UTC) if when.tzinfo is not None else when.replace(tzinfo=UTC)
+        return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -13,13 +13,13 @@ the ledger commits to them; and the oldest ones beyond `audit_records_max`, what
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import msgspec
 
 from hansa.core.audit import ANCHOR_TYPE, Anchor, anchor_id, anchor_nonce
-from hansa.core.clock import Clock, rfc3339
+from hansa.core.clock import Clock, read_rfc3339, rfc3339
 from hansa.core.identifiers import entity_key
 from hansa.core.limits import Limits
 from hansa.core.retry import Retry
@@ -124,7 +124,7 @@ class Anchoring:
     async def _begun_s(self) -> float | None:
         """When the oldest record was written, in seconds since 1970; None when there is none."""
         time = await audit.first_time(self._store)
-        return None if time is None else datetime.fromisoformat(time).timestamp()
+        return None if time is None else read_rfc3339(time).timestamp()
 
     async def prune(self) -> int:
         """Remove records that are older than they are retained, or too many; how many."""

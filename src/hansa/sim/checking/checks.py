@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from hansa.core.audit import AnchorCheck, AnnouncedAnchor, ChainStart, anchor_id, verified
 from hansa.core.canonical import hashlink
+from hansa.core.clock import read_rfc3339
 from hansa.core.errors import Refused
 from hansa.core.identifiers import entity_key, is_bound_form
 from hansa.replication.status import ReplicationView
@@ -302,7 +302,7 @@ class Checks:
             answered_at_s = self._watch.answered_at_s.get((member.name, origin.did))
             if origin.failing_since is None or answered_at_s is None:
                 continue
-            since_s = (datetime.fromisoformat(origin.failing_since) - START).total_seconds()
+            since_s = (read_rfc3339(origin.failing_since) - START).total_seconds()
             text = f"{member.name} has {origin}, which has answered at {answered_at_s} s"
             is_later = answered_at_s > since_s + RECORDED_S and answered_at_s > member.process.started_at_s
             require(not is_later, text)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +33,7 @@ from hansa.core.access import Caller
 from hansa.core.bounded_json import read_json, read_object
 from hansa.core.errors import Code, Refused
 from hansa.core.forwarding import ForwardedWrite, OriginAnswer, WriteMethod
+from hansa.core.instants import moment
 from hansa.core.limits import Limits
 from hansa.core.parties import parties_of
 from hansa.core.visibility import visibility_of
@@ -247,7 +248,7 @@ def _moment(text: str | None) -> datetime | None:
     """
     if text is None:
         return None
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise Refused(Code.INVALID, "unmodified_since is no date-time.") from error
+    at = moment(text)
+    if at is None:
+        raise Refused(Code.INVALID, "unmodified_since is no date-time.")
+    return at

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import msgspec
@@ -15,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.core.clock import rfc3339
 from hansa.core.errors import Code, Refused
+from hansa.core.instants import moment
 from hansa.portal.frame.people import Visit
 from hansa.portal.operators.operator_frame import OperatorFrame, requested_number
 from hansa.portal.operators.paging import address
@@ -223,9 +223,7 @@ def _moment(text: str) -> str:
     """
     if not text:
         return ""
-    try:
-        moment = datetime.fromisoformat(text[:40])
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return rfc3339(aware.astimezone(UTC))
-    except (ValueError, OverflowError) as error:
-        raise Refused(Code.INVALID, "A time is written as 2026-01-31T12:00.") from error
+    at = moment(text)
+    if at is None:
+        raise Refused(Code.INVALID, "A time is written as 2026-01-31T12:00.")
+    return rfc3339(at)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hansa.core.errors import Code, Refused
+from hansa.core.instants import is_zoned, moment
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -17,10 +18,9 @@ def time_ms_of(text: str) -> int:
     Raises:
         Refused: `Code.INVALID`.
     """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Refused(Code.INVALID, f"{text!r} is not an RFC 3339 time.") from error
-    if moment.tzinfo is None:
+    at = moment(text)
+    if at is None:
+        raise Refused(Code.INVALID, f"{text!r} is not an RFC 3339 time.")
+    if not is_zoned(text):
         raise Refused(Code.INVALID, f"{text!r} has no time zone.")
-    return -((_EPOCH - moment) // _MILLISECOND)
+    return -((_EPOCH - at) // _MILLISECOND)
