@@ -34,7 +34,8 @@ VIEWERS: Final = 4
 """Connections that view pages while the API is measured."""
 VIEWS_PER_S: Final = 500
 """Of all viewers together, at most."""
-WORDS: Final = ("storage", "cloud", "managed", "data", "service", "virtual", "backup", "region")
+WORDS: Final = ("object", "block", "managed", "archive", "network", "ledger", "backup", "region")
+"""Each is in many offerings (`benchmarks.offerings`)."""
 
 
 def page(path: str) -> bytes:

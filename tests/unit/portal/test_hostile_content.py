@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from gettext import NullTranslations
+from types import SimpleNamespace
 from urllib.parse import quote, urlsplit
 
 import html5lib
@@ -12,6 +14,8 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hansa.portal.catalogue.search_page import FacetChoice
+from hansa.portal.frame.frame import environment_of
 from hansa.portal.frame.texts import ELEMENTS, markdown, shown
 from tests.support.asgi import AsgiClient
 from tests.support.hostile_entities import HOSTILE, hostile_offering
@@ -144,3 +148,19 @@ async def test_markdown_becomes_the_allowed_elements_alone(text: str) -> None:
 @given(st.text())
 async def test_cleaning_a_text_twice_changes_nothing_more(text: str) -> None:
     assert shown(shown(text)) == shown(text)
+
+
+async def test_no_text_that_is_printable_has_a_character_that_deceives() -> None:
+    printable = "".join(filter(str.isprintable, map(chr, range(0x110000))))
+    cleaned = [shown(f"{each}\x00") for each in (printable[:1000], printable)]  # with one that is cleaned
+    assert cleaned == [printable[:1000], printable]
+
+
+async def test_values_of_facets_are_text_and_their_links_stay_in_their_attribute() -> None:
+    hostile = FacetChoice('<b>"\u202e&', 1, True, '/search?q=a&b="><script>', 2)
+    template = environment_of(NullTranslations()).from_string("{{ choices|choice_links('<chosen>') }}")
+    shown_choice = template.render(choices=[hostile], reader=SimpleNamespace(locale="en"))
+    link = html5lib.parseFragment(shown_choice, namespaceHTMLElements=False).find("li/a")
+    assert link.attrib == {"href": hostile.target, "aria-current": "true"}
+    assert "".join(link.itertext()) == '✓ <b>"& 1 <chosen>'
+    assert [each.tag for each in link.iter()] == ["a", "span", "span", "bdi", "span", "span"]

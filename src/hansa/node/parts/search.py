@@ -45,7 +45,11 @@ class Searching:
         self.search: Final = Search(context, self._index, self._follower.unindexed, origin_name)
         self._context = context
         self.progress: Final = self._follower.progress
-        self.caches: Final[tuple[HasFigures, ...]] = (maker.cache, self._index.cache)
+        self.caches: Final[tuple[HasFigures, ...]] = (
+            maker.cache,
+            self._index.cache,
+            self._index.similar_cache,
+        )
 
     def routes(self, page: Page) -> list[Route]:
         """Its routes; `page` answers whoever prefers HTML."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
@@ -19,6 +20,8 @@ PICK: Final = "pick"
 OWN_PARAMETERS: Final = frozenset({PICK, "lang"})
 """Parameters of the page that are none of the search."""
 PICKED_MAX: Final = 20
+CHOICES_MAX: Final = 40
+"""So many values of a facet are on a page."""
 ENCODED_CACHED_MAX: Final = 4096
 ENCODED_MAX_CHARS: Final = 128
 """Of a name or value of a parameter that is encoded once for all."""
@@ -258,7 +261,7 @@ def _panel(page: SearchPage, name: FacetName, address: _Addresses) -> FacetPanel
             address.toggled(name, value, is_selected=by_value[value].is_selected),
             _depth(value, parents) if name == "category" else 0,
         )
-        for value in ordered
+        for value in islice(ordered, CHOICES_MAX)
     )
     return FacetPanel(name, choices, facet.is_approximate, facet.is_cut)
 

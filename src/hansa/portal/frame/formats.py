@@ -43,13 +43,14 @@ def _parsed(locale: str) -> Locale:
 def number(context: Context, value: Any) -> str:
     """A number with the separators of the reader; what is none as it is."""
     if type(value) is int and 0 <= value <= COUNT_MAX:
-        return _count(value, context["reader"].locale)
+        return count_text(value, context["reader"].locale)
     amount = decimal_of(value)
     return str(value) if amount is None else format_decimal(amount, locale=_locale(context))
 
 
 @lru_cache(COUNTS_CACHED_MAX)
-def _count(value: int, locale: str) -> str:
+def count_text(value: int, locale: str) -> str:
+    """A count with the separators of a locale."""
     return format_decimal(value, locale=_parsed(locale))
 
 

@@ -56,7 +56,7 @@ from hansa.portal.frame.reader import (
     local_path,
     reader_of,
 )
-from hansa.portal.frame.texts import data_block, markdown, marked, shown
+from hansa.portal.frame.texts import choice_links, data_block, markdown, marked, shown
 from hansa.portal.frame.translating import text_functions
 
 COOKIE_MAX_AGE_S: Final = 365 * 86_400
@@ -299,6 +299,7 @@ def environment_of(translations: NullTranslations) -> Environment:
         finalize=shown,
     )
     environment.filters |= {**FORMATS, "markdown": markdown, "marked": marked, "data_block": data_block}
+    environment.filters["choice_links"] = choice_links
     environment.tests["web_address"] = is_web_address
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     environment.globals |= text_functions(translations)

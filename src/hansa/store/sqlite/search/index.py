@@ -30,15 +30,22 @@ from hansa.store.sqlite.search.writing import MADE_ANEW, Writer
 ANSWERS_MAX: Final = 128
 """That are remembered; each has some hundred values of facets."""
 
+Similar = Mapping[str, tuple[tuple[str, int], ...]]
+"""Words, each with those that are spelled nearly alike, and the number of documents that have it."""
 T = TypeVar("T")
 
 log = structlog.get_logger("hansa.store")
 
 
 def _windows_of(query: IndexQuery) -> IndexQuery:
-    """The same question, for all hits of the windows in which the page is, and of those before them."""
-    windows = max(1, -(-(query.offset + query.limit) // WINDOW))
-    return msgspec.structs.replace(query, offset=0, limit=windows * WINDOW)
+    """The same question, for the first hits up to the page and beyond: one, two, four, … windows of them.
+
+    So whoever turns pages asks a few questions: what costs is counting, hardly how many hits are named.
+    """
+    limit = WINDOW
+    while limit < query.offset + query.limit:
+        limit *= 2
+    return msgspec.structs.replace(query, offset=0, limit=limit)
 
 
 class _Damaged(Exception):
@@ -66,6 +73,10 @@ class SqliteSearchIndex:
         """Another number after each write."""
         self.cache: Final[Cache[IndexQuery, tuple[int, IndexAnswer]]] = Cache("search_answers", ANSWERS_MAX)
         """Answers to questions that are asked again, as by whoever comes back; each with its generation."""
+        self.similar_cache: Final[Cache[tuple[tuple[str, ...], bool], tuple[int, Similar]]] = Cache(
+            "similar_words", ANSWERS_MAX
+        )
+        """Likewise words that are spelled nearly alike."""
         self._is_closed = False
 
     # -- writing -------------------------------------------------------------------------------------------
@@ -179,10 +190,16 @@ class SqliteSearchIndex:
 
     async def similar(
         self, words: Sequence[str], *, with_private: bool, caller: ListCaller = INTERNAL
-    ) -> Mapping[str, tuple[tuple[str, int], ...]]:
+    ) -> Similar:
         """For each word those of documents that are spelled nearly alike, the best first."""
-        work = partial(similar_words, words=tuple(words), with_private=with_private)
-        return await self._read(("similar", tuple(words), with_private), work, caller)
+        generation, key = self._generation, (tuple(words), with_private)
+        # Whoever looks at the next page of a search with a wrong word asks for the same.
+        if (known := self.similar_cache.get(key)) is not None and known[0] == generation:
+            return known[1]
+        work = partial(similar_words, words=key[0], with_private=with_private)
+        similar = await self._read(("similar", *key), work, caller)
+        self.similar_cache.put(key, (generation, similar))
+        return similar
 
     async def beginning(
         self, prefix: str, limit: int, *, with_private: bool, caller: ListCaller = INTERNAL
