@@ -315,27 +315,6 @@ async def test_pages_together_have_each_hit_once_and_in_order(index: SearchIndex
         assert {page.total for page in pages} == {150}
 
 
-async def test_whoever_turns_pages_asks_for_twice_as_many_hits_each_time(tmp_path: Path) -> None:
-    index = SqliteSearchIndex(tmp_path / "search.db", SystemClock(), 60.0)
-    await put(index, *(document(f"{number:03}", f"cloud {number}") for number in range(400)))
-    for offset in range(0, 400, 20):
-        assert len(await ids(index, words("cloud", offset=offset, limit=20))) == 20
-    assert index.cache.figures.misses == 4  # 60, 120, 240, 480
-    await index.close()
-
-
-async def test_words_spelled_nearly_alike_are_remembered_until_something_changes(tmp_path: Path) -> None:
-    index = SqliteSearchIndex(tmp_path / "search.db", SystemClock(), 60.0)
-    await put(index, document("a", "storage"))
-    for _ in range(2):
-        assert await index.similar(["storge"], with_private=False) == {"storge": (("storage", 1),)}
-    assert index.similar_cache.figures.hits == 1
-    await put(index, document("b", "storage"), document("s", "storge", is_public=False))
-    assert await index.similar(["storge"], with_private=False) == {"storge": (("storage", 2),)}
-    assert ("storge", 1) in (await index.similar(["storge"], with_private=True))["storge"]
-    await index.close()
-
-
 async def test_putting_an_index_together_changes_no_answer(index: SearchIndex) -> None:
     await put(index, document("a", "cloud"))
     await put(index, document("b", "cloud storage"), document("s", "cloud", is_public=False))

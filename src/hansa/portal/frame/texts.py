@@ -45,7 +45,7 @@ _UNWANTED: Final = re.compile(
 _PARSER: Final = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 
 
-class Choice(Protocol):
+class ListedChoice(Protocol):
     """A value of a facet, as pages show it."""
 
     @property
@@ -114,7 +114,7 @@ def marked(text: MarkedText) -> Markup:
 
 
 @pass_context
-def choice_links(context: Context, choices: Iterable[Choice], chosen: str) -> Markup:
+def choice_links(context: Context, choices: Iterable[ListedChoice], chosen: str) -> Markup:
     """Values of a facet as items of a list, each a link with its number.
 
     A page has a hundred and more: written as a template, they would take a third of its time.
@@ -128,7 +128,7 @@ def choice_links(context: Context, choices: Iterable[Choice], chosen: str) -> Ma
     return Markup("".join(_choice_link(one, count_text(one.count, locale), said) for one in choices))  # noqa: S704
 
 
-def _choice_link(one: Choice, count: str, chosen: str) -> str:
+def _choice_link(one: ListedChoice, count: str, chosen: str) -> str:
     """One item; all that comes from an entity is escaped."""
     current, tick, said = "", "", ""
     if one.is_selected:
