@@ -219,6 +219,14 @@ async def test_every_write_is_in_the_audit_log_with_the_pseudonym(site: Provider
     assert [(one.kind, b'"subject":"a"' in one.content) for one in records] == [("acted", True)]
 
 
+async def test_a_draft_is_reviewed_in_the_words_of_the_reader(site: ProviderSite) -> None:
+    offering = await site.begun("acme", "offering", name="Night", status="In study")
+    for language, word in (("de", "in Prüfung"), ("en", "in study")):
+        page = (await site.get("acme", f"{offering}/review?lang={language}", "text/html")).body.decode()
+        assert f"<dd>{word}</dd>" in page
+        assert "In study" not in page
+
+
 # -- two editors --------------------------------------------------------------------------------------------------
 
 
