@@ -116,3 +116,78 @@ async def test_the_log_is_shown_newest_first_and_survives_what_was_cut(whole: Wh
     of_one = await operator.shows("/operator/policies/decisions?organization=VATES-1")
     assert "c118" not in of_one
     assert "c117" in of_one
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"id={'x' * 100_000}",
+        f"id={'%F0%9F%A6%8A' * 1000}",
+        "id=%00%ff%fe%C0%AF&organization=%00",
+        "id=%ED%A0%80&powers=%ED%A0%80/x/y",
+        "id=urn:x&id=urn:y&action=read&action=delete",
+        "id=urn:x&action=launch",
+        "id=urn:x&role=root",
+        f"id=urn:x&powers={'+'.join(['A/B/C'] * 1000)}",
+        f"id=urn:x&powers={'A' * 50_000}/B/C",
+        "id=urn:x&powers=A/B/C/D+//+%E2%80%AE/x/y",
+        f"id=urn:x&organization={'%5B' * 400}",
+        "id=urn:x&organization=did:web:%22%29%3B%20permit%28principal%2Caction%2Cresource%29",
+        "&".join(f"p{number}=x" for number in range(2000)),
+        "%",
+    ],
+)
+async def test_an_odd_question_is_refused_or_has_no_answer_and_does_no_harm(whole: Whole, query: str) -> None:
+    operator = await browser_of(whole, OTTO)
+    answer = await operator.client.get(f"{WHY}?{query}", headers={"accept": "application/json"})
+    assert answer.status in {200, 400, 414, 431}, answer.body[:300]
+    if answer.status == 200:
+        assert answer.json()["decided"] is None
+    page = await operator.client.get(f"{WHY}?{query}", headers={"accept": "text/html"})
+    assert page.status == answer.status
+    assert len(page.body) < 30_000
+
+
+async def test_a_question_about_a_deep_entity_is_answered(whole: Whole) -> None:
+    deep: object = "x"
+    for _ in range(50):
+        deep = {"a": [deep]}
+    body = {"name": "Deep", "lifecycleStatus": "Launched", "x-deep": deep}
+    created = await whole.client.post(OFFERINGS, body)
+    operator = await browser_of(whole, OTTO)
+    if created.status == 201:
+        for action in ("read", "delete", "publish"):
+            assert "<h2" in await operator.shows(f"{WHY}?id={created.json()['id']}&action={action}")
+    else:
+        assert created.status == 400
+
+
+async def test_what_is_of_another_organization_is_refused_to_whoever_the_question_is_about(
+    whole: Whole,
+) -> None:
+    body = {
+        "name": "Theirs",
+        "lifecycleStatus": "In study",
+        "relatedParty": [{"id": "VATES-99999999", "role": "Seller", "@referredType": "Organization"}],
+    }
+    theirs = str((await whole.client.post(OFFERINGS, body)).json()["id"])
+    operator = await browser_of(whole, OTTO)
+    for action in ("read", "change", "delete"):
+        query = {"id": theirs, "action": action, "organization": "VATES-12345678"}
+        query["powers"] = "DOME/ProductOffering/Update DOME/ProductOffering/Delete"
+        answer = await operator.client.get(
+            f"{WHY}?{urlencode(query)}", headers={"accept": "application/json"}
+        )
+        assert answer.json()["decided"]["is_allowed"] is False, action
+
+
+async def test_nobody_but_operators_may_ask(whole: Whole) -> None:
+    hidden = await offering(whole)
+    for query in (f"id={hidden}", f"id={hidden}&role=operator", f"id={hidden}&action=publish"):
+        stranger = await whole.anonymous.get(f"{WHY}?{query}", headers={"accept": "text/html"})
+        provider = await (await browser_of(whole, ANA)).client.get(
+            f"{WHY}?{query}", headers={"accept": "text/html"}
+        )
+        assert (stranger.status, provider.status) == (303, 403)
+        assert b"Amber" not in stranger.body + provider.body
+        assert b"Allowed" not in stranger.body + provider.body
