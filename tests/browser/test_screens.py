@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from tests.browser.conftest import PSEUDO, context_options, listened_to
 from tests.support.editing_pages import EDITING_SCREENS
 from tests.support.league_pages import PROPOSAL, RIGA
-from tests.support.people import OPERATOR, PROVIDER, as_person
+from tests.support.people import CUSTOMER, OPERATOR, PROVIDER, as_person
 from tests.support.recorded_offers import DRAFT, ORDER, READY, SOLD
 from tests.support.site import CATALOGUE, CATEGORY, OFFERING, PRICE, REPLICA, SPECIFICATION
 from tests.support.site import PROVIDER as PROVIDER_ID
@@ -95,6 +95,15 @@ SCREENS = {
     **EDITING_SCREENS,
     **JOINING,
 }
+PEOPLE_SCREENS = {
+    "account": ("/account", CUSTOMER),
+    "account-of-provider": ("/account", PROVIDER),
+    "account-of-operator": ("/account", OPERATOR),
+    "search-of-somebody": ("/search?q=machine", CUSTOMER),
+    "favourites-of-somebody": ("/favourites", CUSTOMER),
+}
+"""What somebody who is logged in sees otherwise, or alone."""
+SCREENS |= {name: path for name, (path, _) in PEOPLE_SCREENS.items()}
 FAILING = {"refused": 400, "absent": 404}
 WIDTHS = (320, 768, 1440)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -132,7 +141,7 @@ def page(used_page: tuple[Page, list[str]]) -> Iterator[Page]:
 def opened(page: Page, name: str, complaints: list[str], more: str = "") -> None:
     """Show a screen; that the browser reports the status of a failure is no complaint."""
     path = SCREENS[name]
-    page.set_extra_http_headers(headers_for(path))
+    page.set_extra_http_headers(headers_for(name))
     joint = "&" if "?" in path else "?"
     response = page.goto(f"{path}{joint}{more}" if more else path)
     assert response is not None
@@ -140,9 +149,10 @@ def opened(page: Page, name: str, complaints: list[str], more: str = "") -> None
     complaints[:] = [one for one in complaints if "the server responded with a status of" not in one]
 
 
-def headers_for(path: str) -> dict[str, str]:
-    """Who looks at a page: somebody for whom it is."""
-    who = {"operator": OPERATOR, "provider": PROVIDER}.get(path.split("/")[1])
+def headers_for(name: str) -> dict[str, str]:
+    """Who looks at a screen: somebody for whom it is."""
+    of_kind = {"operator": OPERATOR, "provider": PROVIDER}.get(SCREENS[name].split("/")[1])
+    _, who = PEOPLE_SCREENS.get(name, ("", of_kind))
     return {} if who is None else as_person(who)
 
 
@@ -205,7 +215,7 @@ def test_no_text_of_a_screen_is_left_untranslated(page: Page, name: str, complai
 @pytest.mark.parametrize("name", SCREENS)
 def test_a_screen_is_well_formed(page: Page, name: str, complaints: list[str]) -> None:
     path = SCREENS[name]
-    markup = page.request.get(path, headers={"accept": "text/html", **headers_for(path)}).text()
+    markup = page.request.get(path, headers={"accept": "text/html", **headers_for(name)}).text()
     parser = html5lib.HTMLParser()
     parser.parse(markup)
     assert parser.errors == []

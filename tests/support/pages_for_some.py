@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from hansa.node.parts.pages.operators import PLACES
 from hansa.portal import Frame
+from hansa.portal.accounts import AccountPages
 from hansa.portal.frame.people import People
 from tests.support.business import Business
 from tests.support.editing_pages import editing_pages
@@ -31,6 +32,7 @@ async def stream(request: Request) -> Response:
 def pages_for_some(frame: Frame, people: People, business: Business) -> list[BaseRoute]:
     """Their routes."""
     return [
+        *AccountPages(frame, people).routes(),
         *league_pages(frame, people).routes(),
         Route("/league/v1/events/stream", stream),
         *recorded_offers(frame, people).routes(),
