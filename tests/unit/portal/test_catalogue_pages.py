@@ -89,6 +89,25 @@ async def test_a_replica_says_where_it_comes_from_and_that_its_origin_is_down(cl
     assert canonical == [f"https://bruges.example/offerings/{REPLICA}"]
 
 
+async def test_the_front_page_shows_as_new_what_can_be_had() -> None:
+    site = await open_site(with_sample=False)
+    for number, status in enumerate(("Launched", "Obsolete", "Retired")):
+        await site.add(
+            {
+                "@type": "ProductOffering",
+                "id": f"urn:x:{number}",
+                "name": f"Now {status}",
+                "lifecycleStatus": status,
+            }
+        )
+    await site.catch_up()
+    page = await shown(AsgiClient(site.application()), "/")
+    assert "Now Launched" in page.text
+    assert "Now Obsolete" not in page.text
+    assert "Now Retired" not in page.text
+    await site.business.store.close()
+
+
 async def test_a_silent_ledger_takes_nothing_away_but_the_proof() -> None:
     silent = await open_site(is_silent=True)
     page = await shown(AsgiClient(silent.application()), f"/offerings/{REPLICA}")

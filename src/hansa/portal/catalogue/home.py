@@ -11,6 +11,9 @@ from hansa.portal.catalogue.origins import KnownOrigins
 from hansa.portal.catalogue.search_page import ShownHit, search_view
 
 NEWEST_MAX = 8
+LOOKED_AT_MAX = 24
+"""Of the newest, those are shown that can be had."""
+GONE = frozenset({"Retired", "Obsolete"})
 WAYS_MAX = 12
 
 
@@ -34,18 +37,19 @@ class HomePage(msgspec.Struct, frozen=True):
     """Why the catalogue cannot be searched now."""
 
 
-def newest_offerings(limit: int = NEWEST_MAX) -> SearchRequest:
+def newest_offerings(limit: int = LOOKED_AT_MAX) -> SearchRequest:
     """The search whose answer the front page shows."""
     return SearchRequest(sort="newest", limit=limit, only_offerings=True)
 
 
 def home_page(page: SearchPage, origins: KnownOrigins, favourites: tuple[str, ...] | None = None) -> HomePage:
     """The front page, from the newest offerings and their facets."""
+    hits = search_view(page, (), (), origins, favourites).hits
     return HomePage(
         total=page.total,
         categories=_ways(page, "category"),
         marketplaces=_ways(page, "origin"),
-        newest=search_view(page, (), (), origins, favourites).hits,
+        newest=tuple(one for one in hits if one.hit.status not in GONE)[:NEWEST_MAX],
     )
 
 
