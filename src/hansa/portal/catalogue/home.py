@@ -13,7 +13,7 @@ from hansa.portal.catalogue.search_page import ShownHit, search_view
 NEWEST_MAX = 8
 LOOKED_AT_MAX = 24
 """Of the newest, those are shown that can be had."""
-GONE = frozenset({"Retired", "Obsolete"})
+ENDED_STATES = frozenset({"Retired", "Obsolete"})
 WAYS_MAX = 12
 
 
@@ -49,7 +49,7 @@ def home_page(page: SearchPage, origins: KnownOrigins, favourites: tuple[str, ..
         total=page.total,
         categories=_ways(page, "category"),
         marketplaces=_ways(page, "origin"),
-        newest=tuple(one for one in hits if one.hit.status not in GONE)[:NEWEST_MAX],
+        newest=tuple(one for one in hits if one.hit.status not in ENDED_STATES)[:NEWEST_MAX],
     )
 
 
