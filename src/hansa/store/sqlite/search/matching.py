@@ -19,6 +19,8 @@ from hansa.store.sqlite.search.schema import KIND_SHIFT
 
 COUNTED_MAX: Final = 50_000
 """Of more hits, among which nothing is selected, facets are counted from a sample."""
+READ_MAX: Final = 120_000
+"""Of more, some are only counted: that reads the words a second time, and a third for the sample."""
 SAMPLED_MAX: Final = 10_000
 """So many are in it."""
 FACETS_CACHED_MAX: Final = 200_000
@@ -157,19 +159,31 @@ class Counting:
         """How many hits there are, and what they have of facets."""
         if self._is_restricted(hits):
             return self._restricted(hits)
-        # Documents are counted sooner than their numbers are read; with words both take as long.
-        total = 0 if hits.has_words else self._number(f"SELECT count(*) {hits.source()}", hits)
-        if total <= COUNTED_MAX:
-            every = f"SELECT {hits.number} {hits.source()} LIMIT {COUNTED_MAX + 1}"
-            numbers = self._numbers(every, hits)
-            if len(numbers) <= COUNTED_MAX:
-                return Counted(len(numbers), self._simple_counts(numbers), False, len(numbers), hits)
+        if not hits.has_words:
+            # Documents are counted sooner than their numbers are read; with words both take as long.
             total = self._number(f"SELECT count(*) {hits.source()}", hits)
+            if total > COUNTED_MAX:
+                return Counted(total, self._sampled_counts(hits, total, ()), True, total, hits)
+        every = f"SELECT {hits.number} {hits.source()} ORDER BY {hits.number} LIMIT {READ_MAX + 1}"
+        numbers = self._numbers(every, hits)
+        if len(numbers) <= COUNTED_MAX:
+            return Counted(len(numbers), self._simple_counts(numbers), False, len(numbers), hits)
+        others = None
+        total = len(numbers)
+        if total > READ_MAX:
+            others = hits.also(f"{hits.number} > ?", numbers[-1])
+            total += self._number(f"SELECT count(*) {others.source()}", others)
+        return Counted(total, self._sampled_counts(others, total, numbers), True, total, hits)
+
+    def _sampled_counts(self, hits: Hits | None, total: int, known: Sequence[int]) -> Counts:
+        """The numbers from a sample of some hits, and of those whose numbers are known."""
         factor = -(-total // SAMPLED_MAX)
         # Spreads neighbours; numbers are below 2^46, so that it stays below 2^63.
-        sample = hits.also(f"({hits.number} * 40503 >> 7) % ? = 0", factor)
-        numbers = self._numbers(f"SELECT {sample.number} {sample.source()}", sample)
-        return Counted(total, self._simple_counts(numbers, factor), True, total, hits)
+        numbers = [number for number in known if (number * 40503 >> 7) % factor == 0]
+        if hits is not None:
+            sample = hits.also(f"({hits.number} * 40503 >> 7) % ? = 0", factor)
+            numbers += self._numbers(f"SELECT {sample.number} {sample.source()}", sample)
+        return self._simple_counts(numbers, factor)
 
     def _simple_counts(self, documents: Sequence[int], factor: int = 1) -> Counts:
         """The numbers where nothing is selected."""
