@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -100,6 +100,27 @@ def test_with_exactly_two_thirds_a_league_has_no_quorum() -> None:
     ledger = {"powers": powers, **with_peers(1)}
     assert codes(view(ledger, members=three)) == [ConditionCode.QUORUM_MISSING]
     assert codes(view({"powers": powers, **with_peers(2)}, members=three)) == []
+
+
+@pytest.mark.parametrize("status", ["removed", "left"])
+def test_a_former_member_does_not_wait_for_a_quorum_that_never_comes_back(
+    status: Literal["removed", "left"],
+) -> None:
+    me = msgspec.structs.replace(MEMBERS[0], status=status)
+    alone = view(with_peers(0), since_block_s=9_000.0, stalled_s=9_000.0, waiting=3)
+    assert codes(alone) == [ConditionCode.QUORUM_MISSING, ConditionCode.NO_BLOCK]
+    assert codes(msgspec.structs.replace(alone, members=(me, *MEMBERS[1:]))) == []
+
+
+@pytest.mark.parametrize("status", ["removed", "suspended"])
+def test_the_status_of_another_member_or_a_suspension_hides_no_lost_quorum(
+    status: Literal["removed", "suspended"],
+) -> None:
+    number = 1 if status == "removed" else 0
+    members = list(MEMBERS)
+    members[number] = msgspec.structs.replace(members[number], status=status)
+    alone = view(with_peers(0), members=tuple(members))
+    assert codes(alone) == [ConditionCode.QUORUM_MISSING]
 
 
 def test_a_lost_quorum_is_seen_at_once_and_not_for_one_member_alone() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+import pytest
 
 from hansa.core.governance.changes import ParamSet
 from hansa.node.health import OwnMembership
@@ -25,6 +28,23 @@ def test_a_member_in_good_standing_has_no_conditions() -> None:
 def test_who_is_no_member_any_more_is_told_that_and_nothing_else() -> None:
     scene = Scene()
     assert codes(scene, OwnMembership("did:web:nobody.example", "kid", "https://x.example")) == ["no-member"]
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        ("removed", "the members have removed this marketplace from the league"),
+        ("left", "this marketplace has left the league"),
+    ],
+)
+def test_a_former_member_is_told_how_it_ceased_to_be_one(
+    status: Literal["removed", "left"], message: str
+) -> None:
+    scene = Scene()
+    me = msgspec.structs.replace(scene.members[1], status=status)
+    scene.members = (scene.members[0], me, *scene.members[2:])
+    (condition,) = membership_conditions(OwnMembership(me.did, me.keys[0].kid, me.endpoint), scene.state)
+    assert (condition.code, condition.message) == ("no-member", message)
 
 
 def test_a_suspension_is_told_with_its_end_when_it_has_one() -> None:

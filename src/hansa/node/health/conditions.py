@@ -306,7 +306,12 @@ def has_nobody_to_follow(ledger: LedgerStatus, since_block_s: float) -> bool:
 
 
 def ledger_conditions(view: LeagueView) -> tuple[Condition, ...]:
-    """Whether the ledger goes on, as far as this member sees."""
+    """Whether the ledger goes on, as far as this member sees.
+
+    A former member has none of these: the others have disconnected it for good, and no quorum comes back.
+    """
+    if any(member.did == view.own_did and not member.is_current for member in view.members):
+        return ()  # which `NO_MEMBER` says
     connection = _connection(view) if view.has_engine else None
     if view.ledger.catching_up and not has_nobody_to_follow(view.ledger, view.since_block_s):
         return ()  # a reason of its own, for which it is not ready

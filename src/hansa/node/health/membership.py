@@ -26,8 +26,13 @@ def membership_conditions(own: OwnMembership, state: LeagueState) -> tuple[Condi
     """Whether the league takes what this marketplace sends, and waits for its vote."""
     me = state.member(own.did)
     if me is None or not me.is_current:
-        what = "is no member of the league" if me is None else f"is no member any more ({me.status})"
-        return (Condition(ConditionCode.NO_MEMBER, f"this marketplace {what}"),)
+        if me is None:
+            message = "this marketplace is no member of the league"
+        elif me.status == "removed":
+            message = "the members have removed this marketplace from the league"
+        else:
+            message = "this marketplace has left the league"
+        return (Condition(ConditionCode.NO_MEMBER, message),)
     conditions = []
     until = suspended_until(own.did, state)
     if until is not None:
