@@ -1,8 +1,10 @@
 """A marketplace under one attack over HTTP after the other, with an honest client beside each.
 
-`python -m tests.soak.campaign [--seconds S] [ATTACK…]` runs all attacks, or those that are named, against a
-real marketplace with some thousand offerings, and prints a row for each: what an honest client measured
-meanwhile, the memory of the server, and how the attacker was answered. The first row is without an attack.
+`python -m tests.soak.campaign [--seconds S] [--members N] [ATTACK…]` runs all attacks, or those that are
+named, against a real marketplace with some thousand offerings, and prints a row for each: what an honest
+client measured meanwhile, the memory of the server, and how the attacker was answered. The first row is
+without an attack, the last with all of them together. With several members the others replicate what the
+attacked one has, and what it is made to write.
 
 Latencies say something of the product only on a machine that has nothing else to do. What always does is how
 long the server's event loop computed between an honest request and its answer: with that, an attacker makes
@@ -231,11 +233,11 @@ async def fill(member: RunningMember, count: int) -> None:
 
 
 async def run_campaign(
-    folder: Path, names: Sequence[str], seconds: float, entities: int = ENTITIES
+    folder: Path, names: Sequence[str], seconds: float, entities: int = ENTITIES, members: int = 1
 ) -> list[AttackRow]:
     """A row for each of the attacks, after that without any."""
     rows = []
-    async with league(folder, 1) as made:
+    async with league(folder, members) as made:
         member = made[0]
         tokens = issue_tokens(member, folder / "tokens.json")
         await fill(member, entities)
@@ -268,11 +270,12 @@ def main() -> None:
     parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(ATTACKS))
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--entities", type=int, default=ENTITIES)
+    parser.add_argument("--members", type=int, default=1)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         attacks = chosen.attacks or [*ATTACKS]
         assert ATTACKS.keys() >= {*attacks}, f"the attacks are {', '.join(ATTACKS)}"
-        made = run_campaign(Path(folder) / "league", attacks, chosen.seconds, chosen.entities)
+        made = run_campaign(Path(folder) / "league", attacks, chosen.seconds, chosen.entities, chosen.members)
         sys.stdout.write("\n".join(report(asyncio.run(made))) + "\n")
 
 

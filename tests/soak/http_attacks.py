@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import math
 import os
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -366,12 +367,25 @@ LISTENERS: Final[Mapping[str, Listener]] = {
 
 async def mixed(attacker: HttpAttacker) -> None:
     """One attack after the other, each for a while and by a share of its workers."""
-    name = attacker.draw.choice([one for one in ATTACKS if one != "mixed"])
-    attack, workers = ATTACKS[name]
-    attacker.counts[f"{name} begun"] += 1
-    tasks = [asyncio.create_task(work(attacker, attack)) for _ in range(-(-workers // MIXED_SHARE))]
+    await _several(attacker, [attacker.draw.choice(SINGLE)], MIXED_PERIOD_S)
+
+
+async def together(attacker: HttpAttacker) -> None:
+    """All attacks at once, each by a share of its workers."""
+    await _several(attacker, SINGLE, math.inf)
+
+
+async def _several(attacker: HttpAttacker, names: Sequence[str], seconds: float) -> None:
+    tasks: list[asyncio.Task[None]] = []
+    for name in names:
+        attack, workers = ATTACKS[name]
+        attacker.counts[f"{name} begun"] += 1
+        tasks += [asyncio.create_task(work(attacker, attack)) for _ in range(-(-workers // MIXED_SHARE))]
     try:
-        await CLOCK.sleep(MIXED_PERIOD_S)
+        async with asyncio.timeout(None if seconds == math.inf else seconds):
+            await asyncio.gather(*tasks)
+    except TimeoutError:
+        pass
     finally:
         for task in tasks:
             task.cancel()
@@ -402,8 +416,10 @@ ATTACKS: Final[Mapping[str, tuple[Attack, int]]] = {
     "odd_queries": (odd_queries, 16),
     "duplicates": (duplicates, 16),
     "mixed": (mixed, 1),
+    "together": (together, 1),
 }
 """By name, with the number of its workers."""
+SINGLE: Final = tuple(name for name in ATTACKS if name not in {"mixed", "together"})
 
 
 async def work(attacker: HttpAttacker, attack: Attack) -> None:

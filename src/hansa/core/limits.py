@@ -56,6 +56,7 @@ class Limits(msgspec.Struct, frozen=True):
     list_limit_max: int = 1000
     answer_size_max_bytes: int = 4_194_304
     query_length_max_chars: int = 8192
+    query_parts_max: int = 256
     filter_count_max: int = 32
     pattern_length_max_chars: int = 512
     path_nodes_max: int = 100_000

@@ -95,7 +95,7 @@ def groups(query_string: bytes, limits: Limits) -> tuple[AssertionGroup, ...]:
     Raises:
         Refused: `Code.URI_TOO_LONG` or `Code.MALFORMED`.
     """
-    check_length(query_string, limits)
+    check_size(query_string, limits)
     alternatives: list[list[Assertion]] = [[]]
     for whole in query_string.split(b"&"):
         if b";" not in whole:
@@ -122,15 +122,15 @@ def pairs(query_string: bytes, limits: Limits) -> Iterator[tuple[str, str]]:
     Raises:
         Refused: `Code.URI_TOO_LONG` or `Code.MALFORMED`.
     """
-    check_length(query_string, limits)
+    check_size(query_string, limits)
     for part in query_string.split(b"&"):
         if part:
             name, _, value = part.partition(b"=")
             yield decoded(name), decoded(value)
 
 
-def check_length(query_string: bytes, limits: Limits) -> None:
-    """Refuse a query string that is too long.
+def check_size(query_string: bytes, limits: Limits) -> None:
+    """Refuse a query string that is too long, or has too many parts.
 
     Raises:
         Refused: `Code.URI_TOO_LONG`.
@@ -139,6 +139,8 @@ def check_length(query_string: bytes, limits: Limits) -> None:
         raise Refused(
             Code.URI_TOO_LONG, f"The query is longer than {limits.query_length_max_chars} characters."
         )
+    if query_string.count(b"&") + query_string.count(b";") >= limits.query_parts_max:
+        raise Refused(Code.URI_TOO_LONG, f"The query has more than {limits.query_parts_max} parts.")
 
 
 def assertion(part: bytes) -> Assertion:

@@ -17,7 +17,7 @@ import math
 from typing import Final, get_args
 
 from hansa.business.query.paging import number
-from hansa.business.query.parameters import check_length, decoded
+from hansa.business.query.parameters import check_size, decoded
 from hansa.business.search.results import FacetName, FacetSelection, SearchRequest, Sort
 from hansa.core.errors import Code, Refused
 from hansa.core.limits import Limits
@@ -81,7 +81,7 @@ _OWN: Final = frozenset({"q", "sort", "offset", "limit", "typing", "price_from",
 
 def _split(query_string: bytes, limits: Limits) -> tuple[dict[str, list[str]], str]:
     """The values of our parameters, and the rest as it is."""
-    check_length(query_string, limits)
+    check_size(query_string, limits)
     values: dict[str, list[str]] = {}
     rest: list[bytes] = []
     for part in query_string.split(b"&"):

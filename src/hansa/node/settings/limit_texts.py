@@ -12,6 +12,7 @@ LIMIT_TEXTS: Final[dict[str, str]] = {
     "list_limit_max": "Entities on a page of a list at most.",
     "answer_size_max_bytes": "Size of the stored entities on a page of a list, together with those that are filled in for references; a page that would be larger has fewer entities, and one at least.",
     "query_length_max_chars": "Length of a query string.",
+    "query_parts_max": "Parts of a query string, between `&` or `;`.",
     "filter_count_max": "Filters in one list request.",
     "pattern_length_max_chars": "Length of a regular expression in a query.",
     "path_nodes_max": "Values of one entity that a JSONPath may visit.",
