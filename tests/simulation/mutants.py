@@ -422,7 +422,7 @@ def _what_came_back_not_sealed_anew() -> Iterator[None]:
 
 @mutant
 def _recipients_before_a_restoration_forgotten() -> Iterator[None]:
-    with patch.object(SealedRestoration, "_note_recipients", _nothing):
+    with patch.object(SealedRestoration, "_note_sent", _nothing):
         yield
 
 
