@@ -52,11 +52,20 @@ async def test_faults_in_alternatives_and_in_bytes_that_are_no_text_are_named_to
         assert expected in message
 
 
-async def test_thousands_of_faults_are_a_bounded_message(business: Business) -> None:
-    query = "&".join(f"unheard{n}=1" for n in range(500))
+async def test_hundreds_of_faults_are_a_bounded_message(business: Business) -> None:
+    query = "&".join(f"unheard{n}=1" for n in range(business.limits.query_parts_max))
     message = check_refused(await business.provider.get(f"{OFFERINGS}?{query}"), 400, "invalid")
     assert message.count("unheard") <= 3 * REFUSALS_MAX
     assert message.endswith("There may be more.")
+
+
+@pytest.mark.parametrize("sign", ["&", ";"])
+async def test_a_query_of_more_parts_than_are_read_is_refused_for_that_alone(
+    business: Business, sign: str
+) -> None:
+    query = sign.join(["name=x"] * (business.limits.query_parts_max + 1))
+    answer = await business.provider.get(f"{OFFERINGS}?{query}")
+    assert check_refused(answer, 414, "uri-too-long") == "The query has more than 256 parts."
 
 
 async def test_every_list_of_every_api_names_all_faults(business: Business) -> None:
@@ -142,9 +151,14 @@ async def test_no_query_of_many_parts_holds_up_the_loop(business: Business, part
         await business.provider.post(OFFERINGS, {"name": f"n {n}", "lifecycleStatus": "Launched"})
     query = ""
     for n in range(2000):
-        if len(query) + 60 > business.limits.query_length_max_chars:
+        more = f"&{part.format(n=n)}"
+        parts = sum(text.count(sign) for text in (query, more) for sign in "&;")
+        if (
+            len(query) + 60 > business.limits.query_length_max_chars
+            or parts > business.limits.query_parts_max
+        ):
             break
-        query += f"&{part.format(n=n)}"
+        query += more
     gc.collect()
     gc.freeze()  # as a server does; else a collection may fall into what is measured
     started_s = time.thread_time()

@@ -67,7 +67,7 @@ async def test_the_login_page_says_what_is_asked_and_what_is_kept(whole: Whole) 
 
 async def test_a_person_reads_on_the_account_page_what_is_possible_and_what_is_not(whole: Whole) -> None:
     page = (await (await jean(whole)).get("/account")).body
-    assert b"<h1>Jean Dupont</h1>" in page
+    assert b"<h1><bdi>Jean Dupont</bdi></h1>" in page
     assert b"You are logged in for yourself." in page
     assert not re.search(rb'href="/(provider|operator)"', page)
     assert b"names your organisation" not in page

@@ -264,9 +264,13 @@ def test_a_fraction_of_a_millisecond_counts_as_the_next() -> None:
     assert time_ms_of("1970-01-01T01:00:00.001000+01:00") == 1
 
 
-@pytest.mark.parametrize(
-    "text", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"]
-)
+@pytest.mark.parametrize("text", ["2026-01-01T00:00:00", "2026-W05-1T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_what_is_no_time_within_the_years_that_there_are_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        time_ms_of(text)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
 async def test_the_ends_of_the_calendar_are_times(text: str) -> None:
     origin = Origin("lubeck")
     ledger = MemoryLedger([origin.member], ManualClock())
