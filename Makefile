@@ -34,7 +34,7 @@ unexport PYTHONDONTWRITEBYTECODE
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench bench-quick kits sim mutants histories governance-histories thief fuzz joining league-tests soak bursts golden docs lock clean distclean
+.PHONY: help setup demo test lint format bench bench-quick kits sim mutants histories governance-histories thief fuzz joining league-tests soak campaign bursts golden docs lock clean distclean
 
 help: ## list what can be done
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -104,6 +104,9 @@ joining: setup ## measure what joining costs with a million events and 200,000 c
 
 soak: setup ## run a league of four under all attacks at once, for SOAK_S seconds
 	@SOAK_S=$(SOAK_S) LEAGUE_RERUNS=0 $(BIN)/pytest tests/soak -m league -s $(ARGS)
+
+campaign: setup ## attack a marketplace over HTTP in each way and in all together, with an honest client beside it
+	@$(BIN)/python -m tests.soak.campaign $(ARGS)
 
 bursts: setup ## write CHANGES (1000 10000) in a league of four while processes are killed and stopped in turn
 	@$(BIN)/python -m tests.soak.bursts $(if $(CHANGES),--changes $(CHANGES)) $(ARGS)
