@@ -39,7 +39,8 @@ def verifier() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             shutil.copy(VERIFIER / name, folder)
-        libraries = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
+        maven = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
+        libraries = ["timeout", "120", *maven]
         if subprocess.run(libraries, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode:
             pytest.skip("the libraries of this verifier cannot be had from Maven's repository now")
         compiler = ["javac", "-cp", "lib/*", "Verify.java"]
