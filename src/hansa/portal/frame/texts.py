@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any, Final, Protocol
 
@@ -114,7 +114,12 @@ def marked(text: MarkedText) -> Markup:
 
 
 @pass_context
-def choice_links(context: Context, choices: Iterable[ListedChoice], chosen: str) -> Markup:
+def choice_links(
+    context: Context,
+    choices: Iterable[ListedChoice],
+    chosen: str,
+    word: Callable[[str], Markup] | None = None,
+) -> Markup:
     """Values of a facet as items of a list, each a link with its number.
 
     A page has a hundred and more: written as a template, they would take a third of its time.
@@ -123,20 +128,26 @@ def choice_links(context: Context, choices: Iterable[ListedChoice], chosen: str)
         context: Has the reader.
         choices: The values.
         chosen: Says of one that it is chosen, for whoever hears the page.
+        word: Markup for a value that is a word of a model; None: values are texts of entities.
     """
-    locale, said = context["reader"].locale, escape(chosen)
-    return Markup("".join(_choice_link(one, count_text(one.count, locale), said) for one in choices))  # noqa: S704
+    locale, said, value = context["reader"].locale, escape(chosen), word or _value
+    links = (_choice_link(one, value(one.label), count_text(one.count, locale), said) for one in choices)
+    return Markup("".join(links))  # noqa: S704 - every text of an entity is escaped
 
 
-def _choice_link(one: ListedChoice, count: str, chosen: str) -> str:
-    """One item; all that comes from an entity is escaped."""
+def _value(label: str) -> str:
+    return f"<bdi>{_escaped(label)}</bdi>"
+
+
+def _choice_link(one: ListedChoice, value: str, count: str, chosen: str) -> str:
+    """One item, from the markup of its value."""
     current, tick, said = "", "", ""
     if one.is_selected:
         current, tick = ' aria-current="true"', '<span aria-hidden="true">✓ </span>'
         said = f'<span class="hidden"> {chosen}</span>'
     return (
-        f'<li class="depth-{one.depth}"><a href="{escape(shown(one.target))}"{current}><span class="value">{tick}'
-        f'<bdi>{escape(shown(one.label))}</bdi></span> <span class="count">{count}</span>{said}</a></li>'
+        f'<li class="depth-{one.depth}"><a href="{_escaped(one.target)}"{current}><span class="value">{tick}'
+        f'{value}</span> <span class="count">{count}</span>{said}</a></li>'
     )
 
 
