@@ -28,8 +28,6 @@ _USUAL: Final = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII
 )
 """As we write every time, in a month's first four weeks: no calendar is needed."""
-
-
 _ZONE: Final = re.compile(r".{11}.*(?:[Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 
 

@@ -18,7 +18,7 @@ from hansa.business.query.expanding import depth_of, expand_paths
 from hansa.business.query.filters import FilterCompiler, conditions, href_as_id
 from hansa.business.query.jsonpath_conditions import jsonpath_conditions
 from hansa.business.query.paging import OFFSET_MAX, Paging, number, paging
-from hansa.business.query.parameters import Assertion, AssertionGroup, assertion, check_size, groups
+from hansa.business.query.parameters import Assertion, AssertionGroup, assertion, groups
 from hansa.business.query.paths import Path, ResolvedPath, resolve_path
 from hansa.business.query.selecting import names_of, selection_of
 from hansa.business.query.sorting import sort_keys
@@ -222,12 +222,10 @@ def _readable(
 ) -> Generator[Callable[[], object], None, tuple[Assertion, ...]]:
     """Checks that the parts of a query can be read; returns the assertions of those that can."""
     try:
-        check_size(query_string, limits)
-    except Refused:
-        return ()
-    try:
         return tuple(one for group in groups(query_string, limits) for one in group)
-    except Refused:
+    except Refused as refused:
+        if refused.code is Code.URI_TOO_LONG:
+            return ()
         parts = [part for whole in query_string.split(b"&") for part in whole.split(b";") if part]
     readable: list[Assertion] = []
     for part in parts:

@@ -105,8 +105,8 @@ class PresentationQuery:
 
     def dcql(self, formats: Collection[str] = ()) -> Mapping[str, Any]:
         """As it stands in a request to a wallet that knows some formats; none: it does not say which."""
-        names = tuple(map(authority_key_id, self._authorities()))
-        queries = [one for one in self._queries.values() if one.format in self.formats(formats)]
+        names, requested = tuple(map(authority_key_id, self._authorities())), self.formats(formats)
+        queries = [one for one in self._queries.values() if one.format in requested]
         return {
             "credentials": [_credential_query(one, names) for one in queries],
             "credential_sets": [{"options": [[one.id] for one in queries]}],

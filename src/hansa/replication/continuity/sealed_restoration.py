@@ -361,13 +361,14 @@ class SealedRestoration:
             since = taking.since if taking is not None else ""
             for committed in events:
                 ones = disclosed[committed.position]
-                if ones:
-                    notice = ones[0].event.notice
-                    sent = self._versions.get(notice.entity_key, 0)
-                    self._versions[notice.entity_key] = max(sent, notice.version)
-                if ones and ones[0].event.notice.is_withdrawal:
+                if not ones:
+                    continue
+                notice = ones[0].event.notice
+                sent = self._versions.get(notice.entity_key, 0)
+                self._versions[notice.entity_key] = max(sent, notice.version)
+                if notice.is_withdrawal:
                     await self._withdraw(tx, ones, outcome)
-                elif ones:
+                else:
                     await self._restore(tx, ones, since, outcome)
             await self._demands.note(tx, tuple(outcome.due.items()))
         self._demands.committed(tuple(outcome.due.items()))
