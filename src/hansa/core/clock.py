@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from hansa.core.instants import moment
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -42,7 +42,12 @@ def epoch_s(clock: Clock) -> int:
 
 def epoch_ms(clock: Clock) -> int:
     """Whole milliseconds since 1970, as rows and pages have them."""
-    return int(clock.now().timestamp() * 1000)
+    return milliseconds_of(clock.now())
+
+
+def milliseconds_of(moment: datetime) -> int:
+    """Whole milliseconds from 1970 to a moment, exactly; `rfc3339_at_ms` is the other way."""
+    return (moment - EPOCH) // MILLISECOND
 
 
 class SystemClock:
@@ -134,4 +139,4 @@ def rfc3339_at(moment_s: float) -> str:
 
 def rfc3339_at_ms(moment_ms: int) -> str:
     """A moment in milliseconds since 1970, likewise; exactly, as the ledger has them."""
-    return rfc3339(_EPOCH + moment_ms * _MILLISECOND)
+    return rfc3339(EPOCH + moment_ms * MILLISECOND)

@@ -22,6 +22,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
+from hansa.core.clock import milliseconds_of
+
 Entropy = Callable[[int], bytes]
 """A source of random bytes, as `os.urandom`."""
 
@@ -57,7 +59,7 @@ def uuid7(now: datetime, entropy: Entropy) -> str:
 
 @lru_cache(16)
 def _time_hex(now: datetime) -> str:
-    return int(now.timestamp() * 1000).to_bytes(6, "big").hex()
+    return milliseconds_of(now).to_bytes(6, "big").hex()
 
 
 @lru_cache(512)

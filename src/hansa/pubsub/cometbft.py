@@ -26,7 +26,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from hansa.core.backoff import Backoff
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, milliseconds_of
 from hansa.core.errors import Code, Refused, Unavailable
 from hansa.core.instants import moment
 from hansa.core.limits import Limits
@@ -203,7 +203,7 @@ class CometBftBus(LedgerBus):
                     if vote["block_id_flag"] != VOTE_ABSENT
                 ),
                 validators=len(votes),
-                time_ms=int(1000 * block_time.timestamp()),
+                time_ms=milliseconds_of(block_time),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unexpected_form() from error

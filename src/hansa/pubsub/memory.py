@@ -7,12 +7,11 @@ transaction is a block of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -27,8 +26,6 @@ from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import ledger_status, params_of
 from hansa.pubsub.ledger_records import LedgerStatus
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 
@@ -87,7 +84,7 @@ class MemoryLedger:
         self.application.state.close()
 
     def _time_ms(self) -> int:
-        return (self.clock.now() - _EPOCH) // timedelta(milliseconds=1)
+        return epoch_ms(self.clock)
 
 
 class MemoryBus(LedgerBus):

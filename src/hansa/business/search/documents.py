@@ -31,6 +31,7 @@ from hansa.business.search.folding import (
 )
 from hansa.business.search.results import FacetName
 from hansa.core.characteristics import labels_of, regions_of
+from hansa.core.clock import milliseconds_of
 from hansa.core.instants import moment
 from hansa.store import Entity
 from hansa.store.search.records import ABOVE, FacetOf, SearchDocument
@@ -232,7 +233,7 @@ def updated_ms(entity: Entity, fields: Fields) -> int:
 
 def _milliseconds(text: str) -> int:
     at = moment(text)
-    return 0 if at is None else int(at.timestamp()) * 1000 + at.microsecond // 1000
+    return 0 if at is None else milliseconds_of(at)
 
 
 def decoded(body: bytes) -> Mapping[str, Any]:

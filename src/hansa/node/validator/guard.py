@@ -25,7 +25,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from hansa.core.bounded_json import UNREADABLE
-from hansa.core.clock import Clock, rfc3339
+from hansa.core.clock import Clock, milliseconds_of, rfc3339
 from hansa.core.errors import Fatal, HansaError
 from hansa.core.files import is_missing, read_file
 from hansa.core.http import HttpClient, HttpRequest
@@ -433,7 +433,7 @@ def _awaited(standstill: Standstill) -> str:
 def _time_ms(since: str) -> int:
     """A time of a mark, milliseconds since 1970; 0 when the mark does not say it."""
     at = moment(since)
-    return 0 if at is None else int(1000 * at.timestamp())
+    return 0 if at is None else milliseconds_of(at)
 
 
 def _credible_height(heights: Sequence[int]) -> int:

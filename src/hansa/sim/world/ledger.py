@@ -13,12 +13,11 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from typing import Final, TypeVar
 
 import msgspec
 
-from hansa.core.clock import Clock
+from hansa.core.clock import Clock, epoch_ms
 from hansa.core.errors import Code, Unavailable
 from hansa.core.limits import Limits
 from hansa.core.members import Member
@@ -32,7 +31,7 @@ from hansa.pubsub.ledger.state_machine import Block
 from hansa.pubsub.ledger_bus import LedgerBus, refused_submission
 from hansa.pubsub.ledger_reads import ledger_status, params_of
 from hansa.pubsub.ledger_records import LedgerStatus
-from hansa.sim.world.loop import START, SimulationLoop
+from hansa.sim.world.loop import SimulationLoop
 
 BLOCK_SIZE_MAX_BYTES: Final = 1_000_000
 
@@ -218,7 +217,7 @@ class SimulatedLedger:
             copy.application.state.close()
 
     def _time_ms(self) -> int:
-        return (self.clock.now() - START) // timedelta(milliseconds=1) + int(START.timestamp() * 1000)
+        return epoch_ms(self.clock)
 
 
 class SimulatedBus(LedgerBus):

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
-
+from hansa.core.clock import EPOCH, MILLISECOND
 from hansa.core.errors import Code, Refused
 from hansa.core.instants import is_zoned, moment
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def time_ms_of(text: str) -> int:
@@ -23,4 +18,4 @@ def time_ms_of(text: str) -> int:
         raise Refused(Code.INVALID, f"{text!r} is not an RFC 3339 time.")
     if not is_zoned(text):
         raise Refused(Code.INVALID, f"{text!r} has no time zone.")
-    return -((_EPOCH - at) // _MILLISECOND)
+    return -((EPOCH - at) // MILLISECOND)
